@@ -1,0 +1,177 @@
+"""A data set around any data set of the hosts: repeats, sample keys, bounded retries."""
+import copy
+import operator
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from mmengine.dataset import Compose
+from torch.utils.data import Dataset
+
+from amd_mm.datasets.sample_key import SampleIndex, mix64, sample_key, seeded
+from amd_mm.registry import DATASETS
+
+# What an unreadable file raises differs from decoder to decoder (OSError, RuntimeError,
+# ValueError, IndexError, AssertionError, cv2.error, DECORDError, FFmpegError, the storage
+# backends' own), so every exception counts as bad data except those that speak of the
+# programme or of the machine. A mistake that looks like bad data hits every sample, and
+# then stops the run at once, reasons included.
+NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
+
+_PATH_KEYS = ('filename', 'img_path', 'frame_dir')
+
+
+def _reason(error: Exception) -> str:
+    """One line: decord appends a stack trace of its own to a message."""
+    first_line = str(error).strip().partition('\n')[0]
+    return f'{type(error).__name__}: {first_line}'[:300]
+
+
+@DATASETS.register_module()
+class KeyedDataset(Dataset):
+    """Repeats of one decoded sample, each with its own crop, all of them reproducible.
+
+    The wrapped data set decodes a sample once (its ``pipeline`` opens the file, picks the
+    frames and decodes them); ``pipeline`` here then runs once a repeat on a copy of the
+    result (crop, resize, format, pack). Frames and crops are functions of (seed, epoch,
+    index, repeat) alone: :func:`sample_key` of these seeds ``random``, ``numpy.random`` and
+    torch's CPU generator while a pipeline runs. Number of workers, processes and restarts
+    do not matter.
+
+    A sample that cannot be loaded is replaced by another one, chosen by the key. Bad data
+    is whatever makes a pipeline return None or raise an exception outside ``NOT_BAD_DATA``
+    (out of memory, missing module, unknown name or key, wrong type: these are raised).
+
+    The metainfo of every packed data sample gets ``sample_key``, ``repeat`` and, where the
+    sample had to be replaced, ``bad_samples``: a tuple of (path, reason).
+    :class:`amd_mm.BadSampleHook` counts them.
+
+    Args:
+        dataset: Config of the wrapped data set, or the data set itself: any of
+            mmengine's ``BaseDataset`` kind, or a wrapper with ``get_data_info``.
+        pipeline: Transforms that run once a repeat; the last one packs.
+        num_repeats: Repeated samples of one decoded clip, at least 1 (the recipes of AMD
+            and VideoMAE use 4, after arXiv 1901.09335).
+        seed: Seed of the sample keys.
+        max_retries: How many other samples to try in place of a bad one, at least 0.
+
+    Raises:
+        ValueError: For an empty data set or a number out of range.
+    """
+
+    def __init__(self,
+                 dataset: dict | Dataset,
+                 pipeline: Sequence[dict | Callable],
+                 num_repeats: int = 4,
+                 seed: int = 0,
+                 max_retries: int = 10) -> None:
+        if num_repeats < 1:
+            raise ValueError(
+                f'num_repeats of KeyedDataset must be at least 1, got {num_repeats}; '
+                'use 1 for no repeats')
+        if max_retries < 0:
+            raise ValueError(
+                f'max_retries of KeyedDataset must not be negative, got {max_retries}; '
+                'use 0 to stop at the first bad sample')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.full_init()
+        if len(self.dataset) == 0:
+            raise ValueError(
+                f'{type(self.dataset).__name__} inside KeyedDataset must hold at least one '
+                'sample, found none; check its ann_file and data_prefix')
+        self.pipeline = Compose(pipeline)
+        self.num_repeats = num_repeats
+        self.seed = seed
+        self.max_retries = max_retries
+
+    def full_init(self) -> None:
+        """Let the wrapped data set read its annotations, if it has not done so."""
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the wrapped data set (class names and the like)."""
+        return self.dataset.metainfo
+
+    def get_data_info(self, index: int) -> dict:
+        """Annotation of one sample, as the wrapped data set gives it."""
+        return self.dataset.get_data_info(index)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: SampleIndex | int) -> list[dict]:
+        """Load one sample.
+
+        Args:
+            index: A :class:`SampleIndex` of our sampler. A plain integer of a host's sampler
+                works, but its epoch is unknown: the key is then drawn from torch's global
+                generator, and depends on the number of workers and processes.
+
+        Returns:
+            ``num_repeats`` packed samples.
+
+        Raises:
+            RuntimeError: If neither the sample nor any of its replacements can be loaded.
+        """
+        if not isinstance(index, SampleIndex):
+            index = SampleIndex(int(torch.randint(2**62, ())), operator.index(index))
+        if not 0 <= index.index < len(self):
+            raise IndexError(
+                f'index of KeyedDataset must be in [0, {len(self)}), got {index.index}')
+
+        bad_samples: list[tuple[str, str]] = []
+        for candidate in self._candidates(index):
+            try:
+                return self._load(candidate, index, tuple(bad_samples))
+            except NOT_BAD_DATA:
+                raise
+            except Exception as error:
+                bad_samples.append((self._path(candidate), _reason(error)))
+                cause = error
+        listed = '\n'.join(f'  {path}: {reason}' for path, reason in bad_samples)
+        raise RuntimeError(
+            f'none of {len(bad_samples)} samples could be loaded (the data set holds '
+            f'{len(self)}); check the files, data_prefix and the pipelines:\n{listed}'
+        ) from cause
+
+    def _candidates(self, index: SampleIndex) -> Iterator[int]:
+        """The asked sample, then others in an order that hangs on its key, none twice."""
+        yield index.index
+        key = sample_key(self.seed, *index, -1)
+        tried = {index.index}
+        while len(tried) <= min(self.max_retries, len(self) - 1):
+            candidate = mix64(key + len(tried)) % len(self)
+            while candidate in tried:
+                candidate = (candidate + 1) % len(self)
+            tried.add(candidate)
+            yield candidate
+
+    def _load(self, candidate: int, index: SampleIndex,
+              bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
+        with seeded(sample_key(self.seed, *index, -1)):
+            # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
+            load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
+            decoded = load(candidate)
+        if decoded is None:
+            raise ValueError('the pipeline of the wrapped data set returned None')
+
+        repeats = []
+        for repeat in range(self.num_repeats):
+            key = sample_key(self.seed, *index, repeat)
+            # Some transforms of the hosts (flips) work in place; the last may have the original.
+            own = decoded if repeat == self.num_repeats - 1 else copy.deepcopy(decoded)
+            with seeded(key):
+                packed = self.pipeline(own)
+            if packed is None:
+                raise ValueError('the pipeline of KeyedDataset returned None')
+            metainfo = {'sample_key': key, 'repeat': repeat}
+            if bad_samples:
+                metainfo['bad_samples'] = bad_samples
+            packed['data_samples'].set_metainfo(metainfo)
+            repeats.append(packed)
+        return repeats
+
+    def _path(self, index: int) -> str:
+        info = self.get_data_info(index)
+        return next((str(info[key]) for key in _PATH_KEYS if key in info), f'sample {index}')

@@ -1,0 +1,1 @@
+"""Transforms that no host has."""
