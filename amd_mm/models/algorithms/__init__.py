@@ -1,0 +1,4 @@
+from amd_mm.models.algorithms.amd import AMD
+from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder
+
+__all__ = ['AMD', 'MaskedAutoencoder']

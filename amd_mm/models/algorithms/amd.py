@@ -1,0 +1,111 @@
+"""AMD (CVPR 2024) and, by configuration, DMAE (CVPR 2023) and masked feature prediction."""
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder
+from amd_mm.models.teachers.frozen_teacher import check_taps
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class AMD(MaskedAutoencoder):
+    """Asymmetric masked distillation.
+
+    A frozen teacher sees the student's visible tokens and some extra ones. Besides
+    reconstructing pixels, the student aligns its features with the teacher's: directly
+    at the tokens both see, through a generator at the extra ones.
+
+    Configurations: equal ratios, direct alignment only, L1 on L2-normalised
+    features is DMAE; teacher ratio 0, generation only, ``decoder=None`` and ``head=None``
+    is masked feature prediction.
+
+    Args:
+        backbone: the student encoder.
+        teacher: an ``amd_mm.FrozenTeacher``; of the student's modality and token grid.
+        taps: student blocks, counted from 1, aligned with the teacher's taps in order.
+        mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
+        neck: an ``amd_mm.AlignmentNeck``.
+        decoder: an ``amd_mm.PixelDecoder``, or None for no reconstruction.
+        head: an ``amd_mm.PixelHead``, or None with ``decoder=None``.
+        data_preprocessor: the host's.
+        init_cfg: MMEngine's; never reaches the teacher.
+
+    Raises:
+        ValueError: if taps, grids, masks and alignments do not fit each other, or if a
+            part of the student would get no gradient.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 teacher: dict,
+                 taps: Sequence[int],
+                 mask_generator: dict,
+                 neck: dict,
+                 decoder: dict | None,
+                 head: dict | None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(
+            backbone=backbone,
+            mask_generator=mask_generator,
+            decoder=decoder,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg)
+        self.taps = check_taps(taps, self.backbone.depth, 'student')
+        # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
+        self.__dict__['teacher'] = MODELS.build(teacher)
+        self.neck = MODELS.build(neck, default_args=dict(
+            student_dims=self.backbone.embed_dims,
+            teacher_dims=self.teacher.backbone.embed_dims,
+            num_pairs=len(self.taps),
+            grid=self.backbone.grid))
+        self._check_fit()
+        if self.decoder is None:
+            self.backbone.drop_final_norm()
+
+    def loss(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
+        """``loss_rec``, ``loss_dir`` and ``loss_gen`` of a batch, where configured.
+
+        Args:
+            inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
+            data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
+        """
+        images = self._fold_views(inputs)
+        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        teacher_features = self.teacher(images, mask.teacher_visible)
+        latent, features = self.backbone.encode(images, mask.visible, self.taps)
+        losses = self.neck.loss(features, teacher_features, mask)
+        if self.decoder is not None:
+            losses.update(self.head.loss(self.decoder(latent, mask), images, mask))
+        return losses
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'AMD':
+        """Moves and casts the teacher along with the module tree it is not in."""
+        self.teacher._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def _check_fit(self) -> None:
+        teacher, masks = self.teacher, self.mask_generator
+        if len(self.taps) != len(teacher.taps):
+            raise ValueError(
+                f'Student and teacher must have as many taps, got {self.taps} and '
+                f'{teacher.taps}.')
+        if teacher.backbone.grid != self.backbone.grid:
+            raise ValueError(
+                'Student and teacher must cut the input into the same tokens, got '
+                f'{self.backbone.grid} and {teacher.backbone.grid}: give both the same '
+                'img_size, patch_size, num_frames and tubelet_size.')
+        if self.neck.generation is not None and masks.num_extra == 0:
+            raise ValueError(
+                'Generation alignment needs tokens that only the teacher sees, got equal masks '
+                f'of {masks.num_visible} visible tokens: lower the teacher ratio, or set '
+                'generation=None in the neck.')
+        if (self.decoder is None) != (self.head is None):
+            raise ValueError('decoder and head belong together, got only one of them.')
+        if self.decoder is None and self.taps[-1] != self.backbone.depth:
+            raise ValueError(
+                f'Without a decoder the deepest student tap must be the last block '
+                f'{self.backbone.depth}, got {self.taps[-1]}: the blocks behind it would '
+                'never train.')

@@ -1,0 +1,133 @@
+"""mmpretrain's vision transformer, able to encode only the tokens it may see."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.models.utils import to_2tuple
+from torch import Tensor, nn
+
+from amd_mm.checkpoints import load_pretrained
+from amd_mm.models.blocks import INIT, run_blocks
+from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
+from amd_mm.models.positions import sincos_positions
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageVisionTransformer(VisionTransformer):
+    """The host's image ViT plus :meth:`encode`; parameter names are the host's.
+
+    Fine-tuning needs nothing but ``init_cfg=dict(type='Pretrained', checkpoint=...,
+    prefix='backbone.')``, with this class (which checks every key) or the host's.
+
+    Args:
+        arch: the host's name or a dict; ViT-S of the papers is ``'deit-small'``.
+        img_size: pixels, a multiple of ``patch_size``.
+        patch_size: pixels of one patch's side.
+        in_channels: channels of the input.
+        out_indices: 0-based blocks that :meth:`forward` returns, as in the host.
+        drop_rate: dropout in blocks and after positions, in [0, 1).
+        drop_path_rate: stochastic depth of the last block, in [0, 1).
+        final_norm: whether a norm follows the last block.
+        out_type: what :meth:`forward` returns, as in the host.
+        fixed_positions: sine-cosine positions that do not train (pre-training);
+            False: they are parameters (fine-tuning as in MAE).
+        frozen_stages: the host's; -1 freezes nothing.
+        with_cp: recompute blocks in the backward pass of :meth:`encode`.
+        init_cfg: the host's way; ``Pretrained`` is checked strictly.
+
+    Raises:
+        ValueError: if the image is not a multiple of the patch.
+    """
+
+    num_prefix_tokens = 1
+
+    def __init__(self,
+                 arch: str | dict = 'base',
+                 img_size: int | tuple[int, int] = 224,
+                 patch_size: int = 16,
+                 in_channels: int = 3,
+                 out_indices: Sequence[int] | int = -1,
+                 drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 final_norm: bool = True,
+                 out_type: str = 'cls_token',
+                 fixed_positions: bool = True,
+                 frozen_stages: int = -1,
+                 with_cp: bool = False,
+                 init_cfg: dict | list[dict] | None = INIT) -> None:
+        grid = TokenGrid.of_input(to_2tuple(img_size), to_2tuple(patch_size))
+        super().__init__(
+            arch=arch,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_channels=in_channels,
+            out_indices=out_indices,
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
+            final_norm=final_norm,
+            out_type=out_type,
+            frozen_stages=frozen_stages,
+            init_cfg=init_cfg)
+        self.grid = grid
+        self.with_cp = with_cp
+        self.pos_embed.data.copy_(sincos_positions(self.grid, self.embed_dims, 1))
+        self.pos_embed.requires_grad_(not fixed_positions and self.pos_embed.requires_grad)
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.layers)
+
+    @property
+    def has_pooling_norm(self) -> bool:
+        """Whether there is a norm that only fine-tuning uses."""
+        return self.out_type == 'avg_featmap'
+
+    def init_weights(self) -> None:
+        """MAE's initial weights, or the checkpoint's, every key of which must fit."""
+        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+            load_pretrained(self, **{k: v for k, v in self.init_cfg.items() if k != 'type'})
+            return
+        super().init_weights()
+        for layer in self.layers:
+            for linear in (m for m in layer.ffn.modules() if isinstance(m, nn.Linear)):
+                nn.init.zeros_(linear.bias)
+        nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
+        nn.init.normal_(self.cls_token, std=.02)
+        self.pos_embed.data.copy_(sincos_positions(self.grid, self.embed_dims, 1))
+
+    def encode(self, x: Tensor, token_ids: Tensor,
+               taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """Encodes some tokens only; the others cost nothing, not even embedding.
+
+        Args:
+            x: (B, C, H, W) images, normalised.
+            token_ids: (B, V) int64, the tokens to see.
+            taps: blocks, counted from 1, whose raw outputs are wanted.
+
+        Returns:
+            Latent (B, 1 + V, D), class token first, after the final norm where there
+            is one, and a list of (B, 1 + V, D) features, one a tap.
+        """
+        embedding = self.patch_embed.projection
+        patches = gather_patches(x, token_ids, self.grid).flatten(2)
+        tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)
+        tokens = tokens + gather_tokens(self.pos_embed[:, 1:], token_ids)
+        cls_token = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
+        tokens = self.drop_after_pos(torch.cat([cls_token, tokens], dim=1))
+        latent, features = run_blocks(
+            self.layers, tokens, taps, self.with_cp and self.training)
+        return (self.ln1(latent) if self.final_norm else latent), features
+
+    def drop_final_norm(self) -> None:
+        """Removes the norm after the last block, for uses that read raw features only."""
+        if self.final_norm:
+            self.final_norm = False
+            del self.ln1
+
+    def truncate(self, depth: int) -> None:
+        """Keeps the first ``depth`` blocks and no final norm."""
+        self.layers = self.layers[:depth]
+        self.drop_final_norm()

@@ -1,0 +1,154 @@
+"""mmaction2's VideoMAE transformer, able to encode only the tokens it may see."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones.vit_mae import VisionTransformer
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from amd_mm.checkpoints import load_pretrained
+from amd_mm.models.blocks import INIT, NORM, VideoBlock, run_blocks
+from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class VideoVisionTransformer(VisionTransformer):
+    """The host's video ViT plus :meth:`encode`; parameter names are the host's.
+
+    Attention runs through torch's fused operator, in fine-tuning too. Fine-tuning
+    needs nothing but ``init_cfg=dict(type='Pretrained', checkpoint=...,
+    prefix='backbone.')``, with this class (which checks every key) or the host's.
+
+    Args:
+        img_size: pixels of a side, a multiple of ``patch_size``.
+        patch_size: pixels of one patch's side.
+        in_channels: channels of the input.
+        embed_dims: width D.
+        depth: number of blocks.
+        num_heads: attention heads; must divide the width.
+        mlp_ratio: hidden width of the MLPs over D.
+        qkv_bias: whether queries and values have a bias.
+        qk_scale: scale of the attention logits; None: 1 / sqrt(D / num_heads).
+        drop_rate: dropout after projections and positions, in [0, 1).
+        attn_drop_rate: dropout of attention weights, in [0, 1).
+        drop_path_rate: stochastic depth of the last block, in [0, 1).
+        norm_cfg: the norms.
+        init_values: initial layer scale; 0 is none.
+        use_learnable_pos_emb: positions are parameters instead of VideoMAE's fixed table.
+        num_frames: frames of a clip, a multiple of ``tubelet_size``.
+        tubelet_size: frames of one token.
+        use_mean_pooling: True (fine-tuning): mean of the tokens, then ``fc_norm``;
+            False (pre-training): ``norm`` after the last block.
+        return_feat_map: :meth:`forward` returns (B, D, T', H', W'), for detection.
+        with_cp: recompute blocks in the backward pass instead of keeping activations.
+        init_cfg: the host's way; ``Pretrained`` is checked strictly.
+
+    Raises:
+        ValueError: if the input is not a multiple of patch and tubelet.
+    """
+
+    num_prefix_tokens = 0
+
+    def __init__(self,
+                 img_size: int = 224,
+                 patch_size: int = 16,
+                 in_channels: int = 3,
+                 embed_dims: int = 768,
+                 depth: int = 12,
+                 num_heads: int = 12,
+                 mlp_ratio: float = 4.,
+                 qkv_bias: bool = True,
+                 qk_scale: float | None = None,
+                 drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 norm_cfg: dict = NORM,
+                 init_values: float = 0.,
+                 use_learnable_pos_emb: bool = False,
+                 num_frames: int = 16,
+                 tubelet_size: int = 2,
+                 use_mean_pooling: bool = True,
+                 return_feat_map: bool = False,
+                 with_cp: bool = False,
+                 init_cfg: dict | list[dict] | None = INIT) -> None:
+        grid = TokenGrid.of_input((num_frames, img_size, img_size),
+                                  (tubelet_size, patch_size, patch_size))
+        super().__init__(
+            img_size=img_size,
+            patch_size=patch_size,
+            in_channels=in_channels,
+            embed_dims=embed_dims,
+            depth=0,
+            num_heads=num_heads,
+            drop_rate=drop_rate,
+            norm_cfg=norm_cfg,
+            use_learnable_pos_emb=use_learnable_pos_emb,
+            num_frames=num_frames,
+            tubelet_size=tubelet_size,
+            use_mean_pooling=use_mean_pooling,
+            return_feat_map=return_feat_map,
+            init_cfg=init_cfg)
+        self.grid = grid
+        self.with_cp = with_cp
+        self.blocks = ModuleList(
+            VideoBlock(
+                embed_dims,
+                num_heads,
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                qk_scale=qk_scale,
+                drop_rate=drop_rate,
+                attn_drop_rate=attn_drop_rate,
+                drop_path_rate=rate,
+                init_values=float(init_values),
+                norm_cfg=norm_cfg)
+            for rate in torch.linspace(0, drop_path_rate, depth).tolist())
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def has_pooling_norm(self) -> bool:
+        """Whether there is a norm that only fine-tuning uses."""
+        return self.fc_norm is not None
+
+    def init_weights(self) -> None:
+        """VideoMAE's initial weights, or the checkpoint's, every key of which must fit."""
+        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+            load_pretrained(self, **{k: v for k, v in self.init_cfg.items() if k != 'type'})
+            return
+        super().init_weights()
+
+    def encode(self, x: Tensor, token_ids: Tensor,
+               taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """Encodes some tokens only; the others cost nothing, not even embedding.
+
+        Args:
+            x: (B, C, T, H, W) clips, normalised.
+            token_ids: (B, V) int64, the tokens to see.
+            taps: blocks, counted from 1, whose raw outputs are wanted.
+
+        Returns:
+            Latent (B, V, D), after the final norm where there is one, and a list of
+            (B, V, D) features, one a tap.
+        """
+        embedding = self.patch_embed.projection
+        patches = gather_patches(x, token_ids, self.grid).flatten(2)
+        tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)
+        tokens = self.pos_drop(tokens + gather_tokens(self.pos_embed, token_ids))
+        latent, features = run_blocks(
+            self.blocks, tokens, taps, self.with_cp and self.training)
+        return self.norm(latent), features
+
+    def drop_final_norm(self) -> None:
+        """Removes the norm after the last block, for uses that read raw features only."""
+        self.norm = nn.Identity()
+
+    def truncate(self, depth: int) -> None:
+        """Keeps the first ``depth`` blocks and no final norm."""
+        self.blocks = self.blocks[:depth]
+        self.drop_final_norm()

@@ -1,0 +1,117 @@
+"""Transformer blocks: the hosts', with attention through torch's fused operator."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones.vit_mae import Attention, Block
+from mmengine.model import BaseModule, ModuleList
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from amd_mm.models.masks import TokenGrid
+
+NORM = dict(type='LN', eps=1e-6)
+# MAE and VideoMAE: linear layers Xavier-uniform with zero bias, norms 1 and 0.
+INIT = (dict(type='Xavier', layer='Linear', distribution='uniform', bias=0.),
+        dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
+
+
+class VideoAttention(Attention):
+    """mmaction2's VideoMAE attention without the N x N matrix; same parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
+        B, N, D = x.shape
+        bias = None
+        if hasattr(self, 'q_bias'):
+            bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        qkv = F.linear(x, self.qkv.weight, bias)
+        q, k, v = qkv.reshape(B, N, 3, self.num_heads, D // self.num_heads).permute(2, 0, 3, 1, 4)
+        x = F.scaled_dot_product_attention(
+            q, k, v, dropout_p=self.attn_drop.p if self.training else 0., scale=self.scale)
+        return self.proj_drop(self.proj(x.transpose(1, 2).reshape(B, N, D)))
+
+
+class VideoBlock(Block):
+    """mmaction2's VideoMAE block on :class:`VideoAttention`; arguments are the host's."""
+
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 mlp_ratio: float = 4.,
+                 qkv_bias: bool = True,
+                 qk_scale: float = None,
+                 drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 init_values: float = 0.,
+                 norm_cfg: dict = NORM) -> None:
+        super().__init__(
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            qk_scale=qk_scale,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            init_values=init_values,
+            norm_cfg=norm_cfg)
+        self.attn = VideoAttention(
+            embed_dims,
+            num_heads=num_heads,
+            qkv_bias=qkv_bias,
+            qk_scale=qk_scale,
+            attn_drop_rate=attn_drop_rate,
+            drop_rate=drop_rate)
+
+
+class ImageBlock(TransformerEncoderLayer):
+    """mmpretrain's block, initialised by its parent (the host gives biases of its own)."""
+
+    def init_weights(self) -> None:
+        BaseModule.init_weights(self)
+
+
+def build_blocks(grid: TokenGrid, dims: int, depth: int, num_heads: int) -> ModuleList:
+    """``depth`` blocks of the grid's modality: MAE's for images, VideoMAE's for clips.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+    if dims % num_heads:
+        raise ValueError(f'Width must be a multiple of the heads, got {dims} and {num_heads}.')
+    if grid.is_video:
+        return ModuleList(VideoBlock(dims, num_heads) for _ in range(depth))
+    return ModuleList(
+        ImageBlock(dims, num_heads, 4 * dims, norm_cfg=NORM) for _ in range(depth))
+
+
+def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
+               with_cp: bool = False) -> tuple[Tensor, list[Tensor]]:
+    """Runs (B, N, D) through the blocks.
+
+    Args:
+        blocks: the blocks.
+        x: (B, N, D).
+        taps: numbers, counted from 1, of the blocks whose raw outputs are wanted.
+        with_cp: recompute activations in the backward pass instead of keeping them.
+
+    Returns:
+        The last output and the outputs at ``taps``, in their order.
+    """
+    features = []
+    for number, block in enumerate(blocks, start=1):
+        x = checkpoint(block, x, use_reentrant=False) if with_cp else block(x)
+        if number in taps:
+            features.append(x)
+    return x, features
+
+
+def init_mask_token(token: nn.Parameter, grid: TokenGrid) -> None:
+    """MAE: normal, deviation 0.02; VideoMAE: the same, truncated at one deviation."""
+    if grid.is_video:
+        nn.init.trunc_normal_(token, std=.02, a=-.02, b=.02)
+    else:
+        nn.init.normal_(token, std=.02)

@@ -1,0 +1,3 @@
+from amd_mm.models.heads.pixel_head import PixelHead
+
+__all__ = ['PixelHead']

@@ -1,0 +1,99 @@
+"""Pixel targets and the reconstruction loss (MAE, section 3; VideoMAE, section 3.3)."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from amd_mm.models.masks import TokenGrid, TokenMask, gather_patches, scatter_patches
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class PixelHead(BaseModule):
+    """Mean squared error of predicted pixels at the masked tokens, in float32.
+
+    Inside a token pixels are ordered (frame,) row, column, channel. Targets:
+
+    - ``'token'`` (MAE): over all values of a token together, unbiased variance, 1e-6
+      added inside the root, on images as the network sees them.
+    - ``'token_channel'`` (VideoMAE): a channel at a time, on the 0-1 scale, unbiased
+      variance, 1e-6 added to the deviation.
+    - None (DMAE as released): pixels as the network sees them.
+
+    Args:
+        grid: the tokens; filled in by the algorithm.
+        mean: of the data preprocessor, on the 0-1 scale; filled in by the algorithm.
+        std: likewise.
+        normalize: one of the above.
+        loss_weight: factor of the loss.
+
+    Raises:
+        ValueError: for an unknown normalisation.
+    """
+
+    NORMALIZATIONS = ('token', 'token_channel', None)
+
+    def __init__(self,
+                 grid: TokenGrid,
+                 mean: Sequence[float],
+                 std: Sequence[float],
+                 normalize: str | None = 'token',
+                 loss_weight: float = 1.) -> None:
+        super().__init__()
+        if normalize not in self.NORMALIZATIONS:
+            raise ValueError(
+                f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
+        self.grid = grid
+        self.normalize = normalize
+        self.loss_weight = loss_weight
+        self.register_buffer('mean', torch.tensor(mean), persistent=False)
+        self.register_buffer('std', torch.tensor(std), persistent=False)
+
+    def loss(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
+        """``loss_rec``.
+
+        Args:
+            prediction: (B, M, pixels of a token), from the decoder.
+            images: (B, C, (T,) H, W), as the network sees them.
+            mask: the masked tokens.
+        """
+        pixels, mean, std = self._pixels_and_statistics(images, mask)
+        target = ((pixels - mean) / std).flatten(2)
+        return dict(loss_rec=self.loss_weight * F.mse_loss(prediction.float(), target))
+
+    def paint(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> Tensor:
+        """Images on the 0-1 scale whose masked tokens are the predictions.
+
+        With a normalised target a prediction has no mean and deviation of its own: the
+        true patch's are used, which the caller must say wherever it shows the result.
+        Shapes as in :meth:`loss`; the result is (B, C, (T,) H, W), clipped to [0, 1].
+        """
+        pixels, mean, std = self._pixels_and_statistics(images, mask)
+        painted = prediction.float().reshape(pixels.shape) * std + mean
+        if self.normalize != 'token_channel':
+            painted = painted * self.std + self.mean
+        patches = painted.unflatten(2, self.grid.patch).movedim(-1, 2)
+        return scatter_patches(self.to_unit_scale(images), mask.masked, patches,
+                               self.grid).clamp(0, 1)
+
+    def to_unit_scale(self, images: Tensor) -> Tensor:
+        """Images as the network sees them, back on the 0-1 scale, float32."""
+        return (images.float().movedim(1, -1) * self.std + self.mean).movedim(-1, 1)
+
+    def _pixels_and_statistics(self, images: Tensor,
+                               mask: TokenMask) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels (B, M, p, C) of the masked tokens and the mean and deviation to remove."""
+        patches = gather_patches(images.float(), mask.masked, self.grid)
+        pixels = patches.movedim(2, -1).flatten(2, -2)
+        if self.normalize == 'token':
+            axes, eps_inside, eps_outside = (-2, -1), 1e-6, 0.
+        elif self.normalize == 'token_channel':
+            pixels = pixels * self.std + self.mean
+            axes, eps_inside, eps_outside = (-2, ), 0., 1e-6
+        else:
+            return pixels, pixels.new_zeros(1), pixels.new_ones(1)
+        mean = pixels.mean(axes, keepdim=True)
+        variance = pixels.var(axes, unbiased=True, keepdim=True)
+        return pixels, mean, (variance + eps_inside).sqrt() + eps_outside

@@ -1,0 +1,51 @@
+"""Distance between student and teacher features (AMD, equations 5-6; DMAE, equation 3)."""
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class FeatureAlignmentLoss(BaseModule):
+    """Mean distance of features, computed in float32.
+
+    Args:
+        distance: ``'l2'`` (mean squared error, AMD), ``'l1'`` (DMAE) or ``'smooth_l1'``.
+        normalize: None compares raw features (AMD as released); ``'l2'`` scales both sides
+            to length 1 over channels (DMAE); ``'layer_norm'`` normalises the teacher's
+            features over channels without affine, which keeps a teacher with
+            large features from drowning the pixel loss.
+        loss_weight: factor of the result.
+
+    Raises:
+        ValueError: for an unknown distance or normalisation.
+    """
+
+    DISTANCES = dict(l2=F.mse_loss, l1=F.l1_loss, smooth_l1=F.smooth_l1_loss)
+    NORMALIZATIONS = (None, 'l2', 'layer_norm')
+
+    def __init__(self,
+                 distance: str = 'l2',
+                 normalize: str | None = None,
+                 loss_weight: float = 1.) -> None:
+        super().__init__()
+        if distance not in self.DISTANCES:
+            raise ValueError(
+                f'distance must be one of {tuple(self.DISTANCES)}, got {distance!r}.')
+        if normalize not in self.NORMALIZATIONS:
+            raise ValueError(
+                f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
+        self.distance = distance
+        self.normalize = normalize
+        self.loss_weight = loss_weight
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Features (B, K, D) each, to a scalar."""
+        student, teacher = student.float(), teacher.float()
+        if self.normalize == 'l2':
+            student, teacher = F.normalize(student, dim=-1), F.normalize(teacher, dim=-1)
+        elif self.normalize == 'layer_norm':
+            teacher = F.layer_norm(teacher, teacher.shape[-1:], eps=1e-6)
+        return self.loss_weight * self.DISTANCES[self.distance](student, teacher)

@@ -1,0 +1,149 @@
+"""Alignment of student features with a teacher's (AMD, sections 3.3-3.4; DMAE, section 3.2)."""
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from amd_mm.models.blocks import INIT, build_blocks, init_mask_token
+from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
+from amd_mm.models.positions import sincos_positions
+from amd_mm.registry import MODELS
+
+
+# AMD as released: mean squared error of raw features.
+RAW_L2 = dict(type='amd_mm.FeatureAlignmentLoss')
+
+
+class FeatureGenerator(BaseModule):
+    """Predicts the teacher's features at the extra tokens from projected student features.
+
+    Args:
+        dims: width of the teacher.
+        grid: the tokens.
+        depth: number of blocks, at least 1.
+        num_heads: attention heads.
+        train_mask_token: False keeps it at its initial value, as the released code does.
+    """
+
+    def __init__(self, dims: int, grid: TokenGrid, depth: int, num_heads: int,
+                 train_mask_token: bool) -> None:
+        super().__init__(init_cfg=list(INIT))
+        self.grid = grid
+        self.mask_token = nn.Parameter(
+            torch.zeros(1, 1, dims), requires_grad=train_mask_token)
+        self.register_buffer('pos_embed', sincos_positions(grid, dims), persistent=False)
+        self.blocks = build_blocks(grid, dims, depth, num_heads)
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        init_mask_token(self.mask_token, self.grid)
+
+    def forward(self, projected: Tensor, mask: TokenMask) -> Tensor:
+        """(B, V, dims) at the visible tokens to (B, E, dims) at the extra ones."""
+        x = torch.cat([
+            projected + gather_tokens(self.pos_embed, mask.visible),
+            self.mask_token + gather_tokens(self.pos_embed, mask.extra)
+        ], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return x[:, projected.shape[1]:]
+
+
+@MODELS.register_module()
+class AlignmentNeck(BaseModule):
+    """Projects student features and compares them with the teacher's.
+
+    Owns one linear projection a pair of aligned blocks, shared by both alignments, and one
+    generator a pair if there is generation. It sees the teacher's features, never the teacher.
+
+    Args:
+        student_dims: width of the student; filled in by the algorithm.
+        teacher_dims: width of the teacher; filled in by the algorithm.
+        num_pairs: aligned blocks; filled in by the algorithm.
+        grid: the tokens; filled in by the algorithm.
+        direct: loss at the visible tokens; None switches direct alignment off.
+        generation: loss at the extra tokens; None switches generation off.
+        projection_bias: whether projections have a bias (DMAE: yes, AMD: no).
+        align_cls_token: whether direct alignment includes the class token (DMAE: yes).
+        generator_depth: blocks of a generator.
+        generator_heads: heads of a generator; None: one a 64 channels, at least 1.
+        train_mask_tokens: False freezes the generators' mask tokens at their initial value.
+
+    Raises:
+        ValueError: if both alignments are switched off.
+    """
+
+    def __init__(self,
+                 student_dims: int,
+                 teacher_dims: int,
+                 num_pairs: int,
+                 grid: TokenGrid,
+                 direct: dict | None = RAW_L2,
+                 generation: dict | None = RAW_L2,
+                 projection_bias: bool = False,
+                 align_cls_token: bool = False,
+                 generator_depth: int = 2,
+                 generator_heads: int | None = None,
+                 train_mask_tokens: bool = True) -> None:
+        super().__init__(init_cfg=list(INIT))
+        if direct is None and generation is None:
+            raise ValueError(
+                'AlignmentNeck must align something, got direct=None and generation=None: '
+                'give one of them, or use amd_mm.MaskedAutoencoder, which has no teacher.')
+        self.align_cls_token = align_cls_token
+        self.projections = ModuleList(
+            nn.Linear(student_dims, teacher_dims, bias=projection_bias)
+            for _ in range(num_pairs))
+        self.direct = MODELS.build(direct) if direct else None
+        self.generation = MODELS.build(generation) if generation else None
+        self.generators = ModuleList(
+            FeatureGenerator(teacher_dims, grid, generator_depth,
+                             generator_heads or max(1, teacher_dims // 64), train_mask_tokens)
+            for _ in range(num_pairs if generation else 0))
+
+    def forward(self, features: Sequence[Tensor],
+                mask: TokenMask) -> tuple[list[Tensor], list[Tensor]]:
+        """Student features in the teacher's width.
+
+        Args:
+            features: (B, prefix + V, student_dims) raw block outputs, one a pair.
+            mask: which tokens they are.
+
+        Returns:
+            Projected (B, (prefix +) V, teacher_dims), one a pair, and generated
+            (B, E, teacher_dims), one a pair, or none without generation.
+        """
+        num_visible = mask.visible.shape[1]
+        if not self.align_cls_token:
+            features = [f[:, -num_visible:] for f in features]
+        projected = [projection(f)
+                     for projection, f in zip(self.projections, features, strict=True)]
+        generated = [generator(p[:, -num_visible:], mask)
+                     for generator, p in zip(self.generators, projected, strict=False)]
+        return projected, generated
+
+    def loss(self, features: Sequence[Tensor], teacher_features: Sequence[Tensor],
+             mask: TokenMask) -> dict[str, Tensor]:
+        """``loss_dir`` and ``loss_gen``, each averaged over the pairs.
+
+        Args:
+            features: as in :meth:`forward`.
+            teacher_features: (B, prefix + V + E, teacher_dims), one a pair, over
+                ``mask.teacher_visible``.
+            mask: which tokens these are.
+        """
+        projected, generated = self(features, mask)
+        losses = {}
+        if self.direct is not None:
+            length = projected[0].shape[1]
+            end = teacher_features[0].shape[1] - mask.extra.shape[1]
+            losses['loss_dir'] = sum(
+                self.direct(p, t[:, end - length:end])
+                for p, t in zip(projected, teacher_features, strict=True)) / len(projected)
+        if self.generation is not None:
+            num_extra = mask.extra.shape[1]
+            losses['loss_gen'] = sum(
+                self.generation(g, t[:, -num_extra:])
+                for g, t in zip(generated, teacher_features, strict=True)) / len(generated)
+        return losses

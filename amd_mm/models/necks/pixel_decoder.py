@@ -1,0 +1,73 @@
+"""Decoder from the student's latent tokens to pixels (MAE, section 3; VideoMAE, section 3.3)."""
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from amd_mm.models.blocks import INIT, build_blocks, init_mask_token
+from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
+from amd_mm.models.positions import sincos_positions
+from amd_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class PixelDecoder(BaseModule):
+    """Predicts the pixels of the masked tokens from the visible ones.
+
+    Owns the mask token, its blocks and the linear layer to pixels. Clips follow VideoMAE
+    (no bias in the embedding), images MAE. Positions are fixed and not saved.
+
+    Args:
+        in_dims: width of the latent; filled in by the algorithm.
+        grid: the tokens; filled in by the algorithm.
+        num_prefix_tokens: class tokens of the latent; filled in by the algorithm.
+        embed_dims: width of the decoder.
+        depth: number of blocks, at least 1.
+        num_heads: attention heads; must divide the width.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+
+    def __init__(self,
+                 in_dims: int,
+                 grid: TokenGrid,
+                 num_prefix_tokens: int,
+                 embed_dims: int = 512,
+                 depth: int = 8,
+                 num_heads: int = 16,
+                 channels: int = 3) -> None:
+        super().__init__(init_cfg=list(INIT))
+        self.grid = grid
+        self.num_prefix_tokens = num_prefix_tokens
+        self.embed = nn.Linear(in_dims, embed_dims, bias=not grid.is_video)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
+        self.register_buffer(
+            'pos_embed', sincos_positions(grid, embed_dims, num_prefix_tokens), persistent=False)
+        self.blocks = build_blocks(grid, embed_dims, depth, num_heads)
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.head = nn.Linear(embed_dims, channels * torch.Size(grid.patch).numel())
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        init_mask_token(self.mask_token, self.grid)
+
+    def forward(self, latent: Tensor, mask: TokenMask) -> Tensor:
+        """Pixels of the masked tokens.
+
+        Args:
+            latent: (B, prefix + V, in_dims), the encoder's output at the visible tokens.
+            mask: which tokens they are, and which to predict.
+
+        Returns:
+            (B, M, pixels of a token), in the order of ``mask.masked``; inside a
+            token (frame,) row, column, channel.
+        """
+        prefix_positions = self.pos_embed[:, :self.num_prefix_tokens]
+        positions = self.pos_embed[:, self.num_prefix_tokens:]
+        visible_positions = gather_tokens(positions, mask.visible)
+        x = self.embed(latent) + torch.cat(
+            [prefix_positions.expand(len(latent), -1, -1), visible_positions], dim=1)
+        x = torch.cat([x, self.mask_token + gather_tokens(positions, mask.masked)], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x[:, -mask.masked.shape[1]:]))

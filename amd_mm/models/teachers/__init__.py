@@ -1,0 +1,3 @@
+from amd_mm.models.teachers.frozen_teacher import FrozenTeacher
+
+__all__ = ['FrozenTeacher']
