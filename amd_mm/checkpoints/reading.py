@@ -1,0 +1,205 @@
+"""Safe reading of checkpoint files and folders, whoever wrote them.
+
+Nothing in a file is executed: pickles are read with ``weights_only=True``, and
+a file that needs more is refused. Tensors are memory-mapped where the format
+allows it, so reading costs memory only for what is used.
+"""
+import argparse
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+# Where the weights are in a training checkpoint, in the order they are looked for.
+ENVELOPES = ('state_dict', 'model', 'module', 'model_state')
+# The files of a Transformers folder that can hold weights, the safe ones first.
+FOLDER_WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
+                  'pytorch_model.bin.index.json')
+FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+@dataclass
+class Checkpoint:
+    """Weights and what their file says about itself.
+
+    Attributes:
+        state_dict: The weights, unwrapped from their envelope, under the file's own names.
+        meta: The rest of the envelope (epoch, ``args`` as a dict, ``meta`` of
+            MMEngine, ...) without optimizer states.
+        config: ``config.json`` of a Transformers folder, else empty.
+        path: Where it was read.
+    """
+
+    state_dict: dict[str, Tensor]
+    meta: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    path: Path = Path()
+
+
+def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, Tensor]:
+    """Reads the weights of a checkpoint file or Transformers folder.
+
+    Args:
+        path: A ``.pth``/``.pt``/``.bin`` file, a ``.safetensors`` file or a folder
+            with ``config.json`` and weights.
+        trust: Unpickle arbitrary classes too, which runs code from the file.
+
+    Returns:
+        Names to tensors, out of their envelope (``state_dict``, ``model``,
+        ``module``, ``model_state`` or none), on the CPU.
+
+    Raises:
+        ValueError: If the file is missing, damaged, of another kind, or needs more
+            than weights.
+    """
+    return read_checkpoint(path, trust).state_dict
+
+
+def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
+    """As :func:`read_state_dict`, with what the file says about itself."""
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f'Checkpoint {path}: must be an existing file or folder, but there is '
+                         'nothing at this path. Check the spelling, or see '
+                         '`python tools/model_zoo.py list` for published checkpoints.')
+    if path.is_dir():
+        return _read_folder(path, trust)
+    content = _read_file(path, trust)
+    meta: dict[str, Any] = {}
+    while isinstance(content, Mapping):
+        inner = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
+        if inner is None:
+            break
+        meta.update({key: value for key, value in content.items()
+                     if key not in ENVELOPES and key != 'optimizer'})
+        content = content[inner]
+    if isinstance(meta.get('args'), argparse.Namespace):
+        meta['args'] = vars(meta['args'])
+    return Checkpoint(_check_tensors(content, path), meta, path=path)
+
+
+def _read_file(path: Path, trust: bool) -> Any:
+    with path.open('rb') as file:
+        head = file.read(512)
+    size = path.stat().st_size
+    if not head:
+        _refuse(path, 'must hold weights', 'the file is empty (0 bytes)', 'Download it again.')
+    text = head.lstrip()[:64].lower()
+    if text.startswith((b'<!doctype', b'<html', b'<?xml', b'<head')):
+        _refuse(path, 'must hold weights', 'it is a web page (HTML) saved under this name',
+                'Download the file itself: a link to a page, a login or a download warning '
+                'was saved instead.')
+    if text.startswith(b'version https://git-lfs'):
+        _refuse(path, 'must hold weights', 'it is a Git LFS pointer of '
+                f'{size} bytes', 'Fetch the content with `git lfs pull`.')
+    if path.suffix == '.safetensors' or head[8:9] == b'{':
+        return _read_safetensors(path)
+    if not head.startswith((b'PK\x03\x04', b'\x80')):
+        _refuse(path, 'must be a torch or safetensors file', 'its first bytes are '
+                f'{head[:8]!r}', 'Check what was downloaded.')
+    is_zip = zipfile.is_zipfile(path)
+    if head.startswith(b'PK') and not is_zip:
+        _refuse_damaged(path, size)
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location='cpu', mmap=is_zip, weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        if trust or 'Weights only' not in str(error) or 'Unsupported operand' in str(error):
+            _refuse_damaged(path, size, error)
+        _refuse(path, 'must hold weights only',
+                f'it wants {_wanted_classes(path, is_zip, error)}',
+                'Nothing in it was executed. If you trust whoever made the file, convert it '
+                'once with `python tools/convert_checkpoint.py SRC DST --trust`, which runs '
+                'code from the file, and use the result.', error)
+    except (EOFError, RuntimeError, OSError, ValueError, KeyError, IndexError) as error:
+        _refuse_damaged(path, size, error)
+
+
+def _wanted_classes(path: Path, is_zip: bool, error: Exception) -> str:
+    if is_zip:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        allowed = {'argparse.Namespace'}
+        if set(names) - allowed:
+            return 'the classes or functions ' + ', '.join(sorted(set(names) - allowed))
+    return 'more than that: ' + str(error).strip().splitlines()[-1]
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, 'pt') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        _refuse_damaged(path, path.stat().st_size, error)
+
+
+def _read_folder(path: Path, trust: bool) -> Checkpoint:
+    try:
+        config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        _refuse(path, 'a folder must be a Transformers model with config.json',
+                f'it holds {_listing(path)}', 'Name the checkpoint file itself, or complete '
+                'the folder.')
+    except ValueError as error:
+        _refuse(path / 'config.json', 'must be JSON', str(error), 'Download it again.', error)
+    name = next((name for name in FOLDER_WEIGHTS if (path / name).is_file()), None)
+    if name is None:
+        _refuse(path, f'must hold one of {", ".join(FOLDER_WEIGHTS)}',
+                f'it holds {_listing(path)}', 'Download the weights too.')
+    names = [name]
+    if name.endswith('.index.json'):
+        try:
+            index = json.loads((path / name).read_text(encoding='utf-8'))['weight_map']
+        except (ValueError, KeyError) as error:
+            _refuse(path / name, "must be JSON with a 'weight_map'", repr(error),
+                    'Download it again.', error)
+        names = sorted(set(index.values()))
+        missing = [shard for shard in names if not (path / shard).is_file()]
+        if missing:
+            _refuse(path, f'must hold every file that {name} names',
+                    f'missing are {", ".join(missing)}', 'Download them too.')
+    weights: dict[str, Tensor] = {}
+    for shard in names:
+        content = _check_tensors(_read_file(path / shard, trust), path / shard)
+        twice = sorted(weights.keys() & content.keys())
+        if twice:
+            _refuse(path, 'must hold every weight once', f'{shard} repeats {twice}',
+                    'Delete the files that do not belong to the model.')
+        weights.update(content)
+    return Checkpoint(weights, config=config, path=path)
+
+
+def _check_tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping) or not content:
+        kind = 'an empty mapping' if isinstance(content, Mapping) else type(content).__name__
+        _refuse(path, 'must hold a mapping of names to tensors', f'found {kind}',
+                'Save `model.state_dict()`.')
+    others = {key: value for key, value in content.items()
+              if not isinstance(key, str) or not isinstance(value, Tensor)}
+    if others:
+        found = ', '.join(f'{key!r}: {type(value).__name__}' for key, value in
+                          list(others.items())[:8])
+        _refuse(path, f'must hold tensors, bare or under one of {", ".join(ENVELOPES)}',
+                f'found {found}', 'Save `model.state_dict()`.')
+    return dict(content)
+
+
+def _listing(path: Path) -> str:
+    return ', '.join(sorted(entry.name for entry in path.iterdir())[:10]) or 'nothing'
+
+
+def _refuse_damaged(path: Path, size: int, error: Exception | None = None) -> NoReturn:
+    detail = f' ({str(error).strip().splitlines()[0]})' if error and str(error).strip() else ''
+    _refuse(path, 'must be complete', f'it is truncated or damaged at {size} bytes{detail}',
+            'Download or copy it again and compare the size with the source.', error)
+
+
+def _refuse(subject: Path, rule: str, found: str, remedy: str,
+            cause: Exception | None = None) -> NoReturn:
+    raise ValueError(f'Checkpoint {subject}: {rule}, but {found}. {remedy}') from cause
