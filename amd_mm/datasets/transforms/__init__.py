@@ -1,1 +1,14 @@
-"""Transforms that no host has."""
+"""Transforms that no host has, or not exactly."""
+from amd_mm.datasets.transforms.cropping import MultiScaleCrop
+from amd_mm.datasets.transforms.decoding import (
+    OpenCVDecode,
+    PyAVDecode,
+    PyAVInit,
+    RawFrameDecode,
+)
+from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
+
+__all__ = [
+    'MultiScaleCrop', 'OpenCVDecode', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
+    'SampleEvenFrames', 'SampleStridedFrames'
+]

@@ -1,0 +1,178 @@
+"""Decoders that give exactly the frames that were asked for, or an error.
+
+Where the hosts' classes do, as ``mmaction.DecordInit`` with ``mmaction.DecordDecode``, they
+are used as they are.
+"""
+import mmcv
+import numpy as np
+from mmaction.datasets.transforms import OpenCVDecode as _OpenCVDecode
+from mmaction.datasets.transforms import PyAVDecode as _PyAVDecode
+from mmaction.datasets.transforms import PyAVInit as _PyAVInit
+from mmcv.transforms import BaseTransform
+from mmengine.fileio import get, join_path
+
+from amd_mm.registry import TRANSFORMS
+
+
+def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
+    """Put the asked frames, from a table by number, where the next transforms look."""
+    asked = np.ravel(results['frame_inds']).tolist()
+    missing = sorted(set(asked) - set(frames))
+    if missing:
+        raise ValueError(
+            f'a video must hold the {results["total_frames"]} frames it promises, but frame '
+            f'{missing[0]} cannot be decoded')
+    # A repeated frame is an array of its own each time: some transforms work in place.
+    results['imgs'] = [frames[number].copy() for number in asked]
+    results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
+    results['video_reader'] = None
+    return results
+
+
+@TRANSFORMS.register_module()
+class PyAVInit(_PyAVInit):
+    """mmaction2's ``PyAVInit`` for containers that do not say how many frames they hold too.
+
+    Matroska, WebM and others do not: their packets are then counted, without decoding.
+
+    Args:
+        io_backend: Storage backend of mmengine.
+        **kwargs: Arguments of that backend.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Open the file.
+
+        Args:
+            results: Holds ``filename``.
+
+        Returns:
+            The same dictionary with ``video_reader`` and ``total_frames``.
+
+        Raises:
+            ValueError: If the file has no video stream.
+        """
+        try:
+            super().transform(results)
+        except IndexError as error:
+            raise ValueError('a video must have a video stream, found none') from error
+        if results['total_frames'] == 0:
+            packets = results['video_reader'].demux(video=0)
+            total_frames = sum(packet.size > 0 for packet in packets)
+            # Seeking back is not exact in every container.
+            super().transform(results)
+            results['total_frames'] = total_frames
+        return results
+
+
+@TRANSFORMS.register_module()
+class PyAVDecode(_PyAVDecode):
+    """mmaction2's ``PyAVDecode`` that keeps only the frames asked for.
+
+    It decodes from the start, so it is exact whatever the distances of the key frames, and
+    slower than decord on long videos. The host's class keeps every frame on the way in
+    memory, and starts again at the first one where the file has fewer than it promises.
+
+    Args:
+        multi_thread: Whether FFmpeg may use several threads for one video.
+    """
+
+    def __init__(self, multi_thread: bool = False) -> None:
+        super().__init__(multi_thread=multi_thread)
+
+    def transform(self, results: dict) -> dict:
+        """Decode.
+
+        Args:
+            results: Holds ``video_reader`` and ``frame_inds``.
+
+        Returns:
+            The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
+
+        Raises:
+            ValueError: If the file holds fewer frames than it promises.
+        """
+        container = results['video_reader']
+        if self.multi_thread:
+            container.streams.video[0].thread_type = 'AUTO'
+        asked = set(np.ravel(results['frame_inds']).tolist())
+        frames: dict[int, np.ndarray] = {}
+        for number, frame in enumerate(container.decode(video=0)):
+            if number in asked:
+                frames[number] = frame.to_ndarray(format='rgb24')
+            if len(frames) == len(asked):
+                break
+        container.close()
+        return _finish(results, frames)
+
+
+@TRANSFORMS.register_module()
+class OpenCVDecode(_OpenCVDecode):
+    """mmaction2's ``OpenCVDecode`` without its stand-ins.
+
+    Where a frame cannot be decoded, the host's class takes an earlier one without a word.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Decode.
+
+        Args:
+            results: Holds ``video_reader`` and ``frame_inds``.
+
+        Returns:
+            The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
+
+        Raises:
+            ValueError: If the file holds fewer frames than it promises.
+        """
+        frames = {}
+        for number in np.unique(results['frame_inds']).tolist():
+            frame = results['video_reader'][number]
+            if frame is not None:
+                frames[number] = mmcv.bgr2rgb(frame)
+        return _finish(results, frames)
+
+
+@TRANSFORMS.register_module()
+class RawFrameDecode(BaseTransform):
+    """Read extracted frames; like mmaction2's, but an unreadable one is an error with its path.
+
+    Pictures of one channel come out with three.
+
+    Args:
+        decoding_backend: Backend of ``mmcv.imfrombytes``: ``'cv2'``, ``'turbojpeg'``,
+            ``'pillow'``.
+        backend_args: Storage backend of mmengine; None infers it from the path.
+    """
+
+    def __init__(self, decoding_backend: str = 'cv2', backend_args: dict | None = None) -> None:
+        self.decoding_backend = decoding_backend
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Read.
+
+        Args:
+            results: Holds ``frame_dir``, ``filename_tmpl``, ``frame_inds`` and perhaps
+                ``offset``, as ``amd_mm.RawframeDataset`` gives them.
+
+        Returns:
+            The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
+
+        Raises:
+            OSError: If a frame is missing or cannot be decoded.
+        """
+        frames = {}
+        for number in np.unique(results['frame_inds']).tolist():
+            name = results['filename_tmpl'].format(number + results.get('offset', 0))
+            path = join_path(results['frame_dir'], name)
+            frame = mmcv.imfrombytes(
+                get(path, backend_args=self.backend_args), channel_order='rgb',
+                backend=self.decoding_backend)
+            if frame is None:
+                raise OSError(f'{path} is no picture that {self.decoding_backend} can decode')
+            frames[number] = frame
+        return _finish(results, frames)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(decoding_backend={self.decoding_backend!r})'
