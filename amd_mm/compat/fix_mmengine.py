@@ -1,14 +1,14 @@
-"""MMEngine."""
+"""MMEngine: where it looks for installed packages and their configs."""
 import importlib.metadata
 import importlib.util
 import os.path as osp
-import sys
 from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
+from amd_mm.compat.rebind import rebind
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Check whether a distribution or a module of this name is there."""
     try:
         importlib.metadata.distribution(package)
@@ -18,25 +18,32 @@ def _is_installed(package: str) -> bool:
         return spec is not None and spec.origin is not None
 
 
-def _get_installed_path(package: str) -> str:
-    """Get the folder of a package, given the name of its distribution or module."""
+def get_installed_path(package: str) -> str:
+    """Get the folder of a package, given the name of its distribution or module.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: If neither is there.
+        RuntimeError: If it is a namespace package.
+    """
+    module = package
     try:
-        location = importlib.metadata.distribution(package).locate_file('')
-        module = package if osp.exists(osp.join(location, package)) else _package2module(package)
+        location = str(importlib.metadata.distribution(package).locate_file(''))
+        if not osp.exists(osp.join(location, module)):
+            module = package2module(package)
         if osp.exists(osp.join(location, module)):
             return osp.join(location, module)
     except importlib.metadata.PackageNotFoundError:
-        module = package
-    # not below its metadata: an editable install, or a checkout on PYTHONPATH
+        pass
+    # not beside its metadata: an editable installation, or a checkout on PYTHONPATH
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise importlib.metadata.PackageNotFoundError(package)
     if spec.origin is None:
-        raise RuntimeError(f'{package} is a namespace package, which has no path of its own')
+        raise RuntimeError(f'{package} is a namespace package, which has no folder of its own')
     return osp.dirname(spec.origin)
 
 
-def _package2module(package: str) -> str:
+def package2module(package: str) -> str:
     """Get the name of the (first) module that a distribution installs."""
     top_level = importlib.metadata.distribution(package).read_text('top_level.txt')
     if not top_level:
@@ -44,34 +51,45 @@ def _package2module(package: str) -> str:
     return top_level.split('\n')[0]
 
 
-def _pkg_resources_missing(package_utils: ModuleType) -> Verdict:
-    used = any('pkg_resources' in getattr(package_utils, name).__code__.co_names
-               for name in ('is_installed', 'get_installed_path', 'package2module'))
-    if not used:
-        return Verdict(False, 'its package_utils do without pkg_resources')
-    if importlib.util.find_spec('pkg_resources') is not None:
-        return Verdict(False, 'pkg_resources is there')
-    return Verdict(True, 'its package_utils use pkg_resources, which is not there')
+_REPLACEMENTS = {function.__name__: function
+                 for function in (is_installed, get_installed_path, package2module)}
+
+
+def _needs_pkg_resources(package_utils: ModuleType) -> Verdict:
+    if not any('pkg_resources' in getattr(package_utils, name).__code__.co_names
+               for name in _REPLACEMENTS):
+        return Verdict(False, 'MMEngine does without pkg_resources')
+    if importlib.util.find_spec('pkg_resources') is None:
+        return Verdict(True, 'MMEngine uses pkg_resources, which is not there')
+    return Verdict(False, 'pkg_resources is there')
 
 
 def _use_importlib_metadata(package_utils: ModuleType) -> None:
-    for name, function in {'is_installed': _is_installed,
-                           'get_installed_path': _get_installed_path,
-                           'package2module': _package2module}.items():
-        original = getattr(package_utils, name)
-        setattr(package_utils, name, function)
-        # where MMEngine was imported before us, its other modules hold the original
-        for module_name, module in list(sys.modules.items()):
-            if module_name.startswith('mmengine.') or module_name == 'mmengine':
-                if vars(module).get(name) is original:
-                    setattr(module, name, function)
+    for name, function in _REPLACEMENTS.items():
+        rebind(package_utils, name, function)
+
+
+def _amd_mm_unknown(config_utils: ModuleType) -> Verdict:
+    if 'amd_mm' in config_utils.MODULE2PACKAGE:
+        return Verdict(False, 'MMEngine knows amd_mm')
+    return Verdict(True, 'the table of packages in MMEngine has no amd_mm')
+
+
+def _add_amd_mm(config_utils: ModuleType) -> None:
+    config_utils.MODULE2PACKAGE['amd_mm'] = 'amd_mm'
 
 
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
-        affected='mmengine <= 0.10.7 with setuptools >= 82',
-        link='https://github.com/open-mmlab/mmengine/issues/1683',
+        affected='mmengine <= 0.10.7 with setuptools >= 82 (mended on its main branch)',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/utils/'
+             'package_utils.py',
         trigger='mmengine.utils.package_utils',
-        check=_pkg_resources_missing, apply=_use_importlib_metadata),
+        check=_needs_pkg_resources, apply=_use_importlib_metadata),
+    Fix(name='mmengine-amd-mm-configs', host='mmengine',
+        symptom="_base_ = ['amd_mm::...']: mmengine does not support to load amd_mm config",
+        affected='every mmengine: it has no entry point for packages outside OpenMMLab',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py',
+        trigger='mmengine.config.utils', check=_amd_mm_unknown, apply=_add_amd_mm),
 ]

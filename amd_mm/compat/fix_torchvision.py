@@ -29,6 +29,6 @@ FIXES = [
     Fix(name='torchvision-schemas', host='torchvision',
         symptom='import torchvision: operator torchvision::nms does not exist',
         affected='any CUDA build of torchvision (0.28.0) beside a CPU build of torch (2.13.0)',
-        link='https://github.com/pytorch/vision/issues/8084',
+        link='https://github.com/pytorch/vision/pull/9086',
         trigger='torchvision.extension', check=_operators_do_not_load, apply=_define_schemas),
 ]

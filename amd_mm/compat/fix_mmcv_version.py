@@ -1,0 +1,44 @@
+"""The upper limits that mmaction2 and mmdet set on the version of mmcv."""
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from unittest import mock
+
+from amd_mm.compat.fix import Fix, Verdict
+
+_TRIED = '2.1.0'
+
+
+def _limit(host: ModuleType) -> str | None:
+    """Read ``mmcv_maximum_version`` from the source of the host's ``__init__``."""
+    source = host.__spec__.loader.get_source(host.__name__)
+    match = re.search(r"^mmcv_maximum_version = '(.+)'", source, re.MULTILINE)
+    return match and match[1]
+
+
+def _mmcv_too_new(host: ModuleType) -> Verdict:
+    import mmcv
+    from mmengine.utils import digit_version
+    limit = _limit(host)
+    if limit is None or digit_version(mmcv.__version__) < digit_version(limit):
+        return Verdict(False, f'{host.__name__} accepts mmcv {mmcv.__version__}')
+    return Verdict(True, f'mmcv {mmcv.__version__} is not below the limit {limit}')
+
+
+@contextmanager
+def _pass_the_gate(host: ModuleType) -> Iterator[None]:
+    # The host's __init__ does nothing but compare versions.
+    with mock.patch('mmcv.__version__', _TRIED):
+        yield
+
+
+FIXES = [
+    Fix(name=f'{host}-mmcv-limit', host=host,
+        symptom=f'import {host}: MMCV==2.2.0 is used but incompatible',
+        affected=f'{project} with mmcv >= 2.2.0', link=link,
+        trigger=host, check=_mmcv_too_new, around=_pass_the_gate)
+    for host, project, link in [
+        ('mmaction', 'mmaction2 1.2.0', 'https://github.com/open-mmlab/mmaction2/issues/2852'),
+        ('mmdet', 'mmdet 3.3.0', 'https://github.com/open-mmlab/mmdetection/issues/11763')]
+]

@@ -1,0 +1,41 @@
+"""Names that numpy 2 took away and that mmcv, mmpretrain, mmaction2 and mmdet use."""
+from types import ModuleType
+
+from amd_mm.compat.fix import Fix, Verdict
+
+
+def _aliases(numpy: ModuleType) -> dict[str, object]:
+    def in1d(ar1: object, ar2: object, assume_unique: bool = False,
+             invert: bool = False) -> object:
+        return numpy.isin(numpy.ravel(ar1), ar2, assume_unique=assume_unique, invert=invert)
+
+    return {
+        'Inf': numpy.inf,  # pose transforms, frame extraction
+        'NAN': numpy.nan,  # AVA evaluation
+        'float': float,  # mmdet's YouTube-VIS evaluation, mmcv.ops.pixel_group
+        'in1d': in1d,  # recall metrics
+        'trapz': getattr(numpy, 'trapezoid', None),  # localisation metrics
+    }
+
+
+def _names_are_gone(numpy: ModuleType) -> Verdict:
+    gone = [name for name in _aliases(numpy) if name not in vars(numpy)]
+    if gone:
+        return Verdict(True, f'numpy has no {", ".join(gone)}')
+    return Verdict(False, 'numpy has the names that the hosts use')
+
+
+def _give_names_back(numpy: ModuleType) -> None:
+    for name, value in _aliases(numpy).items():
+        if name not in vars(numpy):
+            setattr(numpy, name, value)
+
+
+FIXES = [
+    Fix(name='numpy-aliases', host='numpy',
+        symptom='AttributeError: `np.Inf` was removed in the NumPy 2.0 release (np.NAN, '
+                'np.in1d, np.trapz, np.float)',
+        affected='numpy >= 2.0 (np.in1d, np.trapz: >= 2.4)',
+        link='https://numpy.org/doc/stable/numpy_2_0_migration_guide.html',
+        trigger='numpy', check=_names_are_gone, apply=_give_names_back),
+]
