@@ -1,0 +1,116 @@
+"""Counts samples that could not be loaded, lists them, and stops when there are too many."""
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from amd_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class BadSampleHook(Hook):
+    """Keeps account of the samples that :class:`amd_mm.KeyedDataset` had to replace.
+
+    Each bad file is logged once and written to ``bad_samples.txt`` in the work dir, a line
+    of path, tab, reason. The file is kept when a run is resumed; the counts begin anew.
+
+    One process looks at its batch after every iteration, and does nothing where no sample is
+    bad. Several processes exchange their counts every ``interval`` iterations and at the end
+    of an epoch, so that all of them stop together.
+
+    Args:
+        max_share: Largest share of replaced samples, in [0, 1); repeats count once.
+        min_count: How many samples have to be replaced before the share is judged, at
+            least 1.
+        interval: Iterations between two exchanges of several processes, at least 1.
+
+    Raises:
+        ValueError: For a number out of range.
+    """
+
+    def __init__(self, max_share: float = .05, min_count: int = 10, interval: int = 50) -> None:
+        if not 0 <= max_share < 1:
+            raise ValueError(
+                f'max_share of BadSampleHook must be in [0, 1), got {max_share}; '
+                '0.05 allows 5 % of bad samples')
+        for name, value in (('min_count', min_count), ('interval', interval)):
+            if value < 1:
+                raise ValueError(f'{name} of BadSampleHook must be at least 1, got {value}')
+        self.max_share = max_share
+        self.min_count = min_count
+        self.interval = interval
+        self.seen = self.replaced = 0
+        self._new_seen = self._new_replaced = 0
+        self._new_reports: dict[str, str] = {}
+        self._listed: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Remember what an earlier start of this run has listed."""
+        path = self._path(runner)
+        if path.exists():
+            lines = path.read_text(encoding='utf-8').splitlines()
+            self._listed = {line.partition('\t')[0] for line in lines}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Take note of the reports that travel with a batch.
+
+        Raises:
+            RuntimeError: If the share of replaced samples is too large.
+        """
+        for sample in data_batch['data_samples']:
+            # All repeats of a sample carry its report.
+            if sample.get('repeat', 0) == 0:
+                reports = sample.get('bad_samples', ())
+                self._new_seen += 1
+                self._new_replaced += bool(reports)
+                self._new_reports.update(reports)
+        if get_world_size() == 1 or self.every_n_train_iters(runner, self.interval):
+            self._settle(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Exchange what is left. Raises as :meth:`after_train_iter` does."""
+        self._settle(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Exchange what is left, in a loop without epochs. Raises as the others do."""
+        self._settle(runner)
+
+    def _settle(self, runner: Runner) -> None:
+        """Add up the counts of all processes, list new bad files, judge the share."""
+        parts = all_gather_object((self._new_seen, self._new_replaced, self._new_reports))
+        self._new_seen = self._new_replaced = 0
+        self._new_reports = {}
+        reports: dict[str, str] = {}
+        for seen, replaced, part in parts:
+            self.seen += seen
+            self.replaced += replaced
+            reports.update(part)
+        if not reports:
+            return
+        new = [(path, reason) for path, reason in reports.items() if path not in self._listed]
+        self._listed.update(path for path, _ in new)
+        if is_main_process():
+            self._list(runner, new)
+        if self.replaced >= self.min_count and self.replaced > self.max_share * self.seen:
+            path, reason = next(iter(reports.items()))
+            raise RuntimeError(
+                f'at most {self.max_share:.1%} of the samples may be bad, but {self.replaced} of '
+                f'{self.seen} had to be replaced, the last one {path} ({reason}); '
+                f'{self._path(runner)} lists them all. Mend or remove the files, or raise '
+                'max_share of BadSampleHook')
+
+    def _list(self, runner: Runner, new: Sequence[tuple[str, str]]) -> None:
+        list_file = self._path(runner)
+        with list_file.open('a', encoding='utf-8') as stream:
+            for path, reason in new:
+                runner.logger.warning(
+                    f'Bad sample, replaced by another one: {path} ({reason}). '
+                    f'Listed in {list_file}.')
+                stream.write(f'{path}\t{reason}\n')
+
+    @staticmethod
+    def _path(runner: Runner) -> Path:
+        return Path(runner.work_dir, 'bad_samples.txt')
