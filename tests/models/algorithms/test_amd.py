@@ -3,9 +3,11 @@ import golden
 import pytest
 import torch
 from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden, renamed
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from amd_mm.models.masks import TokenMask
+from amd_mm.models.blocks import VideoAttention
+from amd_mm.models.masks import TokenMask, mix_keys
 from amd_mm.registry import MODELS
 
 
@@ -41,29 +43,241 @@ def image_step(normalize: str | None) -> tuple[nn.Module, dict[str, Tensor]]:
     return model, model.loss(golden.golden('dmae.images')[''])
 
 
-def assert_gradients(model: nn.Module, prefix: str, table: list) -> None:
-    expected = {renamed(name, table): g for name, g in golden.golden(prefix).items()}
+def deviations(model: nn.Module, losses: dict[str, Tensor], losses_prefix: str,
+               gradients_prefix: str, table: list) -> tuple[float, float]:
+    """Largest relative error of a loss, and of a gradient over its tensor's largest value."""
+    numbers = {'loss_dir' if k == 'align_2' else f'loss_{k}': v
+               for k, v in golden.golden(losses_prefix + 'loss_').items()}
+    assert set(losses) == set(numbers)
+    loss_error = max(abs(losses[k].item() / v.item() - 1) for k, v in numbers.items())
+    sum(losses.values()).backward()
+    expected = {renamed(k, table): g for k, g in golden.golden(gradients_prefix).items()}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert set(trained) == set(expected)
-    for name, parameter in trained.items():
-        error = (parameter.grad - expected[name]).abs().max() / expected[name].abs().max()
-        assert error < 2e-5, (name, error)
+    gradient_error = max(((p.grad - expected[name]).abs().max() / expected[name].abs().max()).item()
+                         for name, p in trained.items())
+    return loss_error, gradient_error
 
 
 def test_video_losses_and_gradients_are_the_released_ones():
-    model, losses = video_step()
-    for name in ('loss_rec', 'loss_dir', 'loss_gen'):
-        expected = golden.golden(f'amd.{name}')[''].item()
-        assert losses[name].item() == pytest.approx(expected, rel=1e-6), name
-    sum(losses.values()).backward()
-    assert_gradients(model, 'amd.grad.', VIDEO_NAMES)
+    loss_error, gradient_error = deviations(
+        *video_step(), 'amd.', 'amd.grad.', VIDEO_NAMES)
+    assert loss_error < 1e-6 and gradient_error < 2e-5
 
 
-@pytest.mark.parametrize('normalize, expected', [(None, 'norm0'), ('token', 'norm1')])
-def test_dmae_losses_and_gradients_are_the_released_ones(normalize, expected):
-    model, losses = image_step(normalize)
-    numbers = golden.golden(f'dmae.{expected}.')
-    assert losses['loss_rec'].item() == pytest.approx(numbers['loss_rec'].item(), rel=1e-6)
-    assert losses['loss_dir'].item() == pytest.approx(numbers['loss_align_2'].item(), rel=1e-6)
-    sum(losses.values()).backward()
-    assert_gradients(model, f'dmae.{expected}.grad.', IMAGE_NAMES)
+@pytest.mark.parametrize('normalize, name', [(None, 'dmae.norm0.'), ('token', 'dmae.norm1.')])
+def test_dmae_losses_and_gradients_are_the_released_ones(normalize, name):
+    loss_error, gradient_error = deviations(
+        *image_step(normalize), name, name + 'grad.', IMAGE_NAMES)
+    assert loss_error < 1e-6 and gradient_error < 2e-5
+
+
+def _attentions(model: nn.Module) -> list:
+    return [m for m in [*model.modules(), *model.teacher.modules()]
+            if isinstance(m, VideoAttention)]
+
+
+def wrong_head_count(model):
+    for attention in _attentions(model):
+        attention.num_heads = 1
+        attention.scale = attention.embed_dims**-.5
+
+
+def missing_scale(model):
+    for attention in _attentions(model):
+        attention.scale = 1.
+
+
+def missing_query_bias(model):
+    for attention in _attentions(model):
+        attention.q_bias.data.zero_()
+
+
+def uniform_attention(model):
+    for attention in _attentions(model):
+        attention.scale = 0.
+
+
+def permuted_positions(model):
+    for tables in (model.modules(), model.teacher.modules()):
+        for module in tables:
+            if hasattr(module, 'pos_embed'):
+                module.pos_embed.data = module.pos_embed.roll(1, dims=1)
+
+
+def tanh_gelu(model):
+    for module in [*model.modules(), *model.teacher.modules()]:
+        if isinstance(module, nn.GELU):
+            module.approximate = 'tanh'
+
+
+def larger_epsilon(model):
+    for module in [*model.modules(), *model.teacher.modules()]:
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 1e-5
+
+
+def swapped_taps(model):
+    model.neck.projections = model.neck.projections[::-1]
+
+
+def shifted_mask(model):
+    visible, extra, masked = model.mask_generator.mask
+    model.mask_generator.mask = TokenMask(visible, (extra + 1) % 64, masked)
+
+
+def mutated_pixel_target(model):
+    model.head.normalize = 'token'
+
+
+@pytest.mark.parametrize('mutation, least_loss, least_gradient', [
+    (wrong_head_count, 1e-3, 0.), (missing_scale, 1e-3, 0.), (missing_query_bias, 1e-3, 0.),
+    (uniform_attention, 1e-3, 0.), (permuted_positions, 1e-3, 0.), (tanh_gelu, 0., 1e-3),
+    (larger_epsilon, 0., 3e-5), (swapped_taps, 1e-3, 0.), (shifted_mask, 1e-3, 0.),
+    (mutated_pixel_target, 1e-3, 0.)], ids=lambda x: getattr(x, '__name__', ''))
+def test_golden_numbers_notice(mutation, least_loss, least_gradient):
+    loss_error, gradient_error = deviations(
+        *video_step(edit=mutation), 'amd.', 'amd.grad.', VIDEO_NAMES)
+    assert loss_error >= least_loss and gradient_error >= least_gradient
+
+
+# The configurations of one class (SPEC: DMAE, masked feature prediction) and image AMD, ours.
+NO_DECODER = dict(decoder=None, head=None)
+LAYER_NORM = dict(type='amd_mm.FeatureAlignmentLoss', normalize='layer_norm')
+HALF_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
+                 teacher_ratio=.5)
+CONFIGURATIONS = dict(
+    amd_video=lambda: amd_video(),
+    amd_video_direct_only=lambda: amd_video(dict(generation=None)),
+    amd_video_generation_only=lambda: amd_video(dict(direct=None, generation=LAYER_NORM)),
+    masked_feature_prediction=lambda: amd_video(
+        dict(direct=None), **NO_DECODER, mask_generator=dict(
+            type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=.9,
+            teacher_ratio=0.)),
+    dmae=lambda: dmae_image('token'),
+    amd_image=lambda: dmae_image(
+        'token', mask_generator=HALF_SEEN, neck=dict(type='amd_mm.AlignmentNeck')),
+)
+
+
+def batch(model: nn.Module) -> Tensor:
+    size = model.backbone.grid.input_size
+    return torch.randn(2, 3, *size)
+
+
+def samples(*keys: int) -> list[DataSample]:
+    return [DataSample(metainfo=dict(sample_key=key)) for key in keys]
+
+
+@pytest.mark.parametrize('name', CONFIGURATIONS)
+def test_every_parameter_trains_and_the_teacher_does_not(name):
+    model = CONFIGURATIONS[name]()
+    model.init_weights()
+    model.train()
+    sum(model.loss(batch(model)).values()).backward()
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.isfinite().all() and parameter.grad.any(), parameter_name
+        else:
+            assert parameter_name == 'backbone.pos_embed'
+    assert all(p.grad is None for p in model.teacher.parameters())
+
+
+def test_image_amd_aligns_no_class_token():
+    model = CONFIGURATIONS['amd_image']()
+    images, mask = batch(model), model.mask_generator(torch.tensor([3, 4]))
+    _, features = model.backbone.encode(images, mask.visible, model.taps)
+    teacher = model.teacher(images, mask.teacher_visible)
+    before = model.neck.loss(features, teacher, mask)
+    for tensor in (*features, *teacher):
+        tensor[:, 0] += 100
+    after = model.neck.loss(features, teacher, mask)
+    assert before == after and set(before) == {'loss_dir', 'loss_gen'}
+
+
+def test_losses_are_weighted_and_averaged_over_pairs():
+    weights = dict(type='amd_mm.FeatureAlignmentLoss', loss_weight=.25)
+    model, losses = video_step(dict(direct=weights))
+    expected = golden.golden('amd.loss_dir')[''].item() / 4
+    assert losses['loss_dir'].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_frozen_mask_tokens_stay_at_their_initial_value():
+    model = amd_video(dict(train_mask_tokens=False))
+    frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert frozen == ['neck.generators.0.mask_token', 'neck.generators.1.mask_token']
+
+
+def test_the_key_of_a_sample_decides_its_mask():
+    model = load_golden(amd_video())
+    clips = batch(model)
+    together = model.loss(clips[:, None], samples(5, 6))
+    alone = [model.loss(clips[i:i + 1, None], samples(key)) for i, key in enumerate((5, 6))]
+    for name, value in together.items():
+        assert value.item() == pytest.approx(sum(a[name].item() for a in alone) / 2, rel=1e-5)
+    other = model.loss(clips[:, None], samples(5, 7))
+    assert other['loss_rec'].item() != together['loss_rec'].item()
+
+
+def test_without_keys_torchs_generator_decides():
+    model = load_golden(amd_video())
+    clips, values = batch(model), []
+    for _ in range(2):
+        torch.manual_seed(1)
+        values.append(model.loss(clips)['loss_rec'].item())
+    assert values[0] == values[1] != model.loss(clips)['loss_rec'].item()
+
+
+def test_views_become_samples():
+    model = load_golden(amd_video())
+    clips = batch(model)
+    keys = mix_keys(torch.tensor([5]), views=2).tolist()
+    folded = model.loss(clips[None], samples(5))
+    apart = model.loss(clips[:, None], samples(*keys))
+    assert folded['loss_gen'].item() == pytest.approx(apart['loss_gen'].item(), rel=1e-6)
+
+
+def test_networks_have_no_graph_breaks():
+    model = load_golden(amd_video())
+    clips, keys = batch(model), torch.tensor([5, 6])
+
+    def step(clips: Tensor, keys: Tensor) -> Tensor:
+        mask = model.mask_generator(keys)
+        latent, features = model.backbone.encode(clips, mask.visible, model.taps)
+        losses = model.neck.loss(features, model.teacher(clips, mask.teacher_visible), mask)
+        losses.update(model.head.loss(model.decoder(latent, mask), clips, mask))
+        return sum(losses.values())
+
+    compiled = torch.compile(step, backend='eager', fullgraph=True)
+    assert compiled(clips, keys).item() == pytest.approx(step(clips, keys).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize('neck, changes, words', [
+    ({}, dict(taps=(1, 2, 4)), r'as many taps, got \[1, 2, 4\] and \[3, 6\]'),
+    ({}, dict(taps=(2, 5)), 'Taps of the student .* up to its depth 4'),
+    ({}, dict(mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube',
+                                  student_ratio=.9, teacher_ratio=.9)),
+     'Generation alignment needs tokens that only the teacher sees'),
+    (dict(direct=None, generation=None), {}, 'must align something'),
+    ({}, dict(decoder=None), 'belong together'),
+    ({}, dict(**NO_DECODER, taps=(1, 2)), 'deepest student tap must be the last block 4, got 2'),
+    ({}, dict(backbone=dict(
+        type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, num_frames=4,
+        embed_dims=24, depth=4, num_heads=3, use_mean_pooling=False)),
+     'cut the input into the same tokens'),
+    ({}, dict(backbone=dict(
+        type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, num_frames=8,
+        embed_dims=24, depth=4, num_heads=3)), 'must have no pooling norm'),
+])
+def test_what_does_not_fit_is_refused(neck, changes, words):
+    with pytest.raises(ValueError, match=words):
+        amd_video(neck, **changes)
+
+
+@pytest.mark.parametrize('part', ['AMD', 'AlignmentNeck', 'PixelDecoder', 'PixelHead',
+                                  'AsymmetricMaskGenerator', 'FrozenTeacher',
+                                  'FeatureAlignmentLoss', 'MaskedAutoencoder'])
+def test_a_misspelt_argument_is_an_error(part):
+    with pytest.raises(TypeError, match='misspelt'):
+        MODELS.build(dict(type=f'amd_mm.{part}', misspelt=1))

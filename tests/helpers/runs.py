@@ -1,0 +1,115 @@
+"""Training runs for tests: in this process or by torchrun, from a config to numbers."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+import toys
+
+HELPERS = Path(__file__).parent
+
+
+def toy_config(work_dir: Path,
+               size: int = 10,
+               batch_size: int = 2,
+               accumulative_counts: int = 1,
+               max_epochs: int = 2,
+               num_workers: int = 0,
+               checkpoint: dict | None = None,
+               model: dict | None = None,
+               optimizer: dict | None = None) -> Config:
+    """A run of the toy model; its arguments are what the tests vary."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return Config(dict(
+        default_scope=None,
+        custom_imports=dict(imports=['toys']),
+        work_dir=str(work_dir),
+        # Runner keeps what it logs under this name, for the life of the process.
+        experiment_name=str(work_dir).replace('/', '_'),
+        model=dict(type='ToyModel', **(model or {})),
+        train_dataloader=dict(
+            dataset=dict(
+                type='amd_mm.KeyedDataset', num_repeats=2, pipeline=[dict(type='PackToy')],
+                dataset=dict(type='ToyData', size=size, loaded=str(work_dir / 'loaded.txt'))),
+            sampler=dict(type='amd_mm.EpochSampler'),
+            collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
+            batch_size=batch_size, num_workers=num_workers,
+            persistent_workers=num_workers > 0),
+        train_cfg=dict(type='amd_mm.EpochTrainLoop', max_epochs=max_epochs),
+        optim_wrapper=dict(
+            type='OptimWrapper', accumulative_counts=accumulative_counts,
+            optimizer=optimizer or dict(type='AdamW', lr=0.02),
+            clip_grad=dict(max_norm=1.0)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=3),
+            dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True)],
+        default_hooks=dict(
+            checkpoint=checkpoint or dict(type='CheckpointHook', interval=1),
+            logger=dict(type='LoggerHook', interval=1)),
+        custom_hooks=[dict(type='amd_mm.NonFiniteLossHook'), dict(type='RecordHook')],
+        env_cfg=dict(dist_cfg=dict(backend='gloo')),
+        visualizer=dict(type='Visualizer', vis_backends=[]),
+        randomness=dict(seed=0),
+        log_level='WARNING',
+        launcher='none'))
+
+
+def run(cfg: Config) -> Runner:
+    """Trains in this process; returns the runner afterwards."""
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def run_processes(cfg: Config, processes: int) -> None:
+    """Trains in several processes of this machine, started by torchrun, one thread each.
+
+    Raises:
+        RuntimeError: With the end of their output, if one fails.
+    """
+    cfg.launcher = 'pytorch'
+    path = Path(cfg.work_dir, 'run.py')
+    cfg.dump(path)
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    result = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone',
+         f'--nproc-per-node={processes}', str(HELPERS / 'run_config.py'), str(path)],
+        env=environment, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f'{processes} processes failed:\n{result.stderr[-3000:]}')
+
+
+def recorded(cfg: Config) -> list[dict]:
+    """What RecordHook wrote, one entry an iteration, the processes' lines joined.
+
+    ``losses`` are averaged over the processes, ``keys`` are all of them, sorted.
+    """
+    files = sorted(Path(cfg.work_dir).glob('record_*.jsonl'))
+    ranks = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    joined = []
+    for lines in zip(*ranks, strict=True):
+        names = lines[0]['losses']
+        joined.append(dict(
+            lines[0],
+            keys=sorted(key for line in lines for key in line['keys']),
+            losses={name: sum(line['losses'][name] for line in lines) / len(lines)
+                    for name in names}))
+    return joined
+
+
+def loaded(cfg: Config) -> list[int]:
+    """Indices that the toy data set loaded, in the order of loading."""
+    return [int(line) for line in Path(cfg.work_dir, 'loaded.txt').read_text().split()]
+
+
+def weights(cfg: Config, name: str) -> dict[str, torch.Tensor]:
+    """The weights in a checkpoint of the run."""
+    return torch.load(Path(cfg.work_dir, name), weights_only=False)['state_dict']
+
+
+__all__ = ['loaded', 'recorded', 'run', 'run_processes', 'toy_config', 'toys', 'weights']

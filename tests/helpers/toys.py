@@ -1,0 +1,101 @@
+"""A model and a data set that take no time, for tests of how runs behave."""
+import fcntl
+import json
+from pathlib import Path
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from mmengine.structures import BaseDataElement
+from torch import nn
+from torch.utils.data import Dataset
+
+WIDTH = 6
+
+
+@DATASETS.register_module()
+class ToyData(Dataset):
+    """``size`` vectors; each that is loaded leaves a line with its index in ``loaded``."""
+
+    metainfo = dict(classes=('toy',))
+
+    def __init__(self, size: int, loaded: str) -> None:
+        self.size = size
+        self.loaded = Path(loaded)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def get_data_info(self, index: int) -> dict:
+        return dict(filename=f'{index}.toy')
+
+    def prepare_data(self, index: int) -> dict:
+        with self.loaded.open('a') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(f'{index}\n')
+        generator = torch.Generator().manual_seed(index)
+        return dict(vector=torch.randn(WIDTH, generator=generator, dtype=torch.float64))
+
+
+@TRANSFORMS.register_module()
+class PackToy:
+    """Adds noise from torch's generator, as a random crop would, and packs."""
+
+    def __call__(self, results: dict) -> dict:
+        noisy = results['vector'] + 0.1 * torch.randn(WIDTH, dtype=torch.float64)
+        return dict(inputs=noisy, data_samples=BaseDataElement())
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Reconstructs its input from a part that the sample key chooses; two losses."""
+
+    def __init__(self, dtype: str = 'float64', bad_at: int = -1, bad_value: str = 'nan') -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, WIDTH))
+        self.to(getattr(torch, dtype))
+        self.bad_at = bad_at
+        self.bad_value = bad_value
+        self.calls = 0
+
+    def init_weights(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in self.parameters():
+                weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+
+    def forward(self, inputs: list[torch.Tensor], data_samples: list, mode: str = 'tensor'):
+        x = torch.stack(inputs).to(self.net[0].weight)
+        keys = torch.tensor([sample.sample_key for sample in data_samples])
+        visible = (keys[:, None] >> torch.arange(WIDTH)) % 2
+        output = self.net(x * visible)
+        if mode != 'loss':
+            return output
+        losses = dict(loss_rec=(output - x).square().mean(), loss_dir=output.abs().mean())
+        self.calls += 1
+        if self.calls == self.bad_at:
+            losses['loss_dir'] = _bad(self.bad_value, losses['loss_dir'])
+        return losses
+
+
+def _bad(value: str, loss: torch.Tensor) -> torch.Tensor:
+    if value == 'infinite gradient':
+        # The root of zero: zero itself, with an infinite slope.
+        return loss + (loss - loss.detach()).abs().sqrt()
+    return loss * float(value)
+
+
+@HOOKS.register_module()
+class RecordHook(Hook):
+    """Writes a line an iteration: iteration, losses, sample keys, and how the log counts it."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        line = dict(
+            iteration=runner.iter, epoch=runner.epoch, batch_idx=batch_idx,
+            keys=[sample.sample_key for sample in data_batch['data_samples']],
+            lr=runner.optim_wrapper.get_lr()['lr'][0],
+            losses={name: float(value) for name, value in outputs.items()})
+        with Path(runner.work_dir, f'record_{get_rank()}.jsonl').open('a') as file:
+            file.write(json.dumps(line) + '\n')

@@ -1,0 +1,89 @@
+import golden
+import pytest
+import torch
+from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden
+from mmpretrain.structures import DataSample
+
+from amd_mm.models.masks import gather_patches
+from amd_mm.registry import MODELS
+
+PARTS = ('data_preprocessor', 'backbone', 'decoder', 'head')
+SIZE = dict(img_size=32, patch_size=8, num_frames=8, use_mean_pooling=False)
+VIDEOMAE = dict(
+    type='amd_mm.MaskedAutoencoder',
+    data_preprocessor=dict(type='mmaction.ActionDataPreprocessor', mean=golden.MEAN,
+                           std=golden.STD, format_shape='NCTHW'),
+    backbone=dict(type='amd_mm.VideoVisionTransformer', embed_dims=24, depth=4, num_heads=3,
+                  **SIZE),
+    mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube',
+                        student_ratio=.9),
+    decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=2),
+    head=dict(type='amd_mm.PixelHead', normalize='token_channel'))
+KEYS = [DataSample(metainfo=dict(sample_key=key)) for key in (1, 2)]
+
+
+def build(**changes) -> torch.nn.Module:
+    return MODELS.build({**VIDEOMAE, **changes})
+
+
+def test_is_amd_without_its_teacher():
+    """The reconstruction of AMD is VideoMAE's: same weights, same keys, same loss_rec."""
+    amd, model = load_golden(amd_video()), build()
+    model.load_state_dict(amd.state_dict(), strict=False)
+    clips = torch.randn(2, 1, 3, 8, 32, 32)
+    losses = model.loss(clips, KEYS)
+    assert set(losses) == {'loss_rec'}
+    assert losses['loss_rec'].item() == pytest.approx(
+        amd.loss(clips, KEYS)['loss_rec'].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize('table', [VIDEO_NAMES, IMAGE_NAMES], ids=['video', 'image'])
+def test_every_parameter_trains(table):
+    image = table is IMAGE_NAMES
+    if image:
+        dmae = dmae_image('token')
+        model = MODELS.build(dict(
+            type='amd_mm.MaskedAutoencoder',
+            data_preprocessor=dict(type='mmpretrain.SelfSupDataPreprocessor', mean=golden.MEAN,
+                                   std=golden.STD),
+            backbone=dict(type='amd_mm.ImageVisionTransformer', img_size=32, patch_size=8,
+                          arch=dmae.backbone.arch_settings),
+            mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random',
+                                student_ratio=.75),
+            decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=4),
+            head=dict(type='amd_mm.PixelHead')))
+    else:
+        model = build()
+    model.init_weights()
+    model.loss(torch.randn(2, 3, *model.backbone.grid.input_size))['loss_rec'].backward()
+    untrained = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert untrained == (['backbone.pos_embed'] if image else [])
+
+
+def test_reconstruction_shows_the_visible_patches_as_they_are():
+    model = build()
+    model.init_weights()
+    pixels = torch.randint(0, 256, (2, 1, 3, 8, 32, 32)).float()
+    inputs = model.data_preprocessor(dict(inputs=list(pixels), data_samples=KEYS))['inputs']
+    images, painted, mask = model.reconstruct(inputs, KEYS)
+    torch.testing.assert_close(images, pixels[:, 0] / 255, atol=1e-6, rtol=0)
+    grid = model.backbone.grid
+    assert torch.equal(gather_patches(painted, mask.visible, grid),
+                       gather_patches(images, mask.visible, grid))
+    masked = [gather_patches(x, mask.masked, grid) for x in (painted, images)]
+    assert (masked[0] - masked[1]).abs().mean() > .01
+    assert painted.min() >= 0 and painted.max() <= 1
+
+
+def test_other_modes():
+    model = build()
+    clips = torch.randn(2, 1, 3, 8, 32, 32)
+    torch.testing.assert_close(model(clips, mode='tensor'), model.backbone(clips[:, 0]))
+    assert set(model(clips, KEYS, mode='loss')) == {'loss_rec'}
+    with pytest.raises(ValueError, match="got 'predict'"):
+        model(clips, mode='predict')
+
+
+def test_input_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r'must be \(8, 32, 32\).*got \(16, 32, 32\)'):
+        build().loss(torch.randn(2, 1, 3, 16, 32, 32))

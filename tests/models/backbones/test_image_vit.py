@@ -1,0 +1,86 @@
+import golden
+import pytest
+import torch
+from golden import dmae_image, load_golden
+from mmpretrain.models.backbones import VisionTransformer
+from torch import nn
+
+from amd_mm.models.backbones import ImageVisionTransformer
+from amd_mm.models.positions import sincos_positions
+
+TINY = dict(embed_dims=24, num_layers=3, num_heads=3, feedforward_channels=96)
+
+
+def build(**settings) -> ImageVisionTransformer:
+    model = ImageVisionTransformer(TINY, img_size=32, patch_size=8, **settings)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=.2)
+    return model
+
+
+def test_names_and_forward_are_the_hosts():
+    ours = build(out_type='raw')
+    host = VisionTransformer(TINY, img_size=32, patch_size=8, out_type='raw')
+    host.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(images), host(images))
+
+
+def test_encoding_every_token_is_the_hosts_forward():
+    ours = build(out_type='raw')
+    images = torch.randn(2, 3, 32, 32)
+    latent, features = ours.encode(images, torch.arange(16).expand(2, -1), taps=(1, 3))
+    torch.testing.assert_close(latent, ours(images)[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.ln1(features[1]), latent)
+    assert not torch.allclose(features[0], features[1])
+
+
+def test_order_of_tokens_does_not_matter_and_unseen_pixels_neither():
+    ours = build()
+    images = torch.randn(2, 3, 32, 32)
+    ids = torch.tensor([[3, 7, 9], [0, 1, 15]])
+    latent, _ = ours.encode(images, ids)
+    turned, _ = ours.encode(images, ids.flip(1))
+    torch.testing.assert_close(turned[:, 1:].flip(1), latent[:, 1:], rtol=1e-5, atol=1e-5)
+    changed = images.clone()
+    changed[0, :, 8:16, 0:8] += 1  # token 4, unseen
+    assert torch.equal(ours.encode(changed, ids)[0], latent)
+    changed[0, :, 0:8, 24:32] += 1  # token 3, seen
+    assert not torch.allclose(ours.encode(changed, ids)[0][0], latent[0])
+
+
+def test_starts_as_mae_does():
+    model = build()
+    model.init_weights()
+    linear = model.layers[0].ffn.layers[0][0]
+    assert linear.weight.abs().max() <= (6 / (24 + 96))**.5 and not linear.bias.any()
+    projection = model.patch_embed.projection.weight
+    assert projection.abs().max() <= (6 / (24 + 3 * 64))**.5
+    assert torch.equal(model.pos_embed.data, sincos_positions(model.grid, 24, 1))
+    assert not model.pos_embed.requires_grad
+    assert build(fixed_positions=False).pos_embed.requires_grad
+    assert not ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=1,
+                                      fixed_positions=False).pos_embed.requires_grad
+
+
+def test_truncation_keeps_the_features():
+    model = build()
+    images, ids = torch.randn(2, 3, 32, 32), torch.tensor([[3, 7, 9], [0, 1, 15]])
+    whole = model.encode(images, ids, taps=(2, ))[1][0]
+    model.truncate(2)
+    latent, features = model.encode(images, ids, taps=(2, ))
+    assert torch.equal(features[0], whole) and torch.equal(latent, whole)
+    assert model.depth == 2 and not hasattr(model, 'ln1')
+
+
+def test_misspelt_argument_is_refused():
+    with pytest.raises(TypeError, match='image_size'):
+        ImageVisionTransformer(TINY, image_size=32)
+
+
+def test_golden_features_depend_on_every_setting():
+    """Guards the guard: the golden DMAE numbers notice a moved tap."""
+    model = load_golden(dmae_image('token'))
+    images, ids = golden.golden('dmae.images')[''], golden.golden('dmae.ids_keep')['']
+    features = model.backbone.encode(images, ids, taps=(2, 3))[1]
+    assert (features[0] - features[1]).abs().max() > .1

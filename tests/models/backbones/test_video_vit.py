@@ -1,0 +1,85 @@
+import pytest
+import torch
+from mmaction.models.backbones.vit_mae import VisionTransformer
+from torch import nn
+
+from amd_mm.models.backbones import VideoVisionTransformer
+
+SIZE = dict(img_size=16, patch_size=8, num_frames=4, embed_dims=24, depth=3, num_heads=3)
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=.2)
+    return model
+
+
+@pytest.mark.parametrize('settings', [
+    dict(), dict(use_mean_pooling=False), dict(return_feat_map=True), dict(init_values=.1),
+    dict(use_learnable_pos_emb=True), dict(qkv_bias=False)])
+def test_names_and_forward_are_the_hosts(settings):
+    ours = randomised(VideoVisionTransformer(**SIZE, **settings))
+    host = VisionTransformer(**SIZE, **settings)
+    host.load_state_dict(ours.state_dict())
+    clips = torch.randn(2, 3, 4, 16, 16)
+    torch.testing.assert_close(ours(clips), host(clips), rtol=1e-5, atol=1e-5)
+    if not settings.get('use_learnable_pos_emb'):
+        larger = torch.randn(1, 3, 4, 32, 24)
+        torch.testing.assert_close(ours(larger), host(larger), rtol=1e-5, atol=1e-5)
+
+
+def test_encoding_every_token_is_the_hosts_forward():
+    ours = randomised(VideoVisionTransformer(**SIZE, use_mean_pooling=False))
+    host = VisionTransformer(**SIZE, use_mean_pooling=False, return_feat_map=True)
+    host.load_state_dict(ours.state_dict())
+    clips = torch.randn(2, 3, 4, 16, 16)
+    latent, _ = ours.encode(clips, torch.arange(8).expand(2, -1))
+    expected = host(clips).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(latent, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_unseen_pixels_do_not_matter():
+    ours = randomised(VideoVisionTransformer(**SIZE, use_mean_pooling=False))
+    clips, ids = torch.randn(1, 3, 4, 16, 16), torch.tensor([[1, 5]])
+    latent, _ = ours.encode(clips, ids)
+    changed = clips.clone()
+    changed[:, :, 2:, :8, :8] += 1  # token 4, unseen
+    assert torch.equal(ours.encode(changed, ids)[0], latent)
+    changed[:, :, 2:, :8, 8:] += 1  # token 5, seen
+    assert not torch.allclose(ours.encode(changed, ids)[0], latent)
+
+
+def test_recomputation_changes_nothing():
+    ours = randomised(VideoVisionTransformer(**SIZE, use_mean_pooling=False)).train()
+    clips, ids = torch.randn(1, 3, 4, 16, 16), torch.tensor([[1, 5]])
+    latents, gradients = [], []
+    for ours.with_cp in (False, True):
+        latent, features = ours.encode(clips, ids, taps=(1, ))
+        (latent.sum() + features[0].sum()).backward()
+        latents.append(latent)
+        gradients.append({n: p.grad.clone() for n, p in ours.named_parameters()})
+        ours.zero_grad()
+    assert torch.equal(*latents)
+    torch.testing.assert_close(*gradients)
+
+
+def test_starts_as_videomae_does():
+    model = randomised(VideoVisionTransformer(**SIZE))
+    model.init_weights()
+    linear = model.blocks[0].mlp.layers[0][0]
+    assert .9 < linear.weight.abs().max() / (6 / (24 + 96))**.5 <= 1 and not linear.bias.any()
+    assert model.fc_norm.weight.eq(1).all()
+
+
+@pytest.mark.parametrize('settings, words', [
+    (dict(num_frames=5), 'multiple of the tubelet size 2, got 5'),
+    (dict(img_size=20), 'multiple of the patch size 8, got 20'),
+])
+def test_input_must_fit_the_patch(settings, words):
+    with pytest.raises(ValueError, match=words):
+        VideoVisionTransformer(**{**SIZE, **settings})
+
+
+def test_misspelt_argument_is_refused():
+    with pytest.raises(TypeError, match='tubelet'):
+        VideoVisionTransformer(**SIZE, tubelet=2)

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from amd_mm.models.losses import FeatureAlignmentLoss
+
+STUDENT, TEACHER = torch.randn(2, 3, 5), 10 * torch.randn(2, 3, 5)
+
+
+@pytest.mark.parametrize('distance, by_hand', [
+    ('l2', lambda d: d**2),
+    ('l1', lambda d: d.abs()),
+    ('smooth_l1', lambda d: torch.where(d.abs() < 1, d**2 / 2, d.abs() - .5)),
+])
+def test_distances(distance, by_hand):
+    loss = FeatureAlignmentLoss(distance, loss_weight=.3)(STUDENT, TEACHER)
+    assert loss.item() == pytest.approx(.3 * by_hand(STUDENT - TEACHER).mean().item(), rel=1e-6)
+
+
+def test_layer_norm_touches_the_teacher_only():
+    mean, var = TEACHER.mean(-1, keepdim=True), TEACHER.var(-1, unbiased=False, keepdim=True)
+    expected = (STUDENT - (TEACHER - mean) / (var + 1e-6).sqrt()).pow(2).mean()
+    loss = FeatureAlignmentLoss(normalize='layer_norm')(STUDENT, TEACHER)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_l2_normalises_both():
+    unit = [x / x.pow(2).sum(-1, keepdim=True).sqrt() for x in (STUDENT, TEACHER)]
+    loss = FeatureAlignmentLoss('l1', 'l2')(STUDENT, TEACHER)
+    assert loss.item() == pytest.approx((unit[0] - unit[1]).abs().mean().item(), rel=1e-5)
+
+
+def test_computes_in_float32():
+    loss = FeatureAlignmentLoss()(STUDENT.bfloat16(), TEACHER.bfloat16())
+    assert loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize('settings, words', [
+    (dict(distance='mse'), "distance must be one of .* got 'mse'"),
+    (dict(normalize='batch_norm'), "normalize must be one of .* got 'batch_norm'"),
+])
+def test_unknown_settings_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        FeatureAlignmentLoss(**settings)
