@@ -98,7 +98,7 @@ class BadSampleHook(Hook):
             path, reason = next(iter(reports.items()))
             raise RuntimeError(
                 f'at most {self.max_share:.1%} of the samples may be bad, but {self.replaced} of '
-                f'{self.seen} had to be replaced, the last one {path} ({reason}); '
+                f'{self.seen} had to be replaced, one of them {path} ({reason}); '
                 f'{self._path(runner)} lists them all. Mend or remove the files, or raise '
                 'max_share of BadSampleHook')
 

@@ -1,0 +1,30 @@
+# Pre-training on all videos below a folder, or on a list of them (ann_file).
+# A decoded clip of 16 frames, every 4th, gives 4 samples, each with its own crop.
+# Pictures leave here as uint8 RGB; mmaction.ActionDataPreprocessor normalises on the device.
+#
+# Another decoder: amd_mm.PyAVInit and amd_mm.PyAVDecode, or mmaction.OpenCVInit and
+# amd_mm.OpenCVDecode, in place of DecordInit and DecordDecode.
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='amd_mm.EpochSampler'),
+    collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
+    dataset=dict(
+        type='amd_mm.KeyedDataset',
+        num_repeats=4,
+        dataset=dict(
+            type='amd_mm.VideoDataset',
+            ann_file='',
+            data_prefix=dict(video='data/videos'),
+            pipeline=[
+                dict(type='mmaction.DecordInit'),
+                dict(type='amd_mm.SampleStridedFrames', clip_len=16, frame_interval=4),
+                dict(type='mmaction.DecordDecode'),
+            ]),
+        pipeline=[
+            dict(type='amd_mm.MultiScaleCrop'),
+            dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
+            dict(type='mmaction.FormatShape', input_format='NCTHW'),
+            dict(type='mmaction.PackActionInputs'),
+        ]))
