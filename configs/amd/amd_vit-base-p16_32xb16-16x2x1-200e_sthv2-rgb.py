@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/amd_video.py',
+    '../_base_/datasets/sthv2_videos.py',
+    '../_base_/schedules/video_200e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = _base_.vit_base
