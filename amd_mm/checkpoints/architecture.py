@@ -9,6 +9,8 @@ from torch import Tensor
 
 from amd_mm.checkpoints.reading import Checkpoint
 
+# What every published VideoMAE, VideoMAE V2 and AMD file was trained with.
+USUAL_FRAMES, USUAL_SIZE = 16, 224
 # Heads of the encoders in use (ViT-S, B, L, H, and ViT-g of VideoMAE V2); no shape tells them.
 HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
 
@@ -110,16 +112,26 @@ def _with_sizes(net: Architecture) -> Architecture:
     if net.modality == 'image':
         side = math.isqrt(tokens)
         return replace(net, image_size=side * net.patch) if side**2 == tokens else net
-    if net.image_size is not None and net.num_frames is not None:
-        side = net.image_size // net.patch
-        if net.num_frames // net.tubelet * side**2 == tokens:
-            return net
-        net = replace(net, image_size=None, num_frames=None)
-    # 14 x 14 patches and 8 tubelets, or another number of frames at the usual size.
-    if tokens % (224 // net.patch)**2 == 0 and net.image_size in (None, 224):
-        frames = tokens // (224 // net.patch)**2 * net.tubelet
-        return replace(net, image_size=224, num_frames=frames)
+    if net.grid is not None and math.prod(net.grid) != tokens:
+        return replace(net, image_size=None, num_frames=None)
     return net
+
+
+def with_usual_size(net: Architecture) -> Architecture:
+    """The architecture with image size and frames, which are the usual ones if unknown.
+
+    Raises:
+        ValueError: If the number of positions contradicts that.
+    """
+    usual = replace(net, image_size=net.image_size or USUAL_SIZE,
+                    num_frames=net.num_frames or USUAL_FRAMES)
+    positions = math.prod(usual.grid) + net.class_token
+    if net.num_positions not in (None, positions):
+        raise ValueError(
+            f'Source: what it was trained with must be known, but its {net.num_positions} '
+            f'positions are not the {positions} of {usual.num_frames} frames at '
+            f'{usual.image_size} pixels. Give --source-size and --source-frames.')
+    return usual
 
 
 def _said_by(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _check_tensors(content: Any, path: Path) -> dict[str, Tensor]:
                           list(others.items())[:8])
         _refuse(path, f'must hold tensors, bare or under one of {", ".join(ENVELOPES)}',
                 f'found {found}', 'Save `model.state_dict()`.')
-    return dict(content)
+    return {key: value.detach() for key, value in content.items()}
 
 
 def _listing(path: Path) -> str:

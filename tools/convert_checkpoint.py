@@ -1,0 +1,59 @@
+"""Converts a checkpoint between layouts, exactly or not at all.
+
+Example:
+    python tools/convert_checkpoint.py videomae_vit-l.pth teacher.pth --part encoder
+    python tools/convert_checkpoint.py work_dirs/amd/epoch_200.pth student/ --to transformers \
+        --part encoder
+"""
+import argparse
+import sys
+
+from amd_mm.checkpoints.convert import Options, report
+from amd_mm.checkpoints.export import TARGETS, convert_checkpoint
+from amd_mm.checkpoints.layouts import LAYOUT_NAMES
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', metavar='SRC', help='checkpoint file or Transformers folder')
+    parser.add_argument('destination', metavar='DST', help='file, or folder for transformers')
+    parser.add_argument('--from', dest='from_', choices=LAYOUT_NAMES,
+                        help='layout of SRC (default: found from the keys)')
+    parser.add_argument('--to', choices=TARGETS, default='amd_mm', help='layout of DST')
+    parser.add_argument('--part', choices=('encoder', 'all'), default='all',
+                        help='leave decoder, neck and head behind, or take everything')
+    parser.add_argument('--dry-run', action='store_true', help='report, write nothing')
+    parser.add_argument('--force', action='store_true', help='replace DST if it exists')
+    parser.add_argument('--trust', action='store_true',
+                        help='unpickle arbitrary classes: runs code from SRC')
+    parser.add_argument('--num-frames', type=int, help='interpolate positions for these frames')
+    parser.add_argument('--img-size', type=int, help='interpolate positions for these pixels')
+    parser.add_argument('--source-frames', type=int,
+                        help='frames SRC was trained with, where it does not say (usually 16)')
+    parser.add_argument('--source-size', type=int,
+                        help='pixels SRC was trained with, where it does not say (usually 224)')
+    parser.add_argument('--num-heads', type=int, help='attention heads, where SRC does not say')
+    parser.add_argument('--decoder-heads', type=int, help="the decoder's heads, likewise")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    options = Options(
+        target=args.to, source=args.from_, part=args.part, num_frames=args.num_frames,
+        img_size=args.img_size, source_frames=args.source_frames, source_size=args.source_size,
+        num_heads=args.num_heads, decoder_heads=args.decoder_heads)
+    try:
+        result = convert_checkpoint(args.source, args.destination, options, dry_run=args.dry_run,
+                                    force=args.force, trust=args.trust)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print('\n'.join(report(result)))
+    print('dry run: nothing written' if args.dry_run else f'written: {args.destination}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
