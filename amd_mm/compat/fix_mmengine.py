@@ -7,6 +7,9 @@ from types import ModuleType
 from amd_mm.compat.fix import Fix, Verdict
 from amd_mm.compat.rebind import rebind
 
+_PACKAGE = osp.dirname(osp.dirname(osp.abspath(__file__)))
+_CHECKOUT = osp.dirname(_PACKAGE)
+
 
 def is_installed(package: str) -> bool:
     """Check whether a distribution or a module of this name is there."""
@@ -61,6 +64,9 @@ def _needs_pkg_resources(package_utils: ModuleType) -> Verdict:
         return Verdict(False, 'MMEngine does without pkg_resources')
     if importlib.util.find_spec('pkg_resources') is None:
         return Verdict(True, 'MMEngine uses pkg_resources, which is not there')
+    if is_installed('amd-mm') and not osp.exists(
+            str(importlib.metadata.distribution('amd-mm').locate_file('amd_mm'))):
+        return Verdict(True, 'pkg_resources does not find editable installations')
     return Verdict(False, 'pkg_resources is there')
 
 
@@ -79,6 +85,27 @@ def _add_amd_mm(config_utils: ModuleType) -> None:
     config_utils.MODULE2PACKAGE['amd_mm'] = 'amd_mm'
 
 
+def _no_mim_folder(config_utils: ModuleType) -> Verdict:
+    if osp.exists(osp.join(_PACKAGE, '.mim')):
+        return Verdict(False, 'amd_mm/.mim is there')
+    if osp.exists(osp.join(_CHECKOUT, 'configs')):
+        return Verdict(True, f'amd_mm runs from the checkout {_CHECKOUT}')
+    return Verdict(False, 'there are neither amd_mm/.mim nor a checkout')
+
+
+def _find_configs_in_checkout(config_utils: ModuleType) -> None:
+    original = config_utils._get_external_cfg_path
+
+    def get_external_cfg_path(package_path: str, cfg_file: str) -> str:
+        if not osp.samefile(package_path, _PACKAGE):
+            return original(package_path, cfg_file)
+        path = osp.join(_CHECKOUT, 'configs', cfg_file)
+        config_utils.check_file_exist(path)
+        return path
+
+    rebind(config_utils, '_get_external_cfg_path', get_external_cfg_path)
+
+
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
@@ -92,4 +119,11 @@ FIXES = [
         affected='every mmengine: it has no entry point for packages outside OpenMMLab',
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py',
         trigger='mmengine.config.utils', check=_amd_mm_unknown, apply=_add_amd_mm),
+    Fix(name='mmengine-amd-mm-checkout', host='mmengine',
+        symptom="_base_ = ['amd_mm::...'] in a checkout that is not installed: no such file "
+                'amd_mm/.mim/model-index.yml',
+        affected='every mmengine: it wants the folder that an installation makes',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py',
+        trigger='mmengine.config.utils',
+        check=_no_mim_folder, apply=_find_configs_in_checkout),
 ]

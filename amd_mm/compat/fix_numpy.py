@@ -1,4 +1,4 @@
-"""Names that numpy 2 took away and that mmcv, mmpretrain, mmaction2 and mmdet use."""
+"""What numpy 2 took away and mmcv, mmpretrain, mmaction2 and mmdet use."""
 from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
@@ -31,6 +31,22 @@ def _give_names_back(numpy: ModuleType) -> None:
             setattr(numpy, name, value)
 
 
+def _tubes_fail(multisports_utils: ModuleType) -> Verdict:
+    tube = multisports_utils.np.array([[0., 0., 0., 1., 1.]])
+    try:
+        multisports_utils.iou3dt_voc(tube, tube)
+    except TypeError as error:
+        return Verdict(True, f'the overlap of two tubes raises: {error}')
+    return Verdict(False, 'the overlap of two tubes is computed')
+
+
+def _convert_arrays_of_one(multisports_utils: ModuleType) -> None:
+    def to_int(value: object) -> int:
+        return int(value.item() if isinstance(value, multisports_utils.np.ndarray) else value)
+
+    multisports_utils.int = to_int  # the module only ever calls it
+
+
 FIXES = [
     Fix(name='numpy-aliases', host='numpy',
         symptom='AttributeError: `np.Inf` was removed in the NumPy 2.0 release (np.NAN, '
@@ -38,4 +54,10 @@ FIXES = [
         affected='numpy >= 2.0 (np.in1d, np.trapz: >= 2.4)',
         link='https://numpy.org/doc/stable/numpy_2_0_migration_guide.html',
         trigger='numpy', check=_names_are_gone, apply=_give_names_back),
+    Fix(name='mmaction-tubes', host='mmaction',
+        symptom='MultiSports metric: only 0-dimensional arrays can be converted to Python scalars',
+        affected='mmaction2 1.2.0 with numpy >= 2.4',
+        link='https://numpy.org/doc/stable/release/2.4.0-notes.html',
+        trigger='mmaction.evaluation.functional.multisports_utils',
+        check=_tubes_fail, apply=_convert_arrays_of_one),
 ]

@@ -1,17 +1,37 @@
 """torch's safe loading of the checkpoints that MMEngine writes."""
+import pickle
 from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
 
 _DTYPES = ('float64', 'float32', 'int64', 'int32', 'uint8', 'bool')
+_STATISTICS = ('min', 'max', 'mean', 'current')
+
+
+def statistic_of(owner: object, name: str) -> object:
+    """Stand for ``getattr`` in a checkpoint: look up one of HistoryBuffer's statistics.
+
+    The buffers are pickled together with their statistics, each as
+    ``getattr(HistoryBuffer, name)``. To allow the real ``getattr`` would be to allow
+    everything: from any function it leads to that function's globals.
+
+    Raises:
+        pickle.UnpicklingError: If anything else is looked up.
+    """
+    from mmengine.logging.history_buffer import HistoryBuffer
+    if owner is not HistoryBuffer or name not in _STATISTICS:
+        raise pickle.UnpicklingError(
+            f'getattr({owner!r}, {name!r}) is refused: a checkpoint may look up only '
+            f'{", ".join(_STATISTICS)} of HistoryBuffer.')
+    return getattr(HistoryBuffer, name)
 
 
 def checkpoint_classes() -> list[object | tuple[object, str]]:
     """List what the pickle of an MMEngine checkpoint names besides tensors and builtins.
 
     That is its message hub: buffers of logged scalars, over numpy arrays and numbers.
-    All of these only hold numbers. A pair is an object under the name that numpy 1
-    gave it.
+    A pair is an object under the name that the file gives it (numpy 1's names, and the
+    harmless substitute for ``getattr``).
     """
     import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer
@@ -22,6 +42,7 @@ def checkpoint_classes() -> list[object | tuple[object, str]]:
         *(type(np.dtype(name)) for name in _DTYPES),
         (reconstruct, 'numpy.core.multiarray._reconstruct'),
         (scalar, 'numpy.core.multiarray.scalar'),
+        (statistic_of, 'builtins.getattr'),
     ]
 
 
