@@ -1,0 +1,89 @@
+"""What is shown of a reconstruction: the input, who sees what of it, and the prediction.
+
+Shapes: B samples, C channels, (T frames,) H rows, W columns; values in [0, 1].
+"""
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from amd_mm.datasets.sample_key import sample_key
+from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder, Reconstruction
+from amd_mm.models.masks import TokenGrid, TokenMask, gather_patches, scatter_patches
+
+GRAY = 0.5
+
+
+def reconstruction_views(images: Tensor, painted: Tensor, mask: TokenMask,
+                         grid: TokenGrid) -> dict[str, Tensor]:
+    """The pictures to show side by side, by label, in this order.
+
+    Args:
+        images: (B, C, (T,) H, W) in [0, 1], the input.
+        painted: likewise, with the predictions at the masked tokens.
+        mask: the tokens. Without extra ones the teacher's view, being the student's, is
+            left out.
+        grid: how the input is cut into tokens.
+
+    Returns:
+        Tensors of the input's shape; what a side does not see is :data:`GRAY`.
+    """
+    views = {'input': images, "student's view": _only(images, mask.visible, grid)}
+    if mask.extra.shape[1]:
+        views["teacher's view"] = _only(images, mask.teacher_visible, grid)
+    return {**views, 'reconstruction': painted}
+
+
+def _only(images: Tensor, ids: Tensor, grid: TokenGrid) -> Tensor:
+    return scatter_patches(
+        torch.full_like(images, GRAY), ids, gather_patches(images, ids, grid), grid)
+
+
+def describe(model: MaskedAutoencoder) -> str:
+    """What one has to know to read the pictures of ``model``, in one or two sentences.
+
+    With a normalised pixel target a prediction is a shape without brightness and contrast;
+    both are then the true patch's, so the picture shows more than the model knows.
+    """
+    masks = model.mask_generator
+    seen = f'The student sees {masks.num_visible} of {masks.grid.num_tokens} tokens'
+    if masks.num_extra:
+        seen += f', the teacher {masks.num_visible + masks.num_extra}'
+    if model.head.normalize is None:
+        return f'{seen}.'
+    return (f'{seen}. True patch statistics were used: mean and deviation of every '
+            'reconstructed patch are the input\'s, because the pixel target is normalised.')
+
+
+def fixed_keys(count: int, seed: int = 0) -> list[BaseDataElement]:
+    """``count`` data samples whose masks hang on ``seed`` and their place alone."""
+    return [BaseDataElement(metainfo=dict(sample_key=sample_key(seed, 0, index, 0)))
+            for index in range(count)]
+
+
+def reconstruct(model: MaskedAutoencoder, inputs: Tensor | Sequence[Tensor],
+                data_samples: Sequence[BaseDataElement]) -> Reconstruction:
+    """Reconstructs without leaving a trace in the model or in any random generator.
+
+    Args:
+        model: with a decoder and a head; not inside a distributed wrapper.
+        inputs: as the data loader gives them: not yet normalised.
+        data_samples: with sample keys, see :func:`fixed_keys`.
+    """
+    with _evaluating(model):
+        batch = model.data_preprocessor(dict(inputs=inputs, data_samples=list(data_samples)))
+        return model.reconstruct(batch['inputs'], batch['data_samples'])
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Eval mode, and afterwards each module's own: ``train()`` would also wake frozen ones."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
