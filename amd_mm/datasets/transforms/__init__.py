@@ -2,6 +2,7 @@
 from amd_mm.datasets.transforms.cropping import MultiScaleCrop
 from amd_mm.datasets.transforms.decoding import (
     OpenCVDecode,
+    OpenCVInit,
     PyAVDecode,
     PyAVInit,
     RawFrameDecode,
@@ -9,6 +10,6 @@ from amd_mm.datasets.transforms.decoding import (
 from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
 
 __all__ = [
-    'MultiScaleCrop', 'OpenCVDecode', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
+    'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
     'SampleEvenFrames', 'SampleStridedFrames'
 ]

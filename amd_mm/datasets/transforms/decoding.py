@@ -6,6 +6,7 @@ are used as they are.
 import mmcv
 import numpy as np
 from mmaction.datasets.transforms import OpenCVDecode as _OpenCVDecode
+from mmaction.datasets.transforms import OpenCVInit as _OpenCVInit
 from mmaction.datasets.transforms import PyAVDecode as _PyAVDecode
 from mmaction.datasets.transforms import PyAVInit as _PyAVInit
 from mmcv.transforms import BaseTransform
@@ -107,6 +108,29 @@ class PyAVDecode(_PyAVDecode):
 
 
 @TRANSFORMS.register_module()
+class OpenCVInit(_OpenCVInit):
+    """mmaction2's ``OpenCVInit`` that says so when a file cannot be opened."""
+
+    def transform(self, results: dict) -> dict:
+        """Open the file.
+
+        Args:
+            results: Holds ``filename``.
+
+        Returns:
+            The same dictionary with ``video_reader`` and ``total_frames``.
+
+        Raises:
+            OSError: If OpenCV cannot open the file.
+        """
+        try:
+            return super().transform(results)
+        except ValueError as error:
+            # The host takes the length, which OpenCV gives as a negative number then.
+            raise OSError('a video must have a readable video stream, found none') from error
+
+
+@TRANSFORMS.register_module()
 class OpenCVDecode(_OpenCVDecode):
     """mmaction2's ``OpenCVDecode`` without its stand-ins.
 
@@ -166,12 +190,13 @@ class RawFrameDecode(BaseTransform):
         for number in np.unique(results['frame_inds']).tolist():
             name = results['filename_tmpl'].format(number + results.get('offset', 0))
             path = join_path(results['frame_dir'], name)
-            frame = mmcv.imfrombytes(
-                get(path, backend_args=self.backend_args), channel_order='rgb',
-                backend=self.decoding_backend)
-            if frame is None:
-                raise OSError(f'{path} is no picture that {self.decoding_backend} can decode')
-            frames[number] = frame
+            content = get(path, backend_args=self.backend_args)
+            try:
+                frames[number] = mmcv.imfrombytes(
+                    content, channel_order='rgb', backend=self.decoding_backend)
+            except Exception as error:  # Each backend has its own.
+                raise OSError(
+                    f'{path} is no picture that {self.decoding_backend} can decode') from error
         return _finish(results, frames)
 
     def __repr__(self) -> str:

@@ -2,8 +2,9 @@
 # A decoded clip of 16 frames, every 4th, gives 4 samples, each with its own crop.
 # Pictures leave here as uint8 RGB; mmaction.ActionDataPreprocessor normalises on the device.
 #
-# Another decoder: amd_mm.PyAVInit and amd_mm.PyAVDecode, or mmaction.OpenCVInit and
-# amd_mm.OpenCVDecode, in place of DecordInit and DecordDecode.
+# Another decoder: amd_mm.PyAVInit and amd_mm.PyAVDecode, or amd_mm.OpenCVInit and
+# amd_mm.OpenCVDecode, in place of DecordInit and DecordDecode. Should decord hang on a broken
+# file (one more setting, train_dataloader.timeout in seconds, makes that an error), use PyAV.
 train_dataloader = dict(
     batch_size=16,
     num_workers=8,
