@@ -1,0 +1,285 @@
+"""Every recipe loads, is what its name says, builds and learns."""
+import math
+import re
+import socket
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from clips import write_video
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, Registry, root
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from recipes import CONFIGS, ENCODERS, RECIPES, encoder_size, nodes, shrink
+
+import amd_mm.registry
+from amd_mm.registry import MODELS
+
+pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
+
+NAME = re.compile(
+    r'(?P<method>amd|dmae|mae|videomae)_vit-(?P<size>small|base|large)-p16'
+    r'(-visible(?P<visible>\d+))?'
+    r'_(?P<gpus>\d+)xb(?P<batch>\d+)(-accum(?P<accum>\d+))?'
+    r'(-(?P<clip_len>\d+)x(?P<interval>\d+)x1)?-(?P<epochs>\d+)e_'
+    r'(?P<data>kinetics400-rgb|sthv2-rgb|in1k)')
+# Global batch and learning rate per 256 samples (videos, images).
+RATES = dict(video=(512, 1.2e-3), image=(4096, 1.5e-4))
+
+every_recipe = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+
+
+def modality(cfg: Config) -> str:
+    return 'video' if 'Video' in cfg.model.backbone.type else 'image'
+
+
+def registry_of(name: str) -> Registry | None:
+    """Our registry that knows the type ``amd_mm.Name``."""
+    return next((registry for registry in vars(amd_mm.registry).values()
+                 if isinstance(registry, Registry) and registry.scope == 'amd_mm'
+                 and registry.get(name) is not None), None)
+
+
+@cache
+def reduced(path: Path) -> Config:
+    cfg = Config.fromfile(path)
+    shrink(cfg)
+    return cfg
+
+
+def batch_for(cfg: Config, samples: int = 2) -> dict:
+    """Random uint8 pictures with the keys that our data sets give."""
+    shape = (1, 3, 4, 64, 64) if modality(cfg) == 'video' else (3, 64, 64)
+    generator = torch.Generator().manual_seed(0)
+    return dict(
+        inputs=[torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+                for _ in range(samples)],
+        data_samples=[BaseDataElement(metainfo=dict(sample_key=key)) for key in range(samples)])
+
+
+def test_the_promised_recipes_are_there():
+    names = {NAME.fullmatch(path.stem).group('method', 'size', 'data') for path in RECIPES}
+    videos = ('kinetics400-rgb', 'sthv2-rgb')
+    assert names == {
+        *(('amd', size, data) for size in ('small', 'base') for data in (*videos, 'in1k')),
+        *(('videomae', size, data) for size in ENCODERS for data in videos),
+        *(('mae', size, 'in1k') for size in ('base', 'large')), ('dmae', 'base', 'in1k')}
+
+
+@every_recipe
+def test_name_and_content_agree(path):
+    said = NAME.fullmatch(path.stem).groupdict()
+    cfg = Config.fromfile(path)
+    model, loader = cfg.model, cfg.train_dataloader
+
+    assert path.parent.name == said['method']
+    assert encoder_size(model.backbone) == ENCODERS[said['size']]
+    assert model.backbone.patch_size == 16
+    assert ('teacher' in model) == (said['method'] in ('amd', 'dmae'))
+    if 'teacher' in model:
+        assert encoder_size(model.teacher.backbone) == ENCODERS['large']
+        assert 'checkpoint' not in model.teacher
+    assert model.mask_generator.get('student_visible') == (
+        int(said['visible']) if said['visible'] else None)
+
+    gpus, batch, accum = (int(said[key] or 1) for key in ('gpus', 'batch', 'accum'))
+    assert loader.batch_size == batch
+    assert cfg.optim_wrapper.get('accumulative_counts', 1) == accum
+    assert model.backbone.get('with_cp', False) == (gpus == 1)
+    global_batch, rate = RATES[modality(cfg)]
+    assert gpus * batch * accum == cfg.auto_scale_lr.base_batch_size == global_batch
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate * global_batch / 256)
+
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[-1].end == int(said['epochs'])
+    if said['clip_len']:
+        assert model.backbone.num_frames == int(said['clip_len'])
+        sampling = next(t for t in loader.dataset.dataset.pipeline if 'clip_len' in t)
+        assert sampling.clip_len == int(said['clip_len'])
+        assert sampling.frame_interval == int(said['interval'])
+    folder = said['data'].removesuffix('-rgb').replace('in1k', 'imagenet')
+    assert f'data/{folder}' in str(loader.dataset.dataset)
+
+
+@every_recipe
+def test_leaf_is_short(path):
+    lines = path.read_text().splitlines()
+    assert sum(bool(line.strip()) and not line.startswith('#') for line in lines) <= 20
+
+
+@every_recipe
+def test_types_say_whose_they_are(path):
+    mmengine = set().union(*(registry.module_dict for registry in vars(root).values()
+                             if isinstance(registry, Registry)))
+    types = {node['type'] for node in nodes(Config.fromfile(path)._cfg_dict) if 'type' in node}
+    for name in types:
+        scope, _, rest = name.partition('.')
+        if not rest:
+            assert name in mmengine, name
+        elif scope == 'amd_mm' and '.' not in rest:
+            assert registry_of(name), name
+        else:
+            assert scope in ('amd_mm', 'mmpretrain', 'mmaction', 'mmengine'), name
+
+
+@every_recipe
+def test_one_step_at_reduced_size_without_a_network(path, monkeypatch):
+    def refuse(*args):
+        raise AssertionError('a recipe must not reach for the network')
+
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    monkeypatch.setattr(socket, 'getaddrinfo', refuse)
+    torch.manual_seed(0)
+    cfg = reduced(path)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    before = {name: p.detach().clone() for name, p in trained.items()}
+    gradients = {}
+    for name, parameter in trained.items():
+        parameter.register_hook(lambda grad, name=name: gradients.update({name: grad}))
+
+    model.train()
+    log = model.train_step(batch_for(cfg), optim_wrapper)
+
+    expected = dict(amd=['loss_dir', 'loss_gen', 'loss_rec'], dmae=['loss_dir', 'loss_rec'])
+    assert sorted(name for name in log if name != 'loss') == expected.get(
+        path.parent.name, ['loss_rec'])
+    assert math.isfinite(log['loss'])
+    # No dead parameters: each has a finite gradient that is not all zero.
+    assert set(gradients) == set(trained)
+    for name, gradient in gradients.items():
+        assert gradient.isfinite().all() and gradient.any(), name
+    # Accumulated gradients change no weight yet.
+    stepped = cfg.optim_wrapper.get('accumulative_counts', 1) == 1
+    for name, parameter in trained.items():
+        assert torch.equal(parameter, before[name]) != stepped, name
+    if 'teacher' in cfg.model:
+        assert all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
+        assert not any('teacher' in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize('method', ['amd', 'dmae', 'mae', 'videomae'])
+def test_weight_decay_spares_vectors_and_mask_tokens(method):
+    cfg = reduced(next(path for path in RECIPES if path.parent.name == method))
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    decay = {id(p): group['weight_decay'] for group in optimizer.param_groups
+             for p in group['params']}
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert len(decay) == len(trained)
+    if modality(cfg) == 'video':
+        assert {'backbone.blocks.0.attn.q_bias', 'backbone.blocks.0.attn.v_bias'} <= set(trained)
+    for name, parameter in trained.items():
+        spared = parameter.ndim == 1 or 'mask_token' in name
+        assert decay[id(parameter)] == (0 if spared else 0.05), name
+    assert optimizer.defaults['betas'] == (0.9, 0.95)
+    assert isinstance(optimizer, torch.optim.AdamW)
+
+
+@pytest.mark.parametrize('name, lowest, warmup, epochs, first', [
+    ('amd/amd_vit-small-p16_32xb16-16x4x1-200e_kinetics400-rgb', 2e-5, 10, 200, 2e-6),
+    ('dmae/dmae_vit-base-p16_32xb128-100e_in1k', 0., 40, 100, 0.),
+    ('mae/mae_vit-large-p16_32xb128-800e_in1k', 0., 40, 800, 0.),
+])
+def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs, first):
+    per_epoch = 3
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    peak = cfg.optim_wrapper.optimizer.lr
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+    schedulers = [PARAM_SCHEDULERS.build(dict(s, optimizer=optimizer, epoch_length=per_epoch))
+                  for s in cfg.param_scheduler]
+    rates = []
+    for _ in range(epochs * per_epoch):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+    rising = np.linspace(first, peak, warmup * per_epoch)
+    angle = np.pi * np.arange((epochs - warmup) * per_epoch) / ((epochs - warmup) * per_epoch)
+    falling = lowest + (peak - lowest) * (1 + np.cos(angle)) / 2
+    np.testing.assert_allclose(rates, np.concatenate([rising, falling]), rtol=1e-6, atol=3e-9)
+
+
+def test_clips_are_clipped_and_pictures_are_not():
+    for path in RECIPES:
+        cfg = Config.fromfile(path)
+        clipped = dict(max_norm=0.02) if modality(cfg) == 'video' else None
+        assert cfg.optim_wrapper.get('clip_grad') == clipped
+        assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+        assert cfg.optim_wrapper.dtype == 'bfloat16'
+        # Without this MMEngine scales the loss even in bfloat16.
+        assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
+
+
+@pytest.mark.parametrize('method', ['amd', 'dmae'])
+def test_a_recipe_without_a_teacher_stops_and_says_where_teachers_are(method):
+    for path in RECIPES:
+        if path.parent.name == method:
+            model = dict(reduced(path).model)
+            model['teacher'] = {k: v for k, v in model['teacher'].items() if k != 'checkpoint'}
+            with pytest.raises(ValueError, match=r'model\.teacher\.checkpoint=FILE'):
+                MODELS.build(model)
+
+
+def our_nodes() -> dict[str, dict]:
+    """One config of each type of ours that the recipes name."""
+    return {node['type']: dict(node) for path in RECIPES
+            for node in nodes(reduced(path)._cfg_dict)
+            if node.get('type', '').startswith('amd_mm.') and node['type'].count('.') == 1}
+
+
+def test_a_misspelt_argument_is_an_error_that_names_it():
+    checked = our_nodes()
+    assert {'amd_mm.AMD', 'amd_mm.VideoVisionTransformer', 'amd_mm.KeyedDataset'} <= set(checked)
+    for name, node in checked.items():
+        # A class without arguments does not name what it got.
+        rule = r'mispelt_argument|takes no arguments'
+        with pytest.raises(TypeError, match=rule):
+            registry_of(name).build(dict(node, mispelt_argument=1))
+
+
+def write_data(cfg: Config, folder: Path) -> None:
+    """Four tiny samples where the recipe's data set looks for them."""
+    dataset = cfg.train_dataloader.dataset.dataset
+    if modality(cfg) == 'video':
+        for number in range(4):
+            write_video(folder / f'{number}.mp4', frames=20)
+        Path(folder, 'list.txt').write_text(''.join(f'{n}.mp4 {n}\n' for n in range(4)))
+        dataset.ann_file = str(folder / 'list.txt')
+        dataset.data_prefix = dict(video=str(folder))
+    else:
+        import cv2
+        for number in range(4):
+            Path(folder, 'train', str(number)).mkdir(parents=True)
+            picture = np.random.default_rng(number).integers(0, 256, (70, 90, 3), np.uint8)
+            cv2.imwrite(str(folder / 'train' / str(number) / 'a.JPEG'), picture)
+        dataset.data_root = str(folder)
+        dataset.metainfo = dict(classes=tuple('0123'))
+
+
+@pytest.mark.parametrize('name', [
+    'amd/amd_vit-small-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb',
+    'videomae/videomae_vit-small-p16_32xb16-16x2x1-200e_sthv2-rgb',
+    'dmae/dmae_vit-base-p16-visible4_32xb128-100e_in1k',
+])
+def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    shrink(cfg)
+    write_data(cfg, tmp_path)
+    cfg.merge_from_dict(dict(
+        work_dir=str(tmp_path / 'work'), launcher='none', experiment_name=tmp_path.name,
+        train_dataloader=dict(batch_size=1), train_cfg=dict(max_epochs=1),
+        env_cfg=dict(dist_cfg=dict(backend='gloo'))))
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+
+    assert runner.iter == 4
+    saved = torch.load(tmp_path / 'work/epoch_1.pth', weights_only=True)['state_dict']
+    assert set(saved) == set(runner.model.state_dict())
+    assert all(value.isfinite().all() for value in saved.values())
