@@ -1,4 +1,5 @@
 """Transforms that no host has, or not exactly."""
+from amd_mm.datasets.transforms.clip_augment import ClipRandAugment
 from amd_mm.datasets.transforms.cropping import MultiScaleCrop
 from amd_mm.datasets.transforms.decoding import (
     OpenCVDecode,
@@ -10,6 +11,6 @@ from amd_mm.datasets.transforms.decoding import (
 from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
 
 __all__ = [
-    'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
-    'SampleEvenFrames', 'SampleStridedFrames'
+    'ClipRandAugment', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit',
+    'RawFrameDecode', 'SampleEvenFrames', 'SampleStridedFrames'
 ]
