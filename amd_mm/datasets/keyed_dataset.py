@@ -18,6 +18,18 @@ from amd_mm.registry import DATASETS
 NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
 
 _PATH_KEYS = ('filename', 'img_path', 'frame_dir')
+_EMPTY = ('{} inside KeyedDataset must hold at least one sample, found none; '
+          'check its ann_file, data_root and data_prefix')
+
+
+def _build(config: dict) -> Dataset:
+    try:
+        return DATASETS.build(config)
+    except ValueError as error:
+        # What mmengine's BaseDataset stumbles over when there is nothing to serialise.
+        if 'need at least one array to concatenate' in str(error):
+            raise ValueError(_EMPTY.format(config['type'])) from error
+        raise
 
 
 def _reason(error: Exception) -> str:
@@ -72,12 +84,9 @@ class KeyedDataset(Dataset):
             raise ValueError(
                 f'max_retries of KeyedDataset must not be negative, got {max_retries}; '
                 'use 0 to stop at the first bad sample')
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.full_init()
+        self.dataset = _build(dataset) if isinstance(dataset, dict) else dataset
         if len(self.dataset) == 0:
-            raise ValueError(
-                f'{type(self.dataset).__name__} inside KeyedDataset must hold at least one '
-                'sample, found none; check its ann_file and data_prefix')
+            raise ValueError(_EMPTY.format(type(self.dataset).__name__))
         self.pipeline = Compose(pipeline)
         self.num_repeats = num_repeats
         self.seed = seed

@@ -65,7 +65,9 @@ def seeded(key: int) -> Iterator[None]:
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(key)
-    np.random.seed([key & 0xFFFFFFFF, key >> 32])
+    # Not the key itself: both are Mersenne twisters, and would give the same numbers.
+    numpy_key = mix64(key)
+    np.random.seed([numpy_key & 0xFFFFFFFF, numpy_key >> 32])
     # torch.manual_seed would reseed the accelerators of the main process too.
     torch.default_generator.manual_seed(key)
     try:

@@ -1,0 +1,271 @@
+import random
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from clips import REAL, frame_number, write_broken_videos, write_video
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
+from mmengine.structures import BaseDataElement
+from torch.utils.data import DataLoader
+
+from amd_mm.datasets import KeyedDataset, SampleIndex, collate_repeats, sample_key
+
+SIZE = 32
+CROPS = [
+    dict(type='amd_mm.MultiScaleCrop'),
+    dict(type='mmaction.Resize', scale=(SIZE, SIZE), keep_ratio=False),
+    dict(type='mmaction.FormatShape', input_format='NCTHW'),
+    dict(type='mmaction.PackActionInputs'),
+]
+
+
+def decoding(clip_len=4, interval=4, opener='mmaction.DecordInit', reader='mmaction.DecordDecode'):
+    sample = dict(type='amd_mm.SampleStridedFrames', clip_len=clip_len, frame_interval=interval)
+    return [dict(type=opener), sample, dict(type=reader)]
+
+
+def videos(folder, pipeline=None, **settings):
+    inner = dict(
+        type='amd_mm.VideoDataset', data_prefix=dict(video=str(folder)),
+        pipeline=pipeline or decoding())
+    return DATASETS.build(
+        dict(type='amd_mm.KeyedDataset', dataset=inner, pipeline=CROPS, **settings))
+
+
+class Numbers(BaseDataset):
+    """Sample ``n`` is an array full of ``n``; what ``faults`` maps ``n`` to is raised, or None."""
+
+    def __init__(self, length, faults=None):
+        self.length, self.faults, self.tried = length, faults or {}, []
+        super().__init__(pipeline=[self.decode], serialize_data=False)
+
+    def load_data_list(self):
+        return [dict(filename=f'file {n}') for n in range(self.length)]
+
+    def decode(self, results):
+        self.tried.append(results['sample_idx'])
+        if results['sample_idx'] in self.faults:
+            if self.faults[results['sample_idx']] is None:
+                return None
+            raise self.faults[results['sample_idx']]
+        results['imgs'] = np.full(3, results['sample_idx'])
+        results['drawn'] = (random.random(), np.random.rand(), torch.rand(()).item())
+        return results
+
+
+def pack(results):
+    """Draws once more, and works in place as some transforms of the hosts do."""
+    results['imgs'] += 100
+    own = (random.random(), np.random.rand(), torch.rand(()).item())
+    return dict(inputs=results['imgs'], drawn=results['drawn'], own=own,
+                data_samples=BaseDataElement())
+
+
+def numbers(length=20, faults=None, **settings):
+    return KeyedDataset(Numbers(length, faults), [pack], **settings)
+
+
+def test_repeats_share_the_sample_and_draw_for_themselves():
+    repeats = numbers(num_repeats=3)[SampleIndex(0, 7)]
+    assert [r['inputs'].tolist() for r in repeats] == [[107] * 3] * 3
+    assert len({r['drawn'] for r in repeats}) == 1
+    # Three generators in three repeats, and in what they share.
+    assert len({value for r in repeats for value in (*r['own'], *r['drawn'])}) == 12
+    assert [r['data_samples'].metainfo for r in repeats] == [
+        dict(sample_key=sample_key(0, 0, 7, n), repeat=n) for n in range(3)]
+
+
+def test_randomness_hangs_on_seed_epoch_index_and_repeat_alone():
+    def drawn(seed, epoch, index):
+        return [(r['drawn'], r['own']) for r in numbers(seed=seed)[SampleIndex(epoch, index)]]
+
+    first = drawn(0, 0, 0)
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    before = torch.get_rng_state()
+    assert drawn(0, 0, 0) == first
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.random.rand() == np.random.RandomState(5).rand()
+    for other in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        assert all(a != b for a, b in zip(drawn(*other), first, strict=True))
+
+
+def test_plain_index_draws_its_epoch_from_torch():
+    dataset = numbers()
+    torch.manual_seed(3)
+    first = dataset[4]
+    assert dataset[4][0]['own'] != first[0]['own']
+    torch.manual_seed(3)
+    assert dataset[np.int64(4)][0]['own'] == first[0]['own']
+
+
+@pytest.mark.parametrize('fault', [
+    None, OSError('gone'), RuntimeError('decoder'), ValueError('x'), IndexError('x'),
+    AssertionError('no picture'), cv2.error('x')])
+def test_bad_sample_is_replaced_and_reported(fault):
+    dataset = numbers(faults={7: fault}, num_repeats=2)
+    repeats = dataset[SampleIndex(3, 7)]
+    replacement = int(repeats[0]['inputs'][0]) - 100
+    assert replacement != 7 and dataset.dataset.tried == [7, replacement]
+    for repeat in repeats:
+        (path, reason), = repeat['data_samples'].bad_samples
+        assert path == 'file 7'
+        assert 'returned None' in reason if fault is None else str(fault) in reason
+    # The key stays that of the place in the epoch, and so does the replacement.
+    assert repeats[1]['data_samples'].sample_key == sample_key(0, 3, 7, 1)
+    again = numbers(faults={7: fault})[SampleIndex(3, 7)]
+    assert int(again[0]['inputs'][0]) - 100 == replacement
+    others = {int(numbers(faults={7: fault}, seed=n)[SampleIndex(3, 7)][0]['inputs'][0])
+              for n in range(10)}
+    assert len(others) > 3
+
+
+def test_failing_transform_of_a_repeat_replaces_the_whole_sample():
+    def fail_at_third(results):
+        if results['imgs'][0] == 5 and fail_at_third.calls == 2:
+            raise ValueError('too small')
+        fail_at_third.calls += 1
+        return pack(results)
+
+    fail_at_third.calls = 0
+    repeats = KeyedDataset(Numbers(20), [fail_at_third], num_repeats=4)[SampleIndex(0, 5)]
+    assert len({int(r['inputs'][0]) for r in repeats}) == 1 and repeats[0]['inputs'][0] != 105
+    assert repeats[3]['data_samples'].bad_samples == (('file 5', 'ValueError: too small'), )
+
+
+@pytest.mark.parametrize('fault', [
+    MemoryError(), ImportError('decord'), KeyError('imgs'), TypeError('argument'), NameError('x'),
+    KeyboardInterrupt()])
+def test_mistakes_are_no_bad_data(fault):
+    with pytest.raises(type(fault)):
+        numbers(faults={7: fault})[SampleIndex(0, 7)]
+
+
+def test_all_bad_fails_at_once_and_names_the_files():
+    dataset = numbers(4, {n: OSError(f'cannot read {n}') for n in range(4)})
+    with pytest.raises(RuntimeError, match='none of 4 samples') as error:
+        dataset[SampleIndex(0, 2)]
+    assert all(f'file {n}: OSError: cannot read {n}' in str(error.value) for n in range(4))
+    assert sorted(dataset.dataset.tried) == [0, 1, 2, 3]
+
+    dataset = numbers(1000, {n: OSError('x') for n in range(1000)}, max_retries=3)
+    with pytest.raises(RuntimeError, match='none of 4 samples .* holds 1000'):
+        dataset[SampleIndex(0, 2)]
+    assert len(set(dataset.dataset.tried)) == 4
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match='num_repeats .* at least 1, got 0'):
+        numbers(num_repeats=0)
+    with pytest.raises(ValueError, match='max_retries .* not be negative, got -1'):
+        numbers(max_retries=-1)
+    with pytest.raises(ValueError, match='Numbers inside KeyedDataset must hold at least one'):
+        numbers(0)
+    with pytest.raises(TypeError, match='num_repeat'):
+        numbers(num_repeat=2)
+    with pytest.raises(IndexError, match=r'in \[0, 20\), got 20'):
+        numbers()[SampleIndex(0, 20)]
+
+
+def test_empty_list_of_a_host_is_named(tmp_path):
+    (tmp_path / 'list.txt').touch()
+    inner = dict(
+        type='mmpretrain.CustomDataset', ann_file=str(tmp_path / 'list.txt'), with_label=False,
+        pipeline=[])
+    with pytest.raises(ValueError, match='CustomDataset inside KeyedDataset must hold at least'):
+        KeyedDataset(inner, [pack])
+
+
+def batches(dataset, indices, workers):
+    loader = DataLoader(
+        dataset, batch_size=2, sampler=indices, num_workers=workers,
+        collate_fn=collate_repeats, multiprocessing_context='fork' if workers else None)
+    return {sample.sample_key: clip for batch in loader
+            for sample, clip in zip(batch['data_samples'], batch['inputs'], strict=True)}
+
+
+def test_real_clips_do_not_depend_on_workers_or_processes():
+    dataset = videos(REAL, num_repeats=2)
+    order = [SampleIndex(1, index) for index in (2, 0, 3, 1)]
+    expected = batches(dataset, order, 0)
+    assert len(expected) == 8
+    for clip in expected.values():
+        assert clip.shape == (1, 3, 4, SIZE, SIZE) and clip.dtype == torch.uint8
+    ranks = [batches(dataset, order[rank::2], rank * 2) for rank in range(2)]
+    for found in (batches(dataset, order, 2), {**ranks[0], **ranks[1]}):
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_repeats_of_a_clip_are_other_crops_of_the_same_frames(tmp_path):
+    write_video(tmp_path / 'a.mp4', 60)
+    dataset = videos(tmp_path, num_repeats=4)
+    clips = [repeat['inputs'][0] for repeat in dataset[SampleIndex(0, 0)]]
+    frames = [[frame_number(image.numpy()) for image in clip.transpose(0, 1)] for clip in clips]
+    assert frames == [frames[0]] * 4 and np.diff(frames[0]).tolist() == [4, 4, 4]
+    real = [repeat['inputs'] for repeat in videos(REAL)[SampleIndex(0, 0)]]
+    assert not any(torch.equal(real[0], other) for other in real[1:])
+
+
+@pytest.mark.parametrize('decoder', [
+    ('mmaction.DecordInit', 'mmaction.DecordDecode'), ('amd_mm.PyAVInit', 'amd_mm.PyAVDecode'),
+    ('amd_mm.OpenCVInit', 'amd_mm.OpenCVDecode')])
+def test_broken_videos_among_good_ones(tmp_path, decoder):
+    paths = write_broken_videos(tmp_path)
+    write_video(tmp_path / 'one frame.mp4', 1)
+    write_video(tmp_path / 'shorter than its span.mp4', 9)
+    write_video(tmp_path / 'good.mp4', 60)
+    # A span of 60 frames asks every file for all it promises.
+    dataset = videos(tmp_path, decoding(4, 15, *decoder), num_repeats=1)
+    names = [dataset.get_data_info(n)['filename'] for n in range(len(dataset))]
+    bad, frames = set(), {}
+    for index, name in enumerate(names):
+        packed, = dataset[SampleIndex(0, index)]
+        reports = packed['data_samples'].get('bad_samples', ())
+        bad.update(path for path, _ in reports)
+        if not reports:
+            clip = packed['inputs'][0].transpose(0, 1)
+            frames[name] = [frame_number(image.numpy()) for image in clip]
+    assert frames.pop(f'{tmp_path}/one frame.mp4') == [0, 0, 0, 0]
+    assert frames.pop(f'{tmp_path}/shorter than its span.mp4') == [0, 0, 0, 0]
+    assert frames.pop(f'{tmp_path}/good.mp4') == [0, 15, 30, 45]
+    # decord counts the frames itself: of a file cut short it can use what is left.
+    left = {str(paths['truncated'])} if frames else set()
+    assert bad == {str(path) for path in paths.values()} - left
+    assert all(ids[0] == 0 and max(ids) < 45 for ids in frames.values())
+    assert not frames or decoder[0] == 'mmaction.DecordInit'
+
+
+def test_image_data_sets_and_one_channel_pictures(tmp_path):
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number} grey.png'), np.full((40, 50), 90, np.uint8))
+    (tmp_path / 'broken.png').write_bytes(b'no picture')
+    dataset = DATASETS.build(dict(
+        type='amd_mm.KeyedDataset', num_repeats=2,
+        dataset=dict(
+            type='mmpretrain.CustomDataset', data_prefix=str(tmp_path), with_label=False,
+            pipeline=[dict(type='mmpretrain.LoadImageFromFile')]),
+        pipeline=[
+            dict(type='mmpretrain.RandomResizedCrop', scale=SIZE, interpolation='bicubic'),
+            dict(type='mmpretrain.RandomFlip', prob=0.5),
+            dict(type='mmpretrain.PackInputs')]))
+    for index in range(4):
+        for packed in dataset[SampleIndex(0, index)]:
+            assert packed['inputs'].shape == (3, SIZE, SIZE)
+            assert packed['inputs'].dtype == torch.uint8 and int(packed['inputs'].min()) == 90
+            reports = packed['data_samples'].get('bad_samples', ())
+            assert [path for path, _ in reports] == [f'{tmp_path}/broken.png'][:len(reports)]
+            assert len(reports) == (index == 3)
+
+
+def test_data_set_of_a_host(tmp_path):
+    write_video(tmp_path / 'a.mp4', 20)
+    (tmp_path / 'list.txt').write_text('a.mp4 3\n')
+    inner = dict(
+        type='mmaction.VideoDataset', ann_file=str(tmp_path / 'list.txt'),
+        data_prefix=dict(video=str(tmp_path)), pipeline=decoding())
+    dataset = DATASETS.build(dict(type='amd_mm.KeyedDataset', dataset=inner, pipeline=CROPS))
+    repeats = dataset[SampleIndex(0, 0)]
+    assert [int(r['data_samples'].gt_label) for r in repeats] == [3] * 4
+    assert dataset.metainfo == dataset.dataset.metainfo
