@@ -1,0 +1,116 @@
+import importlib.metadata
+import os.path as osp
+from pathlib import Path
+from types import SimpleNamespace
+
+import mmaction
+import mmengine
+import pytest
+from mmengine.config import Config
+
+import amd_mm
+from amd_mm.compat import fix_mmengine
+from amd_mm.compat.fix_mmengine import get_installed_path, is_installed, package2module
+
+
+def test_installed_packages_are_found_by_either_name() -> None:
+    assert is_installed('mmaction2') and is_installed('mmaction')
+    assert get_installed_path('mmaction2') == get_installed_path('mmaction') == mmaction.__path__[0]
+    assert package2module('mmaction2') == 'mmaction'
+    assert get_installed_path('mmengine') == mmengine.__path__[0]
+
+
+def test_absent_package() -> None:
+    assert not is_installed('no-such-package')
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        get_installed_path('no-such-package')
+
+
+def test_namespace_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'toy_namespace').mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not is_installed('toy_namespace')
+    with pytest.raises(RuntimeError, match='namespace'):
+        get_installed_path('toy_namespace')
+
+
+def install_toy(folder: Path, *, editable: bool) -> Path:
+    """Lay out a distribution toy-dist with the module toy_module as pip would."""
+    metadata = folder / 'toy_dist-1.0.dist-info'
+    metadata.mkdir(parents=True)
+    (metadata / 'METADATA').write_text('Metadata-Version: 2.1\nName: toy-dist\nVersion: 1.0\n')
+    (metadata / 'top_level.txt').write_text('toy_module\n')
+    module = (folder.parent / 'checkout' if editable else folder) / 'toy_module'
+    module.mkdir(parents=True)
+    (module / '__init__.py').touch()
+    return module
+
+
+@pytest.mark.parametrize('editable', [False, True])
+def test_copied_and_editable_installations(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, editable: bool) -> None:
+    module = install_toy(tmp_path / 'site', editable=editable)
+    monkeypatch.syspath_prepend(str(tmp_path / 'site'))
+    monkeypatch.syspath_prepend(str(module.parent))
+    assert is_installed('toy-dist')
+    assert get_installed_path('toy-dist') == get_installed_path('toy_module') == str(module)
+
+
+def read_config(folder: Path, base: str) -> Config:
+    path = folder / 'config.py'
+    path.write_text(f'_base_ = [{base!r}]\n')
+    return Config.fromfile(str(path))
+
+
+@pytest.mark.parametrize('base', [
+    'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
+    'mmaction::recognition/videomae/vit-base-p16_videomae-k400-pre_16x4x1_kinetics-400.py'])
+def test_configs_of_the_hosts_are_inherited(tmp_path: Path, base: str) -> None:
+    assert 'type' in read_config(tmp_path, base).model
+
+
+def test_our_configs_are_inherited(tmp_path: Path) -> None:
+    config = read_config(tmp_path, 'amd_mm::_base_/default_runtime.py')
+    path = Path(__file__).parents[2] / 'configs' / '_base_' / 'default_runtime.py'
+    assert config.randomness == Config.fromfile(str(path)).randomness
+
+
+def test_our_configs_are_inherited_in_a_checkout_without_mim(tmp_path: Path, run_python) -> None:
+    checkout = tmp_path / 'checkout'
+    (checkout / 'configs' / 'toy').mkdir(parents=True)
+    (checkout / 'configs' / 'toy' / 'base.py').write_text('value = 7\n')
+    package = checkout / 'amd_mm'
+    package.mkdir()
+    for name in ('__init__.py', 'version.py', 'compat'):
+        (package / name).symlink_to(osp.join(amd_mm.__path__[0], name))
+    (tmp_path / 'config.py').write_text("_base_ = ['amd_mm::toy/base.py']\n")
+    (tmp_path / 'wrong.py').write_text("_base_ = ['amd_mm::toy/bad.py']\n")
+    code = '''
+import amd_mm
+from mmengine.config import Config
+print(Config.fromfile('config.py').value)
+Config.fromfile('wrong.py')
+'''
+    done = run_python(f'import os; os.chdir({str(tmp_path)!r})' + code, checkout)
+    assert done.stdout == '7\n', done.stderr
+    assert 'FileNotFoundError' in done.stderr and 'toy/bad.py' in done.stderr
+
+
+def test_pkg_resources_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_pkg_resources() -> object:
+        import pkg_resources
+        return pkg_resources
+
+    def without() -> None:
+        pass
+
+    names = ('is_installed', 'get_installed_path', 'package2module')
+    old = SimpleNamespace(**dict.fromkeys(names, with_pkg_resources))
+    new = SimpleNamespace(**dict.fromkeys(names, without))
+    check = fix_mmengine._needs_pkg_resources
+    assert not check(new).needed
+    monkeypatch.setattr(fix_mmengine.importlib.util, 'find_spec', lambda name: None)
+    assert check(old).needed
+    monkeypatch.setattr(fix_mmengine.importlib.util, 'find_spec', lambda name: object())
+    monkeypatch.setattr(fix_mmengine, 'is_installed', lambda name: False)
+    assert not check(old).needed

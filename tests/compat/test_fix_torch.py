@@ -1,0 +1,114 @@
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_checkpoint
+from torch import Tensor, nn
+
+from amd_mm.compat.fix_torch import checkpoint_classes, statistic_of
+
+
+class TinyModel(BaseModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, inputs: list[Tensor], mode: str) -> dict[str, Tensor]:
+        return dict(loss=self.layer(torch.stack(inputs)).square().mean())
+
+
+def make_runner(work_dir: Path, max_epochs: int, resume: bool = False) -> Runner:
+    return Runner(
+        TinyModel(), str(work_dir), resume=resume, experiment_name=f'to_{max_epochs}',
+        train_dataloader=dict(
+            batch_size=2, num_workers=0, dataset=[dict(inputs=torch.ones(2))] * 4,
+            sampler=dict(type='DefaultSampler', shuffle=True)),
+        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01)),
+        param_scheduler=dict(type='CosineAnnealingLR', T_max=3), randomness=dict(seed=0))
+
+
+def test_runner_resumes_what_it_saved(tmp_path: Path) -> None:
+    make_runner(tmp_path, max_epochs=1).train()
+    runner = make_runner(tmp_path, max_epochs=2, resume=True)
+    runner.train()
+    losses = runner.message_hub.get_scalar('train/loss')
+    assert type(losses) is HistoryBuffer and runner.epoch == 2
+    assert len(losses.data[0]) == 4  # two iterations of before, two of now
+    assert losses.mean() == pytest.approx(losses.data[0].mean())
+
+
+class Evil:
+    def __init__(self, function: Callable, *args: object) -> None:
+        self.function, self.args = function, args
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        return self.function, self.args
+
+
+def test_checkpoint_that_wants_other_classes_is_refused(tmp_path: Path) -> None:
+    victim = tmp_path / 'victim'
+    torch.save(dict(state_dict={}, meta=Evil(os.mkdir, str(victim))), tmp_path / 'evil.pth')
+    with pytest.raises(pickle.UnpicklingError, match='Weights only load failed'):
+        load_checkpoint(nn.Linear(1, 1), str(tmp_path / 'evil.pth'))
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize('target', [
+    (HistoryBuffer, '__init__'), (HistoryBuffer, '_set_default_statistics'), (np.ndarray, 'min'),
+    (torch._utils._rebuild_tensor_v2, '__globals__')], ids=str)
+def test_getattr_leads_nowhere_else(tmp_path: Path, target: tuple[object, str]) -> None:
+    torch.save(Evil(getattr, *target), tmp_path / 'evil.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'evil.pth')
+
+
+def test_statistic_of_is_getattr_for_the_four_statistics() -> None:
+    for name in HistoryBuffer([], [])._statistics_methods:
+        assert statistic_of(HistoryBuffer, name) is getattr(HistoryBuffer, name)
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        statistic_of(HistoryBuffer, '__init__')
+
+
+def test_allow_list_is_the_handful_of_a_checkpoint() -> None:
+    """Read this list again, as an attacker, whenever it changes."""
+    names = {entry[1] if isinstance(entry, tuple) else f'{entry.__module__}.{entry.__qualname__}'
+             for entry in checkpoint_classes()}
+    reconstruct = np.empty(0).__reduce__()[0].__module__
+    assert names == {
+        'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray', 'numpy.dtype',
+        f'{reconstruct}._reconstruct', f'{reconstruct}.scalar', 'builtins.getattr',
+        'numpy.core.multiarray._reconstruct', 'numpy.core.multiarray.scalar',
+        *(f'numpy.dtypes.{kind}DType'
+          for kind in ('Float64', 'Float32', 'Int64', 'Int32', 'UInt8', 'Bool'))}
+    assert set(checkpoint_classes()) <= set(torch.serialization.get_safe_globals())
+    assert getattr not in torch.serialization.get_safe_globals()
+
+
+def test_numbers_pickled_under_numpy_1_load(tmp_path: Path) -> None:
+    class OldName:
+        """Pickles an array as numpy 1 does, by the old name of its module."""
+
+        def __reduce__(self) -> tuple:
+            _, args, state = np.arange(3.).__reduce__()
+            return old_reconstruct, args, state
+
+    def old_reconstruct() -> None:
+        """Only its name is pickled."""
+
+    old_reconstruct.__module__ = 'numpy.core.multiarray'
+    old_reconstruct.__qualname__ = old_reconstruct.__name__ = '_reconstruct'
+    multiarray = pytest.importorskip('numpy.core.multiarray')
+    multiarray._reconstruct, original = old_reconstruct, multiarray._reconstruct
+    try:
+        torch.save(OldName(), tmp_path / 'old.pth')
+    finally:
+        multiarray._reconstruct = original
+    assert torch.load(tmp_path / 'old.pth').tolist() == [0., 1., 2.]
