@@ -1,12 +1,9 @@
-"""Trains a config; started by torchrun, see runs.py."""
+"""Trains configs, one after the other; started by torchrun, see runs.py."""
 import sys
 
-import torch
 from mmengine.config import Config
-
-import amd_mm  # noqa: F401
 from runs import run
 
 if __name__ == '__main__':
-    torch.set_num_threads(1)
-    run(Config.fromfile(sys.argv[1]))
+    for path in sys.argv[1:]:
+        run(Config.fromfile(path))

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import torch
+import toys  # noqa: F401  (registers them)
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-import toys
+import amd_mm
 
 HELPERS = Path(__file__).parent
 
@@ -27,7 +28,6 @@ def toy_config(work_dir: Path,
     work_dir.mkdir(parents=True, exist_ok=True)
     return Config(dict(
         default_scope=None,
-        custom_imports=dict(imports=['toys']),
         work_dir=str(work_dir),
         # Runner keeps what it logs under this name, for the life of the process.
         experiment_name=str(work_dir).replace('/', '_'),
@@ -66,22 +66,40 @@ def run(cfg: Config) -> Runner:
     return runner
 
 
-def run_processes(cfg: Config, processes: int) -> None:
-    """Trains in several processes of this machine, started by torchrun, one thread each.
+def run_processes(processes: int, *cfgs: Config) -> None:
+    """Trains configs, one after the other, in several processes that torchrun starts.
 
     Raises:
         RuntimeError: With the end of their output, if one fails.
     """
-    cfg.launcher = 'pytorch'
-    path = Path(cfg.work_dir, 'run.py')
-    cfg.dump(path)
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    paths = []
+    for cfg in cfgs:
+        cfg.launcher = 'pytorch'
+        paths.append(Path(cfg.work_dir, 'run.py'))
+        cfg.dump(paths[-1])
+    command('python', '-m', 'torch.distributed.run', '--standalone',
+            f'--nproc-per-node={processes}', HELPERS / 'run_config.py', *paths)
+
+
+def command(*arguments: str | Path, **environment: str) -> str:
+    """Runs a command with this interpreter as ``python`` and this ``amd_mm``; one thread.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        RuntimeError: With what it printed, if it fails.
+    """
+    package = Path(amd_mm.__file__).parents[1]
     result = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone',
-         f'--nproc-per-node={processes}', str(HELPERS / 'run_config.py'), str(path)],
-        env=environment, capture_output=True, text=True)
+        [str(argument) for argument in arguments], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=dict(os.environ, OMP_NUM_THREADS='1',
+                 PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+                 PYTHONPATH=f'{package}{os.pathsep}{HELPERS}', **environment))
     if result.returncode:
-        raise RuntimeError(f'{processes} processes failed:\n{result.stderr[-3000:]}')
+        raise RuntimeError(f'{arguments} failed:\n{result.stdout}')
+    return result.stdout
 
 
 def recorded(cfg: Config) -> list[dict]:
@@ -111,5 +129,3 @@ def weights(cfg: Config, name: str) -> dict[str, torch.Tensor]:
     """The weights in a checkpoint of the run."""
     return torch.load(Path(cfg.work_dir, name), weights_only=False)['state_dict']
 
-
-__all__ = ['loaded', 'recorded', 'run', 'run_processes', 'toy_config', 'toys', 'weights']

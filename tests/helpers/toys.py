@@ -52,12 +52,14 @@ class PackToy:
 class ToyModel(BaseModel):
     """Reconstructs its input from a part that the sample key chooses; two losses."""
 
-    def __init__(self, dtype: str = 'float64', bad_at: int = -1, bad_value: str = 'nan') -> None:
+    def __init__(self, dtype: str = 'float64', bad_at: int = -1, bad_value: str = 'nan',
+                 bad_rank: int = 0) -> None:
         super().__init__()
         self.net = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, WIDTH))
         self.to(getattr(torch, dtype))
         self.bad_at = bad_at
         self.bad_value = bad_value
+        self.bad_rank = bad_rank
         self.calls = 0
 
     def init_weights(self) -> None:
@@ -75,7 +77,7 @@ class ToyModel(BaseModel):
             return output
         losses = dict(loss_rec=(output - x).square().mean(), loss_dir=output.abs().mean())
         self.calls += 1
-        if self.calls == self.bad_at:
+        if self.calls == self.bad_at and get_rank() == self.bad_rank:
             losses['loss_dir'] = _bad(self.bad_value, losses['loss_dir'])
         return losses
 

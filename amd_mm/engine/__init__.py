@@ -1,0 +1,21 @@
+from amd_mm.engine.bad_sample_hook import BadSampleHook
+from amd_mm.engine.batch import EffectiveBatchHook, accumulative_counts, count_accumulation
+from amd_mm.engine.command_line import build_runner, config_parser, read_config
+from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
+from amd_mm.engine.loops import EpochTrainLoop
+from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
+from amd_mm.engine.precision import enable_amp
+
+__all__ = [
+    'BadSampleHook',
+    'CompleteCheckpointHook',
+    'EffectiveBatchHook',
+    'EpochTrainLoop',
+    'NonFiniteLossHook',
+    'accumulative_counts',
+    'build_runner',
+    'config_parser',
+    'count_accumulation',
+    'enable_amp',
+    'read_config',
+]

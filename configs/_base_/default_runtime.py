@@ -1,0 +1,33 @@
+# No default scope: a type without a prefix is MMEngine's own, or, inside a host's module, that
+# host's. Configs write mmpretrain., mmaction. and amd_mm. before all others.
+default_scope = None
+
+default_hooks = dict(
+    runtime_info=dict(type='RuntimeInfoHook'),
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=20),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # Or by_epoch=False, interval=N iterations, N a multiple of accumulative_counts.
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'))
+custom_hooks = [
+    dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.BadSampleHook'),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+
+# TensorBoard instead: --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+log_processor = dict(by_epoch=True)
+log_level = 'INFO'
+
+# Fixed, because a resumed run has to draw the order of the data that the first one drew.
+randomness = dict(seed=0)
+find_unused_parameters = False
+load_from = None
+resume = False

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from runs import loaded, recorded, run, toy_config, weights
+
+# 10 samples make 2 updates of 2 x 2, and 2 samples are left out of each epoch.
+RUN = dict(accumulative_counts=2, max_epochs=3)
+BY_ITERATION = dict(type='CheckpointHook', interval=2, by_epoch=False)
+BY_EPOCH = dict(type='CheckpointHook', interval=1)
+ITERATIONS = 12
+
+
+def resumed(work_dir: Path, source: Path, **kwargs) -> Config:
+    cfg = toy_config(work_dir, **RUN, **kwargs)
+    cfg.resume, cfg.load_from = True, str(source)
+    run(cfg)
+    return cfg
+
+
+def assert_same_from(start: int, whole: Config, rest: Config) -> None:
+    expected, found = recorded(whole)[start:], recorded(rest)
+    assert len(found) == len(expected) == ITERATIONS - start
+    for one, other in zip(expected, found, strict=True):
+        # Keys hold seed, epoch and index: equal keys are equal data, in the same order.
+        for name in ('iteration', 'epoch', 'batch_idx', 'keys', 'lr'):
+            assert one[name] == other[name]
+        assert one['losses'] == pytest.approx(other['losses'], rel=1e-6)
+    # 2 samples an iteration, none of them from before the checkpoint
+    assert len(loaded(rest)) == 2 * (ITERATIONS - start)
+
+
+@pytest.fixture(scope='module')
+def by_iteration(tmp_path_factory) -> Config:
+    cfg = toy_config(tmp_path_factory.mktemp('whole'), checkpoint=BY_ITERATION, **RUN)
+    run(cfg)
+    return cfg
+
+
+def test_uninterrupted_run(by_iteration):
+    lines = recorded(by_iteration)
+    assert [line['batch_idx'] for line in lines] == 3 * [0, 1, 2, 3]
+    assert len({key for line in lines for key in line['keys']}) == 2 * 2 * ITERATIONS
+    assert loaded(by_iteration)[:8] != loaded(by_iteration)[8:16]
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+@pytest.mark.parametrize('iteration', [2, 4, 6])
+def test_resumed_from_an_iteration_equals_uninterrupted(
+        by_iteration, tmp_path, iteration, num_workers):
+    checkpoint = Path(by_iteration.work_dir, f'iter_{iteration}.pth')
+    rest = resumed(tmp_path, checkpoint, checkpoint=BY_ITERATION, num_workers=num_workers)
+    assert_same_from(iteration, by_iteration, rest)
+    torch.testing.assert_close(
+        weights(rest, 'iter_12.pth'), weights(by_iteration, 'iter_12.pth'), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_resumed_from_an_epoch_equals_uninterrupted(tmp_path, num_workers):
+    whole = toy_config(tmp_path / 'whole', checkpoint=BY_EPOCH, num_workers=num_workers, **RUN)
+    run(whole)
+    rest = resumed(tmp_path / 'rest', tmp_path / 'whole' / 'epoch_1.pth', checkpoint=BY_EPOCH,
+                   num_workers=num_workers)
+    assert_same_from(4, whole, rest)
+    torch.testing.assert_close(
+        weights(rest, 'epoch_3.pth'), weights(whole, 'epoch_3.pth'), rtol=1e-9, atol=0)
+
+
+def test_resuming_restores_a_seed_that_no_config_names(tmp_path):
+    whole = toy_config(tmp_path / 'whole', checkpoint=BY_ITERATION, **RUN)
+    whole.randomness = dict(seed=None)
+    run(whole)
+    rest = toy_config(tmp_path / 'rest', checkpoint=BY_ITERATION, **RUN)
+    rest.update(randomness=dict(seed=None), resume=True,
+                load_from=str(tmp_path / 'whole' / 'iter_2.pth'))
+    run(rest)
+    assert_same_from(2, whole, rest)
+
+
+def test_the_hosts_loop_resumes_from_an_epoch(tmp_path):
+    whole = toy_config(tmp_path / 'whole', size=8, checkpoint=BY_EPOCH, **RUN)
+    whole.train_cfg = dict(by_epoch=True, max_epochs=3)
+    run(whole)
+    rest = toy_config(tmp_path / 'rest', size=8, checkpoint=BY_EPOCH, **RUN)
+    rest.train_cfg = whole.train_cfg
+    rest.update(resume=True, load_from=str(tmp_path / 'whole' / 'epoch_2.pth'))
+    run(rest)
+    assert_same_from(8, whole, rest)
+
+
+def test_checkpoints_between_updates_are_refused(tmp_path):
+    cfg = toy_config(tmp_path, checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False),
+                     **RUN)
+    with pytest.raises(ValueError, match='3 iterations, is no multiple of accumulative_counts, 2'):
+        run(cfg)
+
+
+def test_another_sampler_is_refused(tmp_path):
+    cfg = toy_config(tmp_path)
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler')
+    with pytest.raises(ValueError, match='amd_mm.EpochSampler, got DefaultSampler'):
+        run(cfg)
+
+
+def test_resuming_with_other_epochs_is_refused(by_iteration, tmp_path):
+    cfg = toy_config(tmp_path, size=30, **RUN)
+    cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_6.pth')))
+    with pytest.raises(ValueError, match='iteration 6 in epoch 2, but an epoch now has 14'):
+        run(cfg)

@@ -1,0 +1,25 @@
+"""Evaluates a checkpoint as its config describes. Never goes on from an earlier run by itself."""
+from mmengine.evaluator import DumpResults
+
+# Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.engine import CompleteCheckpointHook, build_runner, config_parser, read_config
+
+
+def main() -> None:
+    parser = config_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--dump', metavar='FILE.pkl', help='file for all predictions')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    runner = build_runner(cfg)
+    runner.register_hook(CompleteCheckpointHook())
+    if args.dump:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,47 @@
+"""Trains what a config describes: pre-training and fine-tuning, on images and videos."""
+import argparse
+
+# Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.engine import (
+    build_runner,
+    config_parser,
+    count_accumulation,
+    enable_amp,
+    read_config,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = config_parser(__doc__)
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='auto|CHECKPOINT',
+        help='go on from the newest checkpoint in the work dir, if there is one, or from this one')
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true',
+        help='scale the learning rate by batch size x processes x accumulation over '
+        'auto_scale_lr.base_batch_size of the config')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError(
+                f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}: '
+                'the number of samples an update that its learning rate belongs to')
+        cfg.auto_scale_lr.enable = True
+    if args.amp:
+        enable_amp(cfg)
+    runner = build_runner(cfg)
+    count_accumulation(runner)
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
