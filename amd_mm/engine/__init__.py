@@ -5,6 +5,7 @@ from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.precision import enable_amp
+from amd_mm.engine.reconstruction_hook import ReconstructionHook
 
 __all__ = [
     'BadSampleHook',
@@ -12,6 +13,7 @@ __all__ = [
     'EffectiveBatchHook',
     'EpochTrainLoop',
     'NonFiniteLossHook',
+    'ReconstructionHook',
     'accumulative_counts',
     'build_runner',
     'config_parser',
