@@ -3,6 +3,7 @@
 Shapes: B samples, N tokens of one sample in raster order ((time,) row, column),
 V visible to the student, E extra (teacher only), M = N - V masked, D channels.
 """
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from amd_mm.registry import MODELS
 
 
-class TokenGrid(NamedTuple):
+@dataclass(frozen=True)  # no tuple: MMEngine's ConfigDict takes tuples apart
+class TokenGrid:
     """How an input is cut into tokens.
 
     ``size`` counts tokens: (rows, columns) of an image, (frames, rows, columns)

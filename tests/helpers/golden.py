@@ -74,10 +74,10 @@ def load(module: nn.Module, weights: dict[str, Tensor], table: list) -> None:
         targets[name].data.copy_(value)
 
 
-def amd_video(neck: dict | None = None, **changes) -> nn.Module:
+def amd_video_config(neck: dict | None = None) -> dict:
     """The golden AMD: width 24 from width 32, taps (2, 4) and (3, 6) of 4 and 6 blocks."""
     size = dict(img_size=32, patch_size=8, num_frames=8, use_mean_pooling=False)
-    config = dict(
+    return dict(
         type='amd_mm.AMD',
         data_preprocessor=dict(
             type='mmaction.ActionDataPreprocessor', mean=MEAN, std=STD, format_shape='NCTHW'),
@@ -93,8 +93,11 @@ def amd_video(neck: dict | None = None, **changes) -> nn.Module:
         neck=dict(type='amd_mm.AlignmentNeck', **(neck or {})),
         decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=2),
         head=dict(type='amd_mm.PixelHead', normalize='token_channel'))
-    model = MODELS.build({**config, **changes})
-    return model
+
+
+def amd_video(neck: dict | None = None, **changes) -> nn.Module:
+    """The golden AMD, or it with some settings of the neck or the whole changed."""
+    return MODELS.build({**amd_video_config(neck), **changes})
 
 
 def dmae_image(normalize: str | None, **changes) -> nn.Module:

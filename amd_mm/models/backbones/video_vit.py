@@ -8,6 +8,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import load_pretrained
+from amd_mm.checkpoints.positions import resize_positions
 from amd_mm.models.blocks import INIT, NORM, VideoBlock, run_blocks
 from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
 from amd_mm.registry import MODELS
@@ -122,6 +123,27 @@ class VideoVisionTransformer(VisionTransformer):
             load_pretrained(self, **{k: v for k, v in self.init_cfg.items() if k != 'type'})
             return
         super().init_weights()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encodes whole clips, as the host does, with recomputation where asked for.
+
+        Args:
+            x: (B, C, T, H, W) clips, normalised. Positions are interpolated in time and
+                space for another T, H or W than the backbone was built for.
+
+        Returns:
+            (B, D), or (B, D, T', H', W') with ``return_feat_map``.
+        """
+        size = tuple(n // p for n, p in zip(x.shape[2:], self.grid.patch, strict=True))
+        tokens = self.patch_embed(x)[0]
+        tokens = self.pos_drop(tokens + resize_positions(self.pos_embed, self.grid.size, size))
+        tokens, _ = run_blocks(self.blocks, tokens, with_cp=self.with_cp and self.training)
+        tokens = self.norm(tokens)
+        if self.return_feat_map:
+            return tokens.transpose(1, 2).reshape(*tokens.shape[::2], *size)
+        if self.fc_norm is not None:
+            return self.fc_norm(tokens.mean(1))
+        return tokens[:, 0]
 
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:

@@ -10,7 +10,6 @@ from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
 from amd_mm.models.positions import sincos_positions
 from amd_mm.registry import MODELS
 
-
 # AMD as released: mean squared error of raw features.
 RAW_L2 = dict(type='amd_mm.FeatureAlignmentLoss')
 
