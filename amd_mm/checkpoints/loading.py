@@ -8,6 +8,7 @@ from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from amd_mm.checkpoints.adapting import adapt_to_grid
 from amd_mm.checkpoints.architecture import Architecture, architecture_of
 from amd_mm.checkpoints.layouts import LAYOUTS, Layout
 from amd_mm.checkpoints.matching import (
@@ -28,6 +29,7 @@ from amd_mm.checkpoints.values import check_values
 _OTHER_PARTS = re.compile(r'(decoder|neck|head|cls_head|data_preprocessor)\.')
 # Norms that pre-training and fine-tuning do not share: after the last block, after pooling.
 _FINAL_NORMS = {'image': ('ln1', 'ln2'), 'video': ('norm', 'fc_norm')}
+_POOLING_NORMS = {'image': 'ln2', 'video': 'fc_norm'}
 
 
 def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) -> None:
@@ -49,7 +51,7 @@ def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) 
     """
     checkpoint = read_checkpoint(path, trust)
     weights = _encoder_of(checkpoint)
-    _require_fit(weights, backbone, checkpoint)
+    _require_fit(weights, backbone, architecture_of(weights, checkpoint), checkpoint.path)
     named = _our_names(weights, backbone)
     leftover = {name for name in named.keys() - backbone.state_dict().keys()
                 if name.split('.')[0] in _FINAL_NORMS[_our_layout(backbone).modality]}
@@ -62,8 +64,10 @@ def load_pretrained(backbone: nn.Module, checkpoint: str | Path,
 
     What ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` of a host
     only logs stops here (mmengine loads with ``strict=False``). Left over may be the
-    decoder, neck, head and the norm of pre-training; missing may be the pooling norm and
-    fixed positions; nothing else.
+    decoder, neck, head and the norm of the other stage of training; missing may be the
+    pooling norm, fixed positions and, for detection (``return_feat_map``), the backbone's own
+    norm; nothing else. Positions of other frame counts, sizes and tubelets are
+    interpolated.
 
     Args:
         backbone: The encoder to fill.
@@ -82,12 +86,14 @@ def load_pretrained(backbone: nn.Module, checkpoint: str | Path,
     if prefix is not None:
         content.state_dict = _behind(prefix, content)
     weights = _encoder_of(content, None if prefix is None else _our_layout(backbone))
-    _require_fit(weights, backbone, content)
+    file, model = architecture_of(weights, content), _architecture_of_model(backbone)
+    if file.modality == model.modality:
+        file = adapt_to_grid(weights, file, model, content.path)
+    _require_fit(weights, backbone, file, content.path)
     named = _our_names(weights, backbone)
-    own = backbone.state_dict()
-    norms = {name for name in own.keys() ^ named.keys()
-             if name.split('.')[0] in _FINAL_NORMS[_our_layout(backbone).modality]}
-    _load(backbone, named, checkpoint, norms, norms | _fixed_positions(backbone))
+    leftover = {name for name in named.keys() - backbone.state_dict().keys()
+                if name.split('.')[0] in _FINAL_NORMS[file.modality]}
+    _load(backbone, named, checkpoint, leftover, _own_norms(backbone) | _fixed_positions(backbone))
 
 
 def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -137,12 +143,11 @@ def _our_layout(backbone: nn.Module) -> Layout:
                 ('amd_mm', modality))
 
 
-def _require_fit(weights: Mapping[str, Tensor], backbone: nn.Module,
-                 checkpoint: Checkpoint) -> None:
+def _require_fit(weights: Mapping[str, Tensor], backbone: nn.Module, file: Architecture,
+                 path: Path) -> None:
     own = _architecture_of_model(backbone)
-    file = architecture_of(weights, checkpoint)
     if file.modality != own.modality:
-        raise ValueError(f'Checkpoint {checkpoint.path}: must be an encoder of {own.modality}s as '
+        raise ValueError(f'Checkpoint {path}: must be an encoder of {own.modality}s as '
                          f'the model is, but it is one of {file.modality}s. Take another file.')
     if differences := file.differences(own):
         shapes = (f'patch embedding {tuple(weights["encoder.patch.weight"].shape)} against '
@@ -151,7 +156,7 @@ def _require_fit(weights: Mapping[str, Tensor], backbone: nn.Module,
         if table is not None and getattr(backbone, 'pos_embed', None) is not None:
             shapes += f', positions {tuple(table.shape)} against {tuple(backbone.pos_embed.shape)}'
         raise ValueError(
-            f'Checkpoint {checkpoint.path}: must fit the config, but {"; ".join(differences)} '
+            f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
             f'({shapes}). Change the config to the checkpoint\'s values'
             ' or take another file; positions of another size are interpolated by '
             '`python tools/convert_checkpoint.py SRC DST --img-size ... --num-frames ...`.')
@@ -166,6 +171,15 @@ def _architecture_of_model(backbone: nn.Module) -> Architecture:
     frames = net.num_positions // (rows * columns) * net.tubelet
     return replace(net, num_heads=backbone.blocks[0].attn.num_heads, num_frames=frames,
                    image_size=rows * net.patch)
+
+
+def _own_norms(backbone: nn.Module) -> set[str]:
+    """Norms that start anew in fine-tuning: after pooling and, for detection, the last one."""
+    modality = _our_layout(backbone).modality
+    norms = {_POOLING_NORMS[modality]}
+    if getattr(backbone, 'return_feat_map', False):
+        norms.update(_FINAL_NORMS[modality])
+    return {name for name in backbone.state_dict() if name.split('.')[0] in norms}
 
 
 def _fixed_positions(backbone: nn.Module) -> set[str]:

@@ -83,3 +83,41 @@ def test_input_must_fit_the_patch(settings, words):
 def test_misspelt_argument_is_refused():
     with pytest.raises(TypeError, match='tubelet'):
         VideoVisionTransformer(**SIZE, tubelet=2)
+
+
+def test_recomputation_in_finetuning_changes_nothing():
+    ours = randomised(VideoVisionTransformer(**SIZE, drop_path_rate=.5)).train()
+    clips = torch.randn(4, 3, 4, 16, 16)
+    outputs, gradients = [], []
+    for ours.with_cp in (False, True):
+        torch.manual_seed(0)
+        outputs.append(ours(clips))
+        outputs[-1].square().sum().backward()
+        gradients.append({n: p.grad.clone() for n, p in ours.named_parameters()})
+        ours.zero_grad()
+    assert torch.equal(*outputs)
+    torch.testing.assert_close(*gradients)
+
+
+def test_recomputation_keeps_one_block_s_activations():
+    """What the backward pass holds on to: with recomputation, little more than block inputs."""
+    ours = randomised(VideoVisionTransformer(**SIZE)).train()
+    kept = []
+    for ours.with_cp in (False, True):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            ours(torch.randn(8, 3, 4, 16, 16))
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0] / 3
+
+
+def test_other_frame_counts_interpolate_positions_in_time():
+    ours = randomised(VideoVisionTransformer(**SIZE))
+    longer = randomised(VideoVisionTransformer(**{**SIZE, 'num_frames': 8}))
+    longer.load_state_dict({**ours.state_dict(), 'pos_embed': longer.pos_embed})
+    first, last = ours.pos_embed[0].unflatten(0, (2, 4))
+    between = [.75 * first + .25 * last, .25 * first + .75 * last]
+    longer.pos_embed[0] = torch.cat([first, *between, last])
+    clips = torch.randn(2, 3, 8, 16, 16)
+    torch.testing.assert_close(ours(clips), longer(clips), rtol=1e-5, atol=1e-5)
