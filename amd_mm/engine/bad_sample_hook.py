@@ -60,7 +60,7 @@ class BadSampleHook(Hook):
         Raises:
             RuntimeError: If the share of replaced samples is too large.
         """
-        for sample in data_batch['data_samples']:
+        for sample in data_batch.get('data_samples', ()):
             # All repeats of a sample carry its report.
             if sample.get('repeat', 0) == 0:
                 reports = sample.get('bad_samples', ())
