@@ -1,0 +1,79 @@
+"""What is read off weights and from what their file says, and what is not guessed."""
+from dataclasses import replace
+
+import pytest
+from golden import golden
+from tiny_vits import image_vit, video_vit
+
+from amd_mm.checkpoints.architecture import (
+    Architecture,
+    architecture_of,
+    config_value,
+    heads_of,
+    with_usual_size,
+)
+from amd_mm.checkpoints.matching import assemble, detect
+from amd_mm.checkpoints.reading import Checkpoint
+
+
+def canonical(state: dict) -> dict:
+    return assemble(state, detect(state))
+
+
+def test_from_shapes() -> None:
+    video = architecture_of(canonical(video_vit().state_dict()))
+    assert video == Architecture('video', 24, 2, 96, 8, 3, 2, False, num_positions=32)
+    image = architecture_of(canonical(image_vit().state_dict()))
+    assert image == Architecture('image', 24, 2, 96, 8, 3, 1, True, num_positions=17,
+                                 image_size=32, num_frames=1)
+    assert image.grid == (1, 4, 4) and video.grid is None
+
+
+@pytest.mark.parametrize('says', [
+    dict(config={'num_attention_heads': 3, 'image_size': 32, 'num_frames': 8}),
+    dict(meta={'meta': {'cfg': 'model = dict(backbone=dict(num_heads=3, img_size=32, '
+                               'num_frames=8))'}}),
+])
+def test_from_what_the_file_says(says: dict) -> None:
+    weights = canonical(golden('amd.teacher.'))
+    net = architecture_of(weights, Checkpoint({}, **says))
+    assert (net.num_heads, net.grid) == (3, (4, 4, 4))
+
+
+def test_a_file_that_contradicts_its_table_is_not_believed() -> None:
+    weights = canonical(video_vit().state_dict())
+    net = architecture_of(weights, Checkpoint({}, config={'image_size': 64, 'num_frames': 4}))
+    assert net.grid is None and net.num_positions == 32
+
+
+def test_usual_sizes_are_taken_only_where_they_fit() -> None:
+    net = Architecture('video', 1024, 24, 4096, 16, 3, 2, False)
+    assert with_usual_size(net).grid == (8, 14, 14)
+    assert with_usual_size(replace(net, num_positions=1568)).grid == (8, 14, 14)
+    with pytest.raises(ValueError, match='784 positions are not the 1568 of 16 frames at 224'):
+        with_usual_size(replace(net, num_positions=784))
+
+
+def test_heads() -> None:
+    net = Architecture('video', 1280, 32, 5120, 16, 3, 2, False)
+    assert heads_of(net) == 16 and heads_of(replace(net, num_heads=20)) == 20
+    with pytest.raises(ValueError, match='width 24'):
+        heads_of(replace(net, width=24))
+
+
+def test_differences_name_both_values() -> None:
+    net = Architecture('video', 1024, 24, 4096, 16, 3, 2, False, num_frames=16)
+    other = replace(net, width=768, depth=12, num_frames=8, image_size=112)
+    assert net.differences(other) == [
+        'width: checkpoint 1024, model 768', 'depth: checkpoint 24, model 12',
+        'frame count: checkpoint 16, model 8']
+
+
+def test_config_text_is_never_run(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = ('import os\nmodel = dict(a=1, b=[2, (3,)], c=os.system("touch x"), '
+            'd={"e": dict(f=None)}, **os.environ)\n')
+    assert config_value(text, 'model') == {'a': 1, 'b': [2, (3,)], 'c': None, 'd': {
+        'e': {'f': None}}}
+    assert not list(tmp_path.iterdir())
+    assert config_value('not ( python', 'model') == {} == config_value('model = 3', 'model')
