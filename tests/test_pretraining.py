@@ -102,7 +102,7 @@ def test_two_processes_equal_one(tmp_path):
     one, two = config(tmp_path / 'one', optimizer=sgd), config(
         tmp_path / 'two', batch_size=1, optimizer=sgd)
     run(one)
-    run_processes(two, 2)
+    run_processes(2, two)
     for whole, shared in zip(recorded(one), recorded(two), strict=True):
         assert sorted(whole['keys']) == sorted(shared['keys'])
         assert shared['losses'] == pytest.approx(whole['losses'], rel=1e-6)
