@@ -28,6 +28,8 @@ def toy_config(work_dir: Path,
     work_dir.mkdir(parents=True, exist_ok=True)
     return Config(dict(
         default_scope=None,
+        # For commands, which read this from a file.
+        custom_imports=dict(imports=['toys']),
         work_dir=str(work_dir),
         # Runner keeps what it logs under this name, for the life of the process.
         experiment_name=str(work_dir).replace('/', '_'),
@@ -53,7 +55,12 @@ def toy_config(work_dir: Path,
             logger=dict(type='LoggerHook', interval=1)),
         custom_hooks=[dict(type='amd_mm.NonFiniteLossHook'), dict(type='RecordHook')],
         env_cfg=dict(dist_cfg=dict(backend='gloo')),
-        visualizer=dict(type='Visualizer', vis_backends=[]),
+        test_dataloader=dict(
+            dataset=dict(type='ToyData', size=6, loaded=str(work_dir / 'tested.txt')),
+            sampler=dict(type='DefaultSampler', shuffle=False), batch_size=2),
+        test_cfg=dict(),
+        test_evaluator=[dict(type='ToyError')],
+        visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
         randomness=dict(seed=0),
         log_level='WARNING',
         launcher='none'))
@@ -96,7 +103,7 @@ def command(*arguments: str | Path, **environment: str) -> str:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=dict(os.environ, OMP_NUM_THREADS='1',
                  PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
-                 PYTHONPATH=f'{package}{os.pathsep}{HELPERS}', **environment))
+                 PYTHONPATH=f'{package}{os.pathsep}{HELPERS}') | environment)
     if result.returncode:
         raise RuntimeError(f'{arguments} failed:\n{result.stdout}')
     return result.stdout

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 from mmengine.dist import get_rank
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import Dataset
@@ -30,6 +31,10 @@ class ToyData(Dataset):
 
     def get_data_info(self, index: int) -> dict:
         return dict(filename=f'{index}.toy')
+
+    def __getitem__(self, index: int) -> dict:
+        return dict(inputs=self.prepare_data(index)['vector'],
+                    data_samples=BaseDataElement(metainfo=dict(sample_key=index)))
 
     def prepare_data(self, index: int) -> dict:
         with self.loaded.open('a') as file:
@@ -68,13 +73,13 @@ class ToyModel(BaseModel):
             for weight in self.parameters():
                 weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
 
-    def forward(self, inputs: list[torch.Tensor], data_samples: list, mode: str = 'tensor'):
+    def forward(self, inputs: list[torch.Tensor], data_samples: list, mode: str):
         x = torch.stack(inputs).to(self.net[0].weight)
         keys = torch.tensor([sample.sample_key for sample in data_samples])
         visible = (keys[:, None] >> torch.arange(WIDTH)) % 2
         output = self.net(x * visible)
-        if mode != 'loss':
-            return output
+        if mode == 'predict':
+            return [dict(error=error) for error in (output - x).square().mean(dim=1)]
         losses = dict(loss_rec=(output - x).square().mean(), loss_dir=output.abs().mean())
         self.calls += 1
         if self.calls == self.bad_at and get_rank() == self.bad_rank:
@@ -87,6 +92,17 @@ def _bad(value: str, loss: torch.Tensor) -> torch.Tensor:
         # The root of zero: zero itself, with an infinite slope.
         return loss + (loss - loss.detach()).abs().sqrt()
     return loss * float(value)
+
+
+@METRICS.register_module()
+class ToyError(BaseMetric):
+    """Mean squared error of the toy model."""
+
+    def process(self, data_batch: dict, data_samples: list[dict]) -> None:
+        self.results.extend(sample['error'] for sample in data_samples)
+
+    def compute_metrics(self, results: list) -> dict:
+        return dict(error=float(sum(results) / len(results)))
 
 
 @HOOKS.register_module()

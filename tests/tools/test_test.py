@@ -1,0 +1,63 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.fileio import load
+from runs import run, toy_config, weights
+from toys import ToyData, ToyModel
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory) -> Path:
+    cfg = toy_config(tmp_path_factory.mktemp('trained'))
+    run(cfg)
+    # What a config for training may say must not change which weights are tested.
+    cfg.resume = True
+    cfg.dump(Path(cfg.work_dir, 'toy.py'))
+    return Path(cfg.work_dir)
+
+
+def evaluate(monkeypatch, config: Path, checkpoint: Path, out: Path, *arguments: str) -> float:
+    """Runs tools/test.py in this process; returns the error it reports."""
+    monkeypatch.setattr(
+        sys, 'argv', ['test.py', str(config), str(checkpoint), '--work-dir', str(out),
+                      *arguments, '--cfg-options', f'experiment_name={out.name}'])
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    runpy.run_path(str(TOOLS / 'test.py'), run_name='__main__')
+    return json.loads(next(out.glob('*/*.json')).read_text())['error']
+
+
+def expected_error(work_dir: Path, checkpoint: str) -> float:
+    model = ToyModel()
+    model.load_state_dict(torch.load(work_dir / checkpoint, weights_only=False)['state_dict'])
+    data = ToyData(6, str(work_dir / 'by_hand.txt'))
+    samples = [data[index] for index in range(6)]
+    with torch.no_grad():
+        results = model([sample['inputs'] for sample in samples],
+                        [sample['data_samples'] for sample in samples], mode='predict')
+    return float(sum(result['error'] for result in results) / 6)
+
+
+@pytest.mark.parametrize('checkpoint', ['epoch_1.pth', 'epoch_2.pth'])
+def test_tests_the_checkpoint_it_is_given(monkeypatch, trained, tmp_path, checkpoint):
+    out = tmp_path / checkpoint
+    error = evaluate(monkeypatch, trained / 'toy.py', trained / checkpoint, out,
+                     '--dump', str(tmp_path / 'predictions.pkl'))
+    assert error == pytest.approx(expected_error(trained, checkpoint), rel=1e-6)
+    assert len(load(tmp_path / 'predictions.pkl')) == 6
+
+
+def test_a_checkpoint_without_all_weights_is_refused(monkeypatch, trained, tmp_path):
+    cfg = toy_config(trained)
+    state = weights(cfg, 'epoch_2.pth')
+    del state['net.2.weight']
+    state['net.2.bias'] = state['net.2.bias'][:2]
+    torch.save(dict(state_dict=state), tmp_path / 'pretrained.pth')
+    with pytest.raises(ValueError, match=r'net.2.weight is missing; net.2.bias has shape \(2,\) '
+                                         r'instead of \(6,\)'):
+        evaluate(monkeypatch, trained / 'toy.py', tmp_path / 'pretrained.pth', tmp_path / 'out')
