@@ -1,4 +1,5 @@
 """What numpy 2 took away and mmcv, mmpretrain, mmaction2 and mmdet use."""
+from functools import wraps
 from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
@@ -47,11 +48,31 @@ def _convert_arrays_of_one(multisports_utils: ModuleType) -> None:
     multisports_utils.int = to_int  # the module only ever calls it
 
 
+def _overwrites_bool(wrappers: ModuleType) -> Verdict:
+    if wrappers.np.bool is bool or 'bool' not in wrappers.ImgAug.__init__.__code__.co_names:
+        return Verdict(False, 'nothing overwrites np.bool')
+    return Verdict(True, "the constructor of ImgAug overwrites np.bool, which is numpy's own now")
+
+
+def _keep_bool(wrappers: ModuleType) -> None:
+    init = wrappers.ImgAug.__init__
+
+    @wraps(init)
+    def keep_bool(self: object, transforms: object) -> None:
+        numpy_bool = wrappers.np.bool
+        try:
+            init(self, transforms)
+        finally:
+            wrappers.np.bool = numpy_bool
+
+    wrappers.ImgAug.__init__ = keep_bool
+
+
 FIXES = [
     Fix(name='numpy-aliases', host='numpy',
         symptom='AttributeError: `np.Inf` was removed in the NumPy 2.0 release (np.NAN, '
                 'np.in1d, np.trapz, np.float)',
-        affected='numpy >= 2.0 (np.in1d, np.trapz: >= 2.4)',
+        affected='numpy >= 2.0 (np.float: >= 1.24; np.in1d, np.trapz: >= 2.4)',
         link='https://numpy.org/doc/stable/numpy_2_0_migration_guide.html',
         trigger='numpy', check=_names_are_gone, apply=_give_names_back),
     Fix(name='mmaction-tubes', host='mmaction',
@@ -60,4 +81,10 @@ FIXES = [
         link='https://numpy.org/doc/stable/release/2.4.0-notes.html',
         trigger='mmaction.evaluation.functional.multisports_utils',
         check=_tubes_fail, apply=_convert_arrays_of_one),
+    Fix(name='mmaction-numpy-bool', host='mmaction',
+        symptom="after ImgAug was tried, numpy fails: 'bool' object has no attribute 'any'",
+        affected='mmaction2 1.2.0 with numpy >= 2',
+        link='https://numpy.org/doc/stable/numpy_2_0_migration_guide.html',
+        trigger='mmaction.datasets.transforms.wrappers',
+        check=_overwrites_bool, apply=_keep_bool),
 ]

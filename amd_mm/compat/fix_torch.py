@@ -4,7 +4,7 @@ from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
 
-_DTYPES = ('float64', 'float32', 'int64', 'int32', 'uint8', 'bool')
+_DTYPES = ('float64', 'float32', 'int64', 'int32', 'uint32', 'uint8', 'bool')
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
 
@@ -57,6 +57,20 @@ def _allow_checkpoint_classes(torch: ModuleType) -> None:
     torch.serialization.add_safe_globals(checkpoint_classes())
 
 
+def _loads_everything_on_failure(checkpoint: ModuleType) -> Verdict:
+    if hasattr(checkpoint, '_safe_torch_load'):
+        return Verdict(True, 'MMEngine loads with weights_only=False what it cannot load safely')
+    return Verdict(False, 'MMEngine leaves weights_only to torch')
+
+
+def _load_weights_only(checkpoint: ModuleType) -> None:
+    def load(file: object, map_location: object = None, weights_only: bool | None = None) -> object:
+        return checkpoint.torch.load(
+            file, map_location=map_location, weights_only=weights_only is not False)
+
+    checkpoint._safe_torch_load = load
+
+
 FIXES = [
     Fix(name='torch-checkpoint-classes', host='torch',
         symptom='resume: Weights only load failed ... Unsupported global: '
@@ -64,4 +78,11 @@ FIXES = [
         affected='mmengine <= 0.10.7 with torch >= 2.6',
         link='https://github.com/open-mmlab/mmengine/issues/1655',
         trigger='torch', check=_loads_weights_only, apply=_allow_checkpoint_classes),
+    Fix(name='mmengine-unsafe-fallback', host='mmengine',
+        symptom='a checkpoint that wants arbitrary classes is executed, with a warning only',
+        affected='the fork of mmengine at 0.10.12, whose own allow-list holds getattr besides',
+        link='https://github.com/VBTI-development/onedl-mmengine/blob/main/mmengine/runner/'
+             'checkpoint.py',
+        trigger='mmengine.runner.checkpoint',
+        check=_loads_everything_on_failure, apply=_load_weights_only),
 ]

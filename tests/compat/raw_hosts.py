@@ -92,6 +92,16 @@ def compare_tubes() -> None:
     iou3dt_voc(tube, tube)
 
 
+def try_imgaug() -> None:
+    import numpy
+    from mmaction.datasets.transforms import ImgAug
+    sys.modules['imgaug'] = sys.modules['imgaug.augmenters'] = None
+    try:
+        ImgAug(transforms='default')
+    except ImportError:
+        assert numpy.bool is numpy.bool_, 'np.bool is overwritten'
+
+
 def import_beside_newer_mmcv(host: str) -> None:
     import mmcv
     version, mmcv.__version__ = mmcv.__version__, '2.2.0'
@@ -135,6 +145,7 @@ def main() -> None:
     observe('mmcv-hue', shift_hue_in_mmcv)
     observe('mmaction-hue', shift_hue_in_mmaction)
     observe('mmaction-tubes', compare_tubes)
+    observe('mmaction-numpy-bool', try_imgaug)
     observe('mmaction-drn', look_for_drn)
     print(json.dumps(SYMPTOMS))
 

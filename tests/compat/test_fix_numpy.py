@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,12 @@ def test_overlap_of_tubes() -> None:
     tube = np.array([[frame, 0., 0., 9., 9.] for frame in range(4)])
     assert iou3dt_voc(tube, tube) == pytest.approx(1.)
     assert iou3dt_voc(tube, tube[2:]) == pytest.approx(1 / 3)  # 1 of 3 steps in time
+
+
+def test_trying_imgaug_leaves_numpy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmaction.datasets.transforms import ImgAug
+    monkeypatch.setitem(sys.modules, 'imgaug', None)
+    monkeypatch.setitem(sys.modules, 'imgaug.augmenters', None)
+    with pytest.raises(ImportError):
+        ImgAug(transforms='default')
+    assert np.bool is np.bool_

@@ -2,6 +2,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
 
+from amd_mm.compat import fix_torch
 from amd_mm.compat.fix_torch import checkpoint_classes, statistic_of
 
 
@@ -87,7 +89,7 @@ def test_allow_list_is_the_handful_of_a_checkpoint() -> None:
         f'{reconstruct}._reconstruct', f'{reconstruct}.scalar', 'builtins.getattr',
         'numpy.core.multiarray._reconstruct', 'numpy.core.multiarray.scalar',
         *(f'numpy.dtypes.{kind}DType'
-          for kind in ('Float64', 'Float32', 'Int64', 'Int32', 'UInt8', 'Bool'))}
+          for kind in ('Float64', 'Float32', 'Int64', 'Int32', 'UInt32', 'UInt8', 'Bool'))}
     assert set(checkpoint_classes()) <= set(torch.serialization.get_safe_globals())
     assert getattr not in torch.serialization.get_safe_globals()
 
@@ -112,3 +114,20 @@ def test_numbers_pickled_under_numpy_1_load(tmp_path: Path) -> None:
     finally:
         multiarray._reconstruct = original
     assert torch.load(tmp_path / 'old.pth').tolist() == [0., 1., 2.]
+
+
+def test_fallback_to_unsafe_loading_is_switched_off(tmp_path: Path) -> None:
+    def load_anything(file: object) -> object:
+        return torch.load(file, weights_only=False)
+
+    victim = tmp_path / 'victim'
+    torch.save(Evil(os.mkdir, str(victim)), tmp_path / 'evil.pth')
+    torch.save(HistoryBuffer([2.], [1]), tmp_path / 'good.pth')
+    checkpoint = SimpleNamespace(torch=torch, _safe_torch_load=load_anything)
+    assert fix_torch._loads_everything_on_failure(checkpoint).needed
+    fix_torch._load_weights_only(checkpoint)
+    with pytest.raises(pickle.UnpicklingError):
+        checkpoint._safe_torch_load(tmp_path / 'evil.pth')
+    assert not victim.exists()
+    assert checkpoint._safe_torch_load(tmp_path / 'good.pth').mean() == 2
+    assert not fix_torch._loads_everything_on_failure(SimpleNamespace(torch=torch)).needed
