@@ -1,0 +1,89 @@
+# Kinetics-400, lists and folders as mmaction2 prepares them: dense sampling of 16 frames over 64,
+# two repeats of a decoded clip in training, 5 clips x 3 crops in testing.
+_base_ = './video.py'
+
+num_classes = 400
+model = _base_.model
+model.cls_head.num_classes = num_classes
+model.data_preprocessor.blending.augments[0].num_classes = num_classes
+model.data_preprocessor.blending.augments[1].num_classes = num_classes
+
+train_videos = dict(
+    type='amd_mm.VideoDataset',
+    ann_file='data/kinetics400/kinetics400_train_list_videos.txt',
+    data_prefix=dict(video='data/kinetics400/videos_train'),
+    need_labels=True,
+    num_classes=num_classes,
+    pipeline=[
+        dict(type='mmaction.DecordInit'),
+        dict(type='amd_mm.SampleEvenFrames', clip_len=16, frame_interval=4),
+        dict(type='mmaction.DecordDecode'),
+        dict(type='mmaction.Resize', scale=(-1, 256)),
+    ])
+val_videos = dict(
+    type='amd_mm.VideoDataset',
+    ann_file='data/kinetics400/kinetics400_val_list_videos.txt',
+    data_prefix=dict(video='data/kinetics400/videos_val'),
+    need_labels=True,
+    num_classes=num_classes,
+    test_mode=True)
+# What a picture looks like after the frames were chosen, one crop and three.
+center_view = [
+    dict(type='mmaction.DecordDecode'),
+    dict(type='mmaction.Resize', scale=(-1, 224)),
+    dict(type='mmaction.CenterCrop', crop_size=224),
+    dict(type='mmaction.FormatShape', input_format='NCTHW'),
+    dict(type='mmaction.PackActionInputs'),
+]
+three_views = [
+    dict(type='mmaction.DecordDecode'),
+    dict(type='mmaction.Resize', scale=(-1, 224)),
+    dict(type='mmaction.ThreeCrop', crop_size=224),
+    dict(type='mmaction.FormatShape', input_format='NCTHW'),
+    dict(type='mmaction.PackActionInputs'),
+]
+one_clip = dict(
+    type='mmaction.SampleFrames', clip_len=16, frame_interval=4, num_clips=1, test_mode=True,
+    out_of_bound_opt='repeat_last')
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='amd_mm.EpochSampler'),
+    collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
+    dataset=dict(
+        type='amd_mm.KeyedDataset',
+        num_repeats=2,
+        dataset=train_videos,
+        pipeline=[
+            dict(type='amd_mm.ClipRandAugment'),
+            dict(type='mmaction.RandomResizedCrop'),
+            dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
+            dict(type='mmaction.Flip', flip_ratio=0.5),
+            dict(
+                type='mmaction.RandomErasing',
+                erase_prob=0.25,
+                mode='rand',
+                fill_color=(123.675, 116.28, 103.53),
+                fill_std=(58.395, 57.12, 57.375)),
+            dict(type='mmaction.FormatShape', input_format='NCTHW'),
+            dict(type='mmaction.PackActionInputs'),
+        ]))
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        pipeline=[dict(type='mmaction.DecordInit'), one_clip, *center_view], **val_videos))
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        pipeline=[
+            dict(type='mmaction.DecordInit'), dict(one_clip, num_clips=5), *three_views,
+        ],
+        **val_videos))

@@ -1,0 +1,53 @@
+# Something-Something V2, lists and folders as mmaction2 prepares them: one frame of each of 16
+# segments, 2 clips x 3 crops in testing. No flip: the labels tell left from right.
+_base_ = './kinetics400.py'
+
+num_classes = 174
+model = _base_.model
+model.cls_head.num_classes = num_classes
+model.data_preprocessor.blending.augments[0].num_classes = num_classes
+model.data_preprocessor.blending.augments[1].num_classes = num_classes
+
+# Where a flip is wanted all the same: the classes that then change places. Those are "pulling",
+# "pushing" and "turning the camera" from left to right and back.
+label_aware_flip = dict(
+    type='mmaction.Flip',
+    flip_ratio=0.5,
+    flip_label_map={86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166})
+
+videos = dict(video='data/sthv2/videos')
+train_augmentation = [
+    transform for transform in _base_.train_dataloader.dataset.pipeline
+    if transform.type != 'mmaction.Flip'
+]
+train_dataloader = dict(
+    dataset=dict(
+        dataset=dict(
+            ann_file='data/sthv2/sthv2_train_list_videos.txt',
+            data_prefix=videos,
+            num_classes=num_classes,
+            pipeline=[
+                dict(type='mmaction.DecordInit'),
+                dict(type='mmaction.UniformSample', clip_len=16),
+                dict(type='mmaction.DecordDecode'),
+                dict(type='mmaction.Resize', scale=(-1, 256)),
+            ]),
+        pipeline=train_augmentation))
+val_list = dict(
+    ann_file='data/sthv2/sthv2_val_list_videos.txt', data_prefix=videos, num_classes=num_classes)
+val_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='mmaction.DecordInit'),
+            dict(type='mmaction.UniformSample', clip_len=16, num_clips=1, test_mode=True),
+            *_base_.center_view,
+        ],
+        **val_list))
+test_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='mmaction.DecordInit'),
+            dict(type='mmaction.UniformSample', clip_len=16, num_clips=2, test_mode=True),
+            *_base_.three_views,
+        ],
+        **val_list))
