@@ -13,7 +13,7 @@ LITE = ['mmcv-lite>=2.1.0,<2.2']
 QUICKSTART = ['av', 'mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
 INTEROP = ['safetensors', 'timm', 'transformers']
-TESTS = ['pytest', 'ruff', 'scikit-video', 'tensorboard']
+TESTS = ['pytest', 'ruff', 'scikit-video', 'setuptools', 'tensorboard']
 
 
 def read_version() -> str:
