@@ -10,11 +10,12 @@ import pytest
 import torch
 from clips import write_video
 from mmengine.config import Config
+from mmengine.fileio import load
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, Registry, root
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
-from recipes import CONFIGS, ENCODERS, RECIPES, encoder_size, nodes, shrink
+from recipes import CONFIGS, ENCODERS, FOLDERS, RECIPES, encoder_size, nodes, shrink
 
 import amd_mm.registry
 from amd_mm.registry import MODELS
@@ -102,6 +103,19 @@ def test_name_and_content_agree(path):
         assert sampling.frame_interval == int(said['interval'])
     folder = said['data'].removesuffix('-rgb').replace('in1k', 'imagenet')
     assert f'data/{folder}' in str(loader.dataset.dataset)
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_metafile_lists_every_recipe_with_its_numbers(folder):
+    meta = load(CONFIGS / folder / 'metafile.yml')
+    models = {model['Name']: model for model in meta['Models']}
+    assert set(models) == {path.stem for path in RECIPES if path.parent.name == folder}
+    for name, model in models.items():
+        assert model['Config'] == f'configs/{folder}/{name}.py'
+        assert model['In Collection'] == meta['Collections'][0]['Name']
+        cfg = Config.fromfile(CONFIGS.parent / model['Config'])
+        assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
+        assert model['Metadata']['Batch Size'] == cfg.auto_scale_lr.base_batch_size
 
 
 @every_recipe
@@ -217,6 +231,36 @@ def test_clips_are_clipped_and_pictures_are_not():
         assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
 
 
+@pytest.mark.parametrize('data', ['kinetics400-rgb', 'in1k'])
+def test_settings_for_1_8_and_32_gpus_make_the_same_update(data):
+    """32 samples an update: one batch of 32, 4 of 8, 32 of 1 with recomputation."""
+    paths = {int(NAME.fullmatch(path.stem)['gpus']): path for path in RECIPES
+             if path.match(f'amd/amd_vit-small-*{data}.py')}
+    assert sorted(paths) == [1, 8, 32]
+    gradients = {}
+    for gpus, path in paths.items():
+        torch.manual_seed(0)
+        cfg = reduced(path)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        model.train()
+        optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        optim_wrapper.optimizer.step = lambda: None
+        optim_wrapper.optimizer.zero_grad = lambda: None
+        # What the loop tells the wrapper: nothing is left over at the end.
+        optim_wrapper.initialize_count_status(model, 0, 32 // gpus)
+        data_batch = batch_for(cfg, samples=32)
+        for first in range(0, 32, gpus):
+            model.train_step({key: value[first:first + gpus] for key, value in data_batch.items()},
+                             optim_wrapper)
+        gradients[gpus] = {name: p.grad for name, p in model.named_parameters()
+                           if p.grad is not None}
+    for gpus in (1, 8):
+        for name, expected in gradients[32].items():
+            torch.testing.assert_close(gradients[gpus][name], expected, rtol=1e-3,
+                                       atol=1e-5 * expected.abs().max().item())
+
+
 @pytest.mark.parametrize('method', ['amd', 'dmae'])
 def test_a_recipe_without_a_teacher_stops_and_says_where_teachers_are(method):
     for path in RECIPES:
@@ -269,7 +313,10 @@ def write_data(cfg: Config, folder: Path) -> None:
     'dmae/dmae_vit-base-p16-visible4_32xb128-100e_in1k',
 ])
 def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    # By way of a user's own config, which finds ours in the package.
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = 'amd_mm::{name}.py'\n")
+    cfg = Config.fromfile(own)
     shrink(cfg)
     write_data(cfg, tmp_path)
     cfg.merge_from_dict(dict(
