@@ -20,9 +20,9 @@ def check_values(state: Mapping[str, Tensor], subject: str) -> None:
         raise ValueError(f'Checkpoint {subject}: weights must be float32, float16, bfloat16 or '
                          f'float64, but found {", ".join(wrong[:8])}. Quantised weights have to '
                          'be turned back first.')
-    # A sum is NaN or infinite if a term is; one number instead of a mask the size of the weight.
+    # A sum is not finite if a term is not; it needs no mask of the size of the weight.
     bad = [name for name, value in state.items()
-           if not value.sum(dtype=torch.float64).isfinite() and not value.isfinite().all()]
+           if not value.sum(dtype=torch.float32).isfinite() and not value.isfinite().all()]
     if bad:
         warnings.warn(f'Checkpoint {subject}: not a finite number (NaN or infinite) in '
                       f'{", ".join(bad)}.', stacklevel=2)
