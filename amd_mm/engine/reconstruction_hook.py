@@ -19,9 +19,9 @@ from amd_mm.visualization import (
 class ReconstructionHook(Hook):
     """Gives the runner's visualizer a strip of the same few samples every N iterations.
 
-    The samples are the first of the first batch after the start (or the resumption) of the
-    run, with masks that stay the same, so that only the model changes from one picture to the
-    next. TensorBoard shows them under ``reconstruction``; files are
+    The samples are some of the first batch after the start (or the resumption) of the run,
+    evenly spaced, with masks that stay the same, so that only the model changes from one
+    picture to the next. TensorBoard shows them under ``reconstruction``; files are
     ``vis_data/vis_image/reconstruction_ITERATION.png``. Training does not notice: weights with
     and without the hook are equal to the last bit.
 
@@ -66,7 +66,9 @@ class ReconstructionHook(Hook):
         if not is_main_process():
             return
         if self._inputs is None:
-            kept = data_batch['inputs'][:self.num_samples]
+            inputs = data_batch['inputs']
+            # Evenly spaced: neighbours may be repeats of one clip.
+            kept = inputs[::max(1, len(inputs) // self.num_samples)][:self.num_samples]
             # Copies: a slice would hold on to the whole batch.
             self._inputs = kept.clone() if hasattr(kept, 'clone') else [x.clone() for x in kept]
         if not self.every_n_train_iters(runner, self.interval):
