@@ -67,14 +67,15 @@ def test_digits_are_real_and_splits_disjoint():
 def test_a_position_says_nothing_about_the_class_and_two_say_everything():
     rng = np.random.default_rng(0)
     labels = np.arange(4000) % 8
-    paths = np.stack([digits['trajectory'](label, rng.uniform(0, 36, 2), rng.uniform(1, 2), 12, 36)
-                      for label in labels])
+    paths = np.stack([
+        digits['trajectory'](label, rng.uniform(0, 36, 2), rng.uniform(1.5, 2.5), 12, 36)
+        for label in labels])
     for frame in (0, 5, 11):
         for label in range(8):
             # 16 cells of 31 positions each: the 0.9999 quantile of chi-squared, 15 degrees, is 44.
             counts = np.bincount((paths[labels == label, frame] // 9) @ (4, 1), minlength=16)
             assert ((counts - 500 / 16)**2 / (500 / 16)).sum() < 44
-    moved = (paths[:, 7] - paths[:, 0] + 18) % 36 - 18
+    moved = (paths[:, 6] - paths[:, 0] + 18) % 36 - 18
     angle = np.arctan2(*moved.T)
     assert (np.rint(angle / (np.pi / 4)).astype(int) % 8 == labels).all()
 

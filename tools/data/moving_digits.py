@@ -118,9 +118,10 @@ def render(split: str, index: int, settings: Settings) -> tuple[np.ndarray, int]
     window = int(rng.integers(2 * size, 6 * size + 1))
     row, column = (int(rng.integers(length - window + 1)) for length in photograph.shape[:2])
     background = cv2.resize(photograph[row:row + window, column:column + window], (size, size),
-                            interpolation=cv2.INTER_AREA) * 0.6
+                            interpolation=cv2.INTER_AREA) * 0.5
 
-    places = trajectory(label, rng.uniform(0, size, 2), rng.uniform(1, 2), settings.frames, size)
+    speed = rng.uniform(1.5, 2.5)
+    places = trajectory(label, rng.uniform(0, size, 2), speed, settings.frames, size)
     inks = np.stack([np.roll(ink, place, (0, 1)) for place in places])
     return np.rint(background * (1 - inks) + colour * inks).astype(np.uint8), label
 

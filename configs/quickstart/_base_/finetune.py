@@ -1,0 +1,62 @@
+# Fine-tuning on the labelled part of the moving digits, with the host's recogniser and data set.
+_base_ = ['../../_base_/default_runtime.py', './networks.py']
+
+model = dict(
+    type='mmaction.Recognizer3D',
+    data_preprocessor=dict(
+        type='mmaction.ActionDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        format_shape='NCTHW'),
+    backbone=dict(
+        type='amd_mm.VideoVisionTransformer',
+        init_cfg=dict(type='Pretrained', prefix='backbone.')),
+    cls_head=dict(type='mmaction.TimeSformerHead', num_classes=8, average_clips='prob'))
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mmaction.VideoDataset',
+        data_root='data/moving_digits',
+        ann_file='train.txt',
+        data_prefix=dict(video=''),
+        pipeline=[
+            dict(type='mmaction.DecordInit'),
+            dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1),
+            dict(type='mmaction.DecordDecode'),
+            dict(type='mmaction.RandomCrop', size=32),
+            dict(type='mmaction.FormatShape', input_format='NCTHW'),
+            dict(type='mmaction.PackActionInputs'),
+        ]))
+test_dataloader = dict(
+    batch_size=100,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmaction.VideoDataset',
+        test_mode=True,
+        data_root='data/moving_digits',
+        ann_file='test.txt',
+        data_prefix=dict(video=''),
+        pipeline=[
+            dict(type='mmaction.DecordInit'),
+            dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1, test_mode=True),
+            dict(type='mmaction.DecordDecode'),
+            dict(type='mmaction.CenterCrop', crop_size=32),
+            dict(type='mmaction.FormatShape', input_format='NCTHW'),
+            dict(type='mmaction.PackActionInputs'),
+        ]))
+test_evaluator = dict(type='mmaction.AccMetric')
+test_cfg = dict()
+
+train_cfg = dict(by_epoch=True, max_epochs=20)
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(flat_decay_mult=0.),
+    clip_grad=dict(max_norm=5.))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, eta_min_ratio=0.01, convert_to_iter_based=True),
+]

@@ -1,0 +1,5 @@
+# VideoMAE makes the teacher.
+_base_ = './_base_/pretrain.py'
+
+model = dict(backbone=_base_.teacher_vit)
+train_cfg = dict(max_epochs=3)

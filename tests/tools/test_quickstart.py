@@ -1,0 +1,204 @@
+"""The quickstart's order of stages, what it skips, and its configs; the commands run elsewhere."""
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+REPO = Path(__file__).parents[2]
+CONFIGS = sorted((REPO / 'configs/quickstart').glob('*.py'))
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, REPO / f'tools/{name}.py')
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+quickstart = load('quickstart')
+study = load('quickstart_study')
+digits = load('data/moving_digits')
+
+
+def toy_stage(folder, name, code, needs=()):
+    """Appends its name to ``order`` and leaves ``name``.txt, unless ``code`` fails."""
+    code = f"{code}; open('{folder}/order', 'a').write('{name} '); open('{folder}/{name}', 'w')"
+    return quickstart.Stage(name, (sys.executable, '-c', code), folder / name, needs=tuple(needs))
+
+
+def run_toys(folder, stages, jobs=1):
+    """Names of what was run, in order."""
+    order = folder / 'order'
+    order.write_text('')
+    worked = quickstart.StageRunner(folder / 'run', jobs).run_all(stages)
+    assert worked == bool(order.read_text())
+    return order.read_text().split()
+
+
+def test_stages_run_once_and_after_what_they_need(tmp_path):
+    a = toy_stage(tmp_path, 'a', 'pass')
+    b = toy_stage(tmp_path, 'b', 'pass', [a])
+    assert run_toys(tmp_path, [a, b]) == ['a', 'b']
+    assert run_toys(tmp_path, [a, b]) == []
+
+    note = json.loads((tmp_path / 'run/a/stage.json').read_text())
+    assert 0 <= note['seconds'] < 60 and 0 <= note['cpu_seconds'] < 30
+
+    (tmp_path / 'b').unlink()
+    assert run_toys(tmp_path, [a, b]) == ['b'], 'what it left is gone'
+    changed = toy_stage(tmp_path, 'a', '0')
+    left_over = tmp_path / 'run/b/left_over'
+    left_over.write_text('of the other settings')
+    stages = [changed, toy_stage(tmp_path, 'b', 'pass', [changed])]
+    assert run_toys(tmp_path, stages) == ['a', 'b'], 'another command, and what needs it'
+    assert not left_over.exists()
+
+
+def test_failed_stage_is_told_and_run_again(tmp_path):
+    broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
+    stages = [toy_stage(tmp_path, 'a', 'pass')]
+    stages.append(toy_stage(tmp_path, 'b', broken, stages))
+    with pytest.raises(RuntimeError, match='b ended with status 1(?s:.*)no luck'):
+        run_toys(tmp_path, stages)
+    (tmp_path / 'mended').touch()
+    assert run_toys(tmp_path, stages) == ['b']
+
+
+def test_stages_run_side_by_side(tmp_path):
+    # Each waits for the other one: one at a time they would wait for ever.
+    def waiting(name, other):
+        code = (f"import os, time; open('{tmp_path}/{name}.here', 'w')\n"
+                f"while not os.path.exists('{tmp_path}/{other}.here'): time.sleep(.01)\nprint()")
+        return toy_stage(tmp_path, name, code)
+
+    assert set(run_toys(tmp_path, [waiting('a', 'b'), waiting('b', 'a')], jobs=2)) == {'a', 'b'}
+
+
+def test_plan_is_in_order_and_knows_what_depends_on_what(tmp_path):
+    def keys(**settings):
+        stages = quickstart.plan(tmp_path / 'run', tmp_path / 'data', **settings)
+        before = set()
+        for stage in stages:
+            assert {need.name for need in stage.needs} <= before
+            before.add(stage.name)
+            assert stage.config is None or stage.config in CONFIGS
+            assert (REPO / stage.command[1]).is_file()
+        return {stage.name: stage.key for stage in stages}
+
+    one, same, other, val = keys(), keys(), keys(seed=1), keys(test_list='val.txt')
+    assert one == same
+    assert {name for name in one if one[name] == other[name]} == {'data'}
+    assert {name for name in one if one[name] != val[name]} == {
+        f'test_{name}' for name in quickstart.NETWORKS}
+
+
+def fake_run(folder):
+    for place, name in enumerate(quickstart.NETWORKS):
+        for time, top1 in (('20200101', 0.), ('20200102', 0.25 * (place + 1))):
+            file = folder / f'test_{name}' / time / f'{time}.json'
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps({'acc/top1': top1, 'acc/top5': 1.}))
+        file = folder / f'pretrain_{name}/20200101/vis_data/scalars.json'
+        file.parent.mkdir(parents=True)
+        file.write_text(''.join(
+            json.dumps(dict(step=step, loss_rec=1 / step, loss=1.)) + '\n' for step in (1, 2)))
+    picture = folder / 'reconstruction/00001.png'
+    picture.parent.mkdir()
+    picture.write_bytes(b'a picture')
+
+
+def test_results(tmp_path):
+    fake_run(tmp_path / 'run')
+    quickstart.write_results(tmp_path / 'run', tmp_path, seconds=12.3)
+    assert json.loads((tmp_path / 'results.json').read_text()) == dict(
+        teacher=dict(top1=0.25), videomae_student=dict(top1=0.5), amd_student=dict(top1=0.75),
+        chance=0.125, seconds=12)
+    assert (tmp_path / 'reconstruction.png').read_bytes() == b'a picture'
+    assert (tmp_path / 'losses.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_seconds_of_all_calls_count_once(tmp_path):
+    assert quickstart.count_seconds(tmp_path, 5., worked=True) == 5
+    assert quickstart.count_seconds(tmp_path, 3., worked=False) == 5
+    assert quickstart.count_seconds(tmp_path, 2., worked=True) == 7
+
+
+def test_study_gives_spread_and_paired_difference():
+    table = study.summarise(dict(
+        teacher=[.5, .7], videomae_student=[.5, .6], amd_student=[.6, .8]))
+    assert table['teacher']['mean'] == pytest.approx(.6)
+    assert table['teacher']['std'] == pytest.approx(.02**.5)
+    assert table['difference']['values'] == pytest.approx([.1, .2])
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_leaf_is_short(path):
+    lines = path.read_text().splitlines()
+    assert sum(bool(line.strip()) and not line.startswith('#') for line in lines) <= 20
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Runs a quickstart config for an epoch on a few videos; returns the runner."""
+    monkeypatch.chdir(tmp_path)
+    out = Path('data')
+    digits.prepare(out, digits.Settings(train=8, labelled=8, val=8, test=8))
+
+    def run(name, **options):
+        cfg = Config.fromfile(REPO / f'configs/quickstart/{name}.py')
+        loaders = {loader: cfg[loader].dataset for loader in ('train_dataloader', 'test_dataloader')
+                   if loader in cfg}
+        for loader, dataset in loaders.items():
+            dataset.get('dataset', dataset).data_root = str(out)
+            cfg[loader].batch_size = 2
+        cfg.merge_from_dict({
+            'work_dir': name, 'experiment_name': f'{tmp_path}{name}', 'log_level': 'WARNING',
+            'train_cfg.max_epochs': 1, 'default_hooks.logger.interval': 1, **options})
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        return runner
+
+    return run
+
+
+def test_the_whole_chain_in_small(trained):
+    """Teacher -> AMD student -> fine-tuning, test: weights arrive where they should."""
+    teacher = trained('pretrain_teacher')
+    amd = trained('pretrain_amd_student', **{
+        'model.teacher.checkpoint': 'pretrain_teacher/epoch_1.pth'})
+    for name, value in amd.model.teacher.backbone.state_dict().items():
+        assert torch.equal(value, teacher.model.backbone.state_dict()[name]), name
+    videomae = trained('pretrain_videomae_student')
+    sizes = [{name: value.shape for name, value in runner.model.backbone.state_dict().items()}
+             for runner in (amd, videomae)]
+    assert sizes[0] == sizes[1], 'the comparison is between equal networks'
+
+    tuned = trained('finetune_student', **{
+        'model.backbone.init_cfg.checkpoint': 'pretrain_amd_student/epoch_1.pth',
+        'optim_wrapper.optimizer.lr': 0., 'train_cfg.max_epochs': 2})
+    for name, value in amd.model.backbone.state_dict().items():
+        if not name.startswith('norm.'):
+            assert torch.equal(value, tuned.model.backbone.state_dict()[name]), name
+    assert 0 <= tuned.test()['acc/top1'] <= 1
+
+
+def test_students_get_the_same_budget():
+    amd, videomae = (Config.fromfile(REPO / f'configs/quickstart/pretrain_{name}_student.py')
+                     for name in ('amd', 'videomae'))
+    for part in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler'):
+        assert amd[part] == videomae[part]
+    for part in ('backbone', 'decoder', 'head'):
+        assert amd.model[part] == videomae.model[part]
+
+
+def test_shell_script_stands_on_the_shared_environment():
+    script = REPO / 'tools/quickstart.sh'
+    text = script.read_text()
+    assert 'prepare_environment quickstart' in text and 'tools/quickstart.py' in text
+    assert os.system(f'bash -n "{script}"') == 0

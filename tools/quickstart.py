@@ -1,0 +1,270 @@
+"""The whole story on real videos in minutes: teacher, two students, fine-tuning, tests, pictures.
+
+Every stage is one run of ``tools/train.py``, ``tools/test.py`` or a script beside them, with a
+config of ``configs/quickstart``; this file knows only their order. A stage that ended is not run
+again until its command, its config or a stage that it needs changes; one that was interrupted goes
+on from its last checkpoint. Stages that do not need each other run side by side, each on one
+thread, so the numbers do not depend on how many there are.
+
+``tools/quickstart.sh`` calls this after installing what it needs.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mmengine.config import Config
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+
+REPO = Path(__file__).resolve().parents[1]
+CONFIGS = REPO / 'configs/quickstart'
+WORK_DIR = REPO / 'work_dirs/quickstart'
+NETWORKS = ('teacher', 'videomae_student', 'amd_student')
+CHANCE = 1 / 8
+SMOKE_DATA = dict(train=32, labelled=32, val=8, test=16)
+SMOKE_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command, what has to be done before it, and what it leaves."""
+
+    name: str
+    command: tuple[str, ...]
+    output: Path
+    config: Path | None = None
+    needs: tuple['Stage', ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Changes with everything that the result depends on, except the code."""
+        parts = [*self.command[1:], *(stage.key for stage in self.needs)]
+        if self.config is not None:
+            parts.append(Config.fromfile(self.config).pretty_text)
+        return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
+
+
+def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
+         test_list: str = 'test.txt') -> list[Stage]:
+    """All stages, the longest chain first.
+
+    Args:
+        run: Folder of this run; each stage works in ``run/<its name>``.
+        data: Folder of the videos, which are made where they are missing.
+        seed: Of initial weights, order, crops and masks.
+        smoke: A handful of videos and two epochs: every step, and numbers that mean nothing.
+        test_list: Which list of ``data`` to test on.
+    """
+    amounts = [f'--{name}={value}' for name, value in SMOKE_DATA.items()] if smoke else []
+    videos = Stage('data', (sys.executable, 'tools/data/moving_digits.py', f'--out={data}',
+                            *amounts), data / test_list)
+
+    def train(name: str, config_name: str, needs: Stage, *options: str) -> Stage:
+        config = CONFIGS / f'{config_name}.py'
+        epochs = Config.fromfile(config).train_cfg.max_epochs
+        if smoke:
+            epochs = SMOKE_EPOCHS
+            options += (f'train_cfg.max_epochs={epochs}', 'train_dataloader.batch_size=8')
+        return Stage(name, (
+            sys.executable, 'tools/train.py', str(config), '--resume', '--work-dir',
+            str(run / name), '--cfg-options', f'randomness.seed={seed}', *options),
+            run / name / f'epoch_{epochs}.pth', config, (needs, ))
+
+    def pretrain(name: str, needs: Stage, *options: str) -> Stage:
+        return train(f'pretrain_{name}', f'pretrain_{name}', needs,
+                     f'train_dataloader.dataset.dataset.data_root={data}',
+                     f'train_dataloader.dataset.seed={seed}', *options)
+
+    teacher = pretrain('teacher', videos)
+    amd_student = pretrain('amd_student', teacher, f'model.teacher.checkpoint={teacher.output}')
+    videomae_student = pretrain('videomae_student', videos)
+    stages = [videos, teacher, amd_student, videomae_student]
+    for name, pretrained in zip(NETWORKS, (teacher, videomae_student, amd_student), strict=True):
+        config_name = 'finetune_' + name.split('_')[-1]
+        tuned = train(f'finetune_{name}', config_name, pretrained,
+                      f'train_dataloader.dataset.data_root={data}',
+                      f'model.backbone.init_cfg.checkpoint={pretrained.output}')
+        tested = Stage(f'test_{name}', (
+            sys.executable, 'tools/test.py', str(tuned.config), str(tuned.output), '--work-dir',
+            str(run / f'test_{name}'), '--cfg-options',
+            f'test_dataloader.dataset.data_root={data}',
+            f'test_dataloader.dataset.ann_file={test_list}'),
+            run / f'test_{name}', tuned.config, (tuned, ))
+        stages += [tuned, tested]
+    pictures = run / 'reconstruction'
+    stages.append(Stage('reconstruction', (
+        sys.executable, 'tools/visualizations/vis_reconstruction.py', str(amd_student.config),
+        str(amd_student.output), str(data / 'videos/val/00001.mp4'), '--out', str(pictures)),
+        pictures / '00001.png', amd_student.config, (amd_student, )))
+    return stages
+
+
+class StageRunner:
+    """Runs stages, a few at a time, and remembers which have ended.
+
+    Args:
+        run: Folder of this run.
+        jobs: How many stages may run side by side, at least 1.
+    """
+
+    def __init__(self, run: Path, jobs: int) -> None:
+        self.run, self.jobs = run, jobs
+        self.running: dict[int, tuple[Stage, subprocess.Popen, float]] = {}
+
+    def note(self, stage: Stage) -> dict:
+        path = self.run / stage.name / 'stage.json'
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def write_note(self, stage: Stage, **facts: str | float) -> None:
+        path = self.run / stage.name / 'stage.json'
+        path.write_text(json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1))
+
+    def has_ended(self, stage: Stage) -> bool:
+        note = self.note(stage)
+        return note.get('key') == stage.key and 'seconds' in note and stage.output.exists()
+
+    def run_all(self, stages: list[Stage]) -> bool:
+        """Run what has not ended; returns whether there was anything to run.
+
+        Raises:
+            RuntimeError: When a stage fails; with the end of its log.
+        """
+        waiting = [stage for stage in stages if not self.has_ended(stage)]
+        open_names = {stage.name for stage in waiting}
+        ended = [stage.name for stage in stages if stage.name not in open_names]
+        if ended:
+            print(f'Done before: {", ".join(ended)}', flush=True)
+        try:
+            while open_names:
+                ready = [stage for stage in waiting
+                         if open_names.isdisjoint(need.name for need in stage.needs)]
+                for stage in ready[:self.jobs - len(self.running)]:
+                    waiting.remove(stage)
+                    self.start(stage)
+                open_names.remove(self.wait_for_one().name)
+        finally:
+            for _, process, _ in self.running.values():
+                process.terminate()
+        return len(ended) < len(stages)
+
+    def start(self, stage: Stage) -> None:
+        folder = self.run / stage.name
+        if self.note(stage).get('key', stage.key) != stage.key:
+            shutil.rmtree(folder)  # made with other settings: nothing to go on from
+        folder.mkdir(parents=True, exist_ok=True)
+        self.write_note(stage)
+        # Networks this small gain nothing from a second thread.
+        environment = dict(os.environ, OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+        with open(folder / 'output.log', 'a') as log:
+            process = subprocess.Popen(stage.command, cwd=REPO, env=environment, stdout=log,
+                                       stderr=subprocess.STDOUT)
+        self.running[process.pid] = (stage, process, time.time())
+        print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
+
+    def wait_for_one(self) -> Stage:
+        """Wait until some stage ends."""
+        pid, status, usage = os.wait4(-1, 0)
+        stage, process, began = self.running.pop(pid)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.time() - began
+        if process.returncode:
+            log = self.run / stage.name / 'output.log'
+            end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
+            raise RuntimeError(
+                f'{stage.name} ended with status {process.returncode}; the end of {log}:\n'
+                f'{end}')
+        self.write_note(stage, seconds=round(seconds, 1),
+                        cpu_seconds=round(usage.ru_utime + usage.ru_stime, 1))
+        print(f'  {stage.name}: {seconds:.0f} s', flush=True)
+        return stage
+
+
+def read_top1(run: Path, name: str) -> float:
+    """Fraction of the test videos that a fine-tuned network got right."""
+    newest = max((run / f'test_{name}').glob('*/*.json'))
+    return json.loads(newest.read_text())['acc/top1']
+
+
+def draw_losses(run: Path, path: Path) -> None:
+    """Curves of every loss of the three pre-trainings."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    panels = dict(loss_rec='reconstruction', loss_dir='direct alignment',
+                  loss_gen='generation alignment')
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 3.5), layout='constrained')
+    for name in NETWORKS:
+        logs = sorted((run / f'pretrain_{name}').glob('*/vis_data/scalars.json'))
+        lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+        for axis, (key, title) in zip(axes, panels.items(), strict=True):
+            points = [(line['step'], line[key]) for line in lines if key in line]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=name.replace('_', ' '))
+            axis.set(title=title, xlabel='iteration')
+    for axis in axes:
+        if axis.lines:
+            axis.legend()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def write_results(run: Path, out: Path, seconds: float) -> dict:
+    """``results.json`` and both pictures in ``out``; returns what the file says."""
+    results = {name: dict(top1=read_top1(run, name)) for name in NETWORKS}
+    results.update(chance=CHANCE, seconds=round(seconds))
+    (out / 'results.json').write_text(json.dumps(results, indent=1) + '\n')
+    shutil.copy(run / 'reconstruction/00001.png', out / 'reconstruction.png')
+    draw_losses(run, out / 'losses.png')
+    return results
+
+
+def count_seconds(run: Path, seconds: float, worked: bool) -> float:
+    """Seconds that all calls together took to get this run done."""
+    path = run / 'seconds.txt'
+    before = float(path.read_text()) if path.exists() else 0.
+    if worked:
+        path.write_text(f'{before + seconds:.1f}\n')
+        return before + seconds
+    return before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--smoke', action='store_true',
+                        help='every step on a handful of videos; the numbers mean nothing')
+    parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)),
+                        help='stages to run side by side (default: the number of cores)')
+    parser.add_argument('--elapsed', type=float, default=0.,
+                        help='seconds that were spent before this, on the installation')
+    args = parser.parse_args()
+
+    # So that a killed quickstart takes its stages along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    began = time.time() - args.elapsed
+    name = 'smoke' if args.smoke else 'full'
+    run = WORK_DIR / name
+    data = REPO / 'data' / ('moving_digits_smoke' if args.smoke else 'moving_digits')
+    worked = StageRunner(run, args.jobs).run_all(plan(run, data, smoke=args.smoke))
+    seconds = count_seconds(run, time.time() - began, worked)
+    results = write_results(run, WORK_DIR, seconds)
+
+    print('\nTop-1 on the test videos' + (' (smoke: means nothing)' if args.smoke else ''))
+    for name in NETWORKS:
+        print(f'  {name.replace("_", " "):<18}{results[name]["top1"]:7.1%}')
+    print(f'  {"chance":<18}{CHANCE:7.1%}\n  in {seconds:.0f} s')
+    print(f'{WORK_DIR}:\n  results.json, reconstruction.png, losses.png; stages in {run.name}/')
+
+
+if __name__ == '__main__':
+    main()
