@@ -1,5 +1,6 @@
 from amd_mm.engine.bad_sample_hook import BadSampleHook
 from amd_mm.engine.batch import EffectiveBatchHook, accumulative_counts, count_accumulation
+from amd_mm.engine.classes_runner import ClassesFromDataRunner
 from amd_mm.engine.command_line import build_runner, config_parser, read_config
 from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.loops import EpochTrainLoop
@@ -9,6 +10,7 @@ from amd_mm.engine.reconstruction_hook import ReconstructionHook
 
 __all__ = [
     'BadSampleHook',
+    'ClassesFromDataRunner',
     'CompleteCheckpointHook',
     'EffectiveBatchHook',
     'EpochTrainLoop',

@@ -3,11 +3,12 @@ from amd_mm.models.backbones import ImageVisionTransformer, VideoVisionTransform
 from amd_mm.models.heads import PixelHead
 from amd_mm.models.losses import FeatureAlignmentLoss
 from amd_mm.models.masks import AsymmetricMaskGenerator, TokenGrid, TokenMask
+from amd_mm.models.nearest_neighbours import NearestNeighbours
 from amd_mm.models.necks import AlignmentNeck, PixelDecoder
 from amd_mm.models.teachers import FrozenTeacher
 
 __all__ = [
     'AMD', 'AlignmentNeck', 'AsymmetricMaskGenerator', 'FeatureAlignmentLoss', 'FrozenTeacher',
-    'ImageVisionTransformer', 'MaskedAutoencoder', 'PixelDecoder', 'PixelHead', 'TokenGrid',
-    'TokenMask', 'VideoVisionTransformer'
+    'ImageVisionTransformer', 'MaskedAutoencoder', 'NearestNeighbours', 'PixelDecoder',
+    'PixelHead', 'TokenGrid', 'TokenMask', 'VideoVisionTransformer'
 ]

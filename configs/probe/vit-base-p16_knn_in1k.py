@@ -1,0 +1,3 @@
+_base_ = './_base_/knn_in1k.py'
+
+model = dict(backbone=dict(arch='base'))
