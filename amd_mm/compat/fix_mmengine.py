@@ -2,6 +2,7 @@
 import importlib.metadata
 import importlib.util
 import os.path as osp
+from functools import wraps
 from types import ModuleType
 
 from amd_mm.compat.fix import Fix, Verdict
@@ -106,6 +107,29 @@ def _find_configs_in_checkout(config_utils: ModuleType) -> None:
     rebind(config_utils, '_get_external_cfg_path', get_external_cfg_path)
 
 
+def _collate_gets_scope(runner_module: ModuleType) -> Verdict:
+    from torch.utils.data import SequentialSampler
+    loader = runner_module.Runner.build_dataloader(dict(
+        dataset=[0], sampler=SequentialSampler([0]),
+        collate_fn=dict(type='pseudo_collate', _scope_='mmengine')))
+    if '_scope_' in loader.collate_fn.keywords:
+        return Verdict(True, 'Runner hands _scope_ to the collate function')
+    return Verdict(False, 'Runner keeps _scope_ from the collate function')
+
+
+def _keep_scope_from_collate(runner_module: ModuleType) -> None:
+    build = runner_module.Runner.build_dataloader
+
+    @wraps(build)
+    def build_dataloader(dataloader: object, *args: object, **kwargs: object) -> object:
+        if isinstance(dataloader, dict) and isinstance(dataloader.get('collate_fn'), dict):
+            collate_fn = {k: v for k, v in dataloader['collate_fn'].items() if k != '_scope_'}
+            dataloader = dict(dataloader, collate_fn=collate_fn)
+        return build(dataloader, *args, **kwargs)
+
+    runner_module.Runner.build_dataloader = staticmethod(build_dataloader)
+
+
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
@@ -126,4 +150,11 @@ FIXES = [
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py',
         trigger='mmengine.config.utils',
         check=_no_mim_folder, apply=_find_configs_in_checkout),
+    Fix(name='mmengine-collate-scope', host='mmengine',
+        symptom="_base_ = ['amd_mm::...'] or ['mmpretrain::...']: the collate function got an "
+                "unexpected keyword argument '_scope_'",
+        affected='mmengine <= 0.10.7',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
+        trigger='mmengine.runner.runner',
+        check=_collate_gets_scope, apply=_keep_scope_from_collate),
 ]
