@@ -1,5 +1,5 @@
 # Pre-training on all images below a folder. The crops are those of MAE (arXiv 2111.06377).
-# Pictures leave here as uint8 BGR: mmpretrain.SelfSupDataPreprocessor with to_rgb=True.
+# Pictures leave here as uint8 BGR: mmengine.ImgDataPreprocessor with bgr_to_rgb=True.
 train_dataloader = dict(
     batch_size=512,
     num_workers=8,
