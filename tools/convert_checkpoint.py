@@ -29,6 +29,7 @@ def parse_args() -> argparse.Namespace:
                         help='unpickle arbitrary classes: runs code from SRC')
     parser.add_argument('--num-frames', type=int, help='interpolate positions for these frames')
     parser.add_argument('--img-size', type=int, help='interpolate positions for these pixels')
+    parser.add_argument('--tubelet', type=int, help='interpolate for these frames a token')
     parser.add_argument('--source-frames', type=int,
                         help='frames SRC was trained with, where it does not say (usually 16)')
     parser.add_argument('--source-size', type=int,
@@ -42,8 +43,9 @@ def main() -> int:
     args = parse_args()
     options = Options(
         target=args.to, source=args.from_, part=args.part, num_frames=args.num_frames,
-        img_size=args.img_size, source_frames=args.source_frames, source_size=args.source_size,
-        num_heads=args.num_heads, decoder_heads=args.decoder_heads)
+        img_size=args.img_size, tubelet=args.tubelet, source_frames=args.source_frames,
+        source_size=args.source_size, num_heads=args.num_heads,
+        decoder_heads=args.decoder_heads)
     try:
         result = convert_checkpoint(args.source, args.destination, options, dry_run=args.dry_run,
                                     force=args.force, trust=args.trust)

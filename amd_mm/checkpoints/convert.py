@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from amd_mm.checkpoints.adapting import resize_tubelet
 from amd_mm.checkpoints.architecture import (
     Architecture,
     architecture_of,
@@ -35,7 +36,7 @@ class Options:
         source: Layout of the source; None finds it.
         target: Layout to write, one of ``LAYOUT_NAMES``.
         part: ``'encoder'``, or ``'all'`` that is in the file.
-        num_frames, img_size: Frames and pixels to interpolate positions for.
+        num_frames, img_size, tubelet: Frames, pixels and frames a token to interpolate for.
         source_frames, source_size: What the source was trained with, where it does
             not say so itself.
         num_heads, decoder_heads: Attention heads, where the source does not say so.
@@ -46,6 +47,7 @@ class Options:
     part: str = 'all'
     num_frames: int | None = None
     img_size: int | None = None
+    tubelet: int | None = None
     source_frames: int | None = None
     source_size: int | None = None
     num_heads: int | None = None
@@ -159,37 +161,38 @@ def _target_layout(name: str, modality: str) -> Layout:
 
 
 def _resize(result: Conversion) -> None:
-    """Interpolates the encoder's positions if another size or frame count is asked for."""
-    options, net = result.options, result.net
-    asked = {'image_size': options.img_size or net.image_size,
-             'num_frames': options.num_frames or net.num_frames}
-    if net.modality == 'image' and options.num_frames is not None:
-        raise ValueError('--num-frames: must be left out for an image encoder, got '
-                         f'{options.num_frames}.')
-    if (options.img_size is None and options.num_frames is None) or (
-            asked == {'image_size': net.image_size, 'num_frames': net.num_frames}):
+    """Interpolates positions and tubelet if another size or frame count is asked for."""
+    options, net, weights = result.options, result.net, result.canonical
+    asked = {'image_size': options.img_size, 'num_frames': options.num_frames,
+             'tubelet': options.tubelet}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if net.modality == 'image' and asked.keys() & {'num_frames', 'tubelet'}:
+        raise ValueError('--num-frames and --tubelet: must be left out for an image encoder, got '
+                         f'{options.num_frames} and {options.tubelet}.')
+    if all(getattr(net, name) == value for name, value in asked.items()):
         return
     net = with_usual_size(net)
-    new = replace(net, image_size=options.img_size or net.image_size,
-                  num_frames=options.num_frames or net.num_frames)
-    if new.image_size % new.patch or new.num_frames % new.tubelet:
+    new = replace(net, **asked)
+    if any(value < 1 for value in asked.values()) or (
+            new.image_size % new.patch or new.num_frames % new.tubelet):
         raise ValueError(
-            f'Positions: image size and frames must be multiples of patch {new.patch} and tubelet '
-            f'{new.tubelet}, got {new.image_size} and {new.num_frames}.')
-    if new.grid == net.grid:
-        result.net = new
-        return
-    weights = result.canonical
+            f'Positions: image size and frames must be positive multiples of patch {new.patch} and '
+            f'tubelet {new.tubelet}, got {new.image_size} and {new.num_frames}.')
     if any(name.startswith(('decoder.', 'neck.')) for name in weights):
         raise ValueError(
             f'Positions: another grid ({_grid(new)} instead of {_grid(net)}) must be asked for '
             'the encoder alone, but the file holds a decoder or neck. Add --part encoder.')
-    prefix = int(net.class_token)
-    table = weights.get('encoder.pos_embed')
-    if table is None:
-        table = fixed_positions(net.modality, net.grid, net.width, prefix)
-    weights['encoder.pos_embed'] = resize_positions(table, net.grid, new.grid, prefix)
-    result.net = replace(new, num_positions=weights['encoder.pos_embed'].shape[1])
+    if new.tubelet != net.tubelet:
+        weights['encoder.patch.weight'] = resize_tubelet(
+            weights['encoder.patch.weight'], new.tubelet)
+    if new.grid != net.grid:
+        prefix = int(net.class_token)
+        table = weights.get('encoder.pos_embed')
+        if table is None:
+            table = fixed_positions(net.modality, net.grid, net.width, prefix)
+        table = weights['encoder.pos_embed'] = resize_positions(table, net.grid, new.grid, prefix)
+        new = replace(new, num_positions=table.shape[1])
+    result.net = new
 
 
 def _settle_positions(result: Conversion) -> None:

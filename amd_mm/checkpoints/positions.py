@@ -1,4 +1,4 @@
-"""Position tables of checkpoints: other grids, and which of them are computed anyway."""
+"""Positions of checkpoints on other grids, and which tables are computed anyway."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor

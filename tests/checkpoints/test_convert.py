@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from golden import golden
-from tiny_vits import image_vit, pretraining, video_vit
+from tiny_vits import image_vit, pixels, pretraining, video_vit
 
 from amd_mm.checkpoints.convert import Options, convert_weights, report
 from amd_mm.checkpoints.positions import fixed_positions, resize_positions
@@ -43,6 +43,24 @@ def test_video_positions_for_other_frames_and_sizes() -> None:
                            for name, value in result.weights.items()})
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('tubelet', [1, 4])
+def test_another_tubelet(tubelet: int) -> None:
+    """Positions follow the new number of tokens; a still clip embeds as before."""
+    ours = video_vit()
+    result = convert(ours.state_dict(), tubelet=tubelet, **WAS)
+    frames = 4 // tubelet
+    assert torch.equal(result.weights['backbone.pos_embed'],
+                       resize_positions(ours.pos_embed, (2, 4, 4), (frames, 4, 4)))
+    model = video_vit(seed=9, tubelet_size=tubelet)
+    model.load_state_dict({name.removeprefix('backbone.'): value
+                           for name, value in result.weights.items()})
+    still = pixels('video')[:, :, :1].expand(-1, -1, 4, -1, -1)
+    have = model.patch_embed(still)[0].reshape(2, frames, 16, 24)
+    want = ours.patch_embed(still)[0].reshape(2, 2, 16, 24)
+    torch.testing.assert_close(have[:, 0], want[:, 0], rtol=1e-5, atol=1e-4)
+
+
 def test_a_computed_table_is_interpolated_like_a_stored_one() -> None:
     encoder = {f'encoder.{name}': value for name, value in golden('amd.teacher.').items()}
     result = convert(encoder, num_frames=16, source_frames=8, source_size=32)
@@ -60,8 +78,9 @@ def test_image_positions_for_another_size() -> None:
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    (dict(img_size=36), 'must be multiples of patch 8 and tubelet 2, got 36 and 4'),
+    (dict(img_size=36), 'must be positive multiples of patch 8 and tubelet 2, got 36 and 4'),
     (dict(num_frames=5), 'got 32 and 5'),
+    (dict(tubelet=0), 'tubelet 0'),
 ])
 def test_sizes_that_patches_do_not_fill(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -71,7 +90,7 @@ def test_sizes_that_patches_do_not_fill(options: dict, message: str) -> None:
 def test_resizing_is_for_encoders() -> None:
     with pytest.raises(ValueError, match=r'4 x 4 x 4 instead of 2 x 4 x 4.*--part encoder'):
         convert(pretraining('video').state_dict(), num_frames=8, **WAS)
-    with pytest.raises(ValueError, match='--num-frames: must be left out for an image'):
+    with pytest.raises(ValueError, match='--num-frames and --tubelet: must be left out'):
         convert(image_vit().state_dict(), num_frames=8)
 
 
