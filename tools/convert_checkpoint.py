@@ -6,6 +6,7 @@ Example:
         --part encoder
 """
 import argparse
+import signal
 import sys
 
 from amd_mm.checkpoints.convert import Options, report
@@ -41,6 +42,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    # So that being told to stop cleans up as an interruption does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = Options(
         target=args.to, source=args.from_, part=args.part, num_frames=args.num_frames,
         img_size=args.img_size, tubelet=args.tubelet, source_frames=args.source_frames,
