@@ -1,11 +1,10 @@
 """The upper limits that mmaction2 and mmdet set on the version of mmcv."""
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import ModuleType
-from unittest import mock
 
 from amd_mm.compat.fix import Fix, Verdict
+from amd_mm.compat.rebind import replaced
 
 _TRIED = '2.1.0'
 
@@ -26,11 +25,10 @@ def _mmcv_too_new(host: ModuleType) -> Verdict:
     return Verdict(True, f'mmcv {mmcv.__version__} is not below the limit {limit}')
 
 
-@contextmanager
-def _pass_the_gate(host: ModuleType) -> Iterator[None]:
+def _pass_the_gate(host: ModuleType) -> AbstractContextManager[None]:
+    import mmcv
     # The host's __init__ does nothing but compare versions.
-    with mock.patch('mmcv.__version__', _TRIED):
-        yield
+    return replaced(mmcv, '__version__', _TRIED)
 
 
 FIXES = [

@@ -3,10 +3,9 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
-from unittest import mock
 
 from amd_mm.compat.fix import Fix, Verdict
-from amd_mm.compat.rebind import rebind
+from amd_mm.compat.rebind import rebind, replaced
 
 
 def _no_accelerator(module: ModuleType) -> Verdict:
@@ -28,7 +27,7 @@ def _start_gloo(dist_utils: ModuleType) -> None:
         def init_gloo(backend: str, *args: object, **kwargs: object) -> None:
             if backend != 'gloo':
                 _say(f'No accelerator: the processes communicate by gloo instead of {backend}.')
-            with mock.patch.object(dist_utils.torch.cuda, 'set_device'):
+            with replaced(dist_utils.torch.cuda, 'set_device', lambda device: None):
                 init('gloo', *args, **kwargs)
         return init_gloo
 

@@ -92,9 +92,10 @@ def run_fixes(module: ModuleType, fixes: Iterable[Fix]) -> None:
 def install(fixes: Iterable[Fix]) -> None:
     """Fix the hosts that are imported already, and the others when they will be."""
     fixes = list(fixes)
+    # before the hooks: what a fix imports on its way is fixed by them
+    imported = [(sys.modules[fix.trigger], fix) for fix in fixes
+                if fix.apply and fix.trigger in sys.modules]
     sys.meta_path.insert(0, FixingFinder(fix for fix in fixes if not fix.fill))
     sys.meta_path.append(StandInFinder(fix for fix in fixes if fix.fill))
-    for fix in fixes:
-        module = sys.modules.get(fix.trigger)
-        if module is not None and fix.apply:
-            run_fixes(module, [fix])
+    for module, fix in imported:
+        run_fixes(module, [fix])

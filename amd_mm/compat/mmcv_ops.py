@@ -66,9 +66,9 @@ def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int],
     """
     corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.)
     x1, y1, x2, y2 = corners.unbind(dim=1)
-    smallest = None if aligned else 1.
-    width, height = (x2 - x1, y2 - y1) if aligned else (
-        (x2 - x1).clamp(min=smallest), (y2 - y1).clamp(min=smallest))
+    width, height = x2 - x1, y2 - y1
+    if not aligned:
+        width, height = width.clamp(min=1), height.clamp(min=1)
     rows = interpolation_weights(y1, height, output_size[0], sampling_ratio, features.shape[2])
     columns = interpolation_weights(x1, width, output_size[1], sampling_ratio, features.shape[3])
     pooled = features.new_zeros(len(rois), features.shape[1], *output_size)

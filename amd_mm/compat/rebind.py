@@ -1,6 +1,7 @@
-"""Replaces a function in every module that holds it by name."""
+"""Replaces what modules hold by name."""
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 
@@ -16,3 +17,14 @@ def rebind(module: ModuleType, name: str, replacement: Callable) -> None:
     for other_name, other in list(sys.modules.items()):
         if other_name.partition('.')[0] == package and vars(other).get(name) is original:
             setattr(other, name, replacement)
+
+
+@contextmanager
+def replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    """Give ``module.name`` another value for a while."""
+    original = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)

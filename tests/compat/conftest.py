@@ -1,6 +1,7 @@
 """The hosts without our fixes can only be seen in a process of their own."""
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,9 +28,19 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope='session')
-def raw_symptoms() -> dict[str, str]:
+def one_process() -> dict[str, str]:
+    """The environment that torchrun gives the only process of a run."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    return dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1',
+                MASTER_PORT=str(port))
+
+
+@pytest.fixture(scope='session')
+def raw_symptoms(one_process: dict[str, str]) -> dict[str, str]:
     """What the hosts do without us: name of a fix -> the error, '' if there is none."""
     code = (Path(__file__).parent / 'raw_hosts.py').read_text(encoding='utf-8')
-    done = _run_python(code)
+    done = _run_python(code, **one_process)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

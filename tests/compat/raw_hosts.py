@@ -1,7 +1,7 @@
 """Tries every symptom on the hosts as they are; prints the errors as one line of JSON.
 
-Runs in a process of its own that never imports ``amd_mm``. Its one remedy is the one
-without which no other host can be looked at, torchvision's.
+Runs in a process of its own, started as torchrun would, that never imports ``amd_mm``. Its
+one remedy is the one without which no other host can be looked at, torchvision's.
 """
 import importlib
 import json
@@ -121,8 +121,6 @@ def look_for_drn() -> None:
 
 
 def main() -> None:
-    os.environ.update(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0',
-                      MASTER_ADDR='127.0.0.1', MASTER_PORT='29577')
     observe_import('torchvision-schemas', 'torchvision')
     if SYMPTOMS['torchvision-schemas']:
         import torch

@@ -41,9 +41,9 @@ for name, cfg in [('default', None), ('chosen', dict(model_wrapper_cfg=dict(
 '''
 
 
-def test_runner_started_by_torchrun(tmp_path: Path, run_python) -> None:
-    done = run_python(f'import os; os.chdir({str(tmp_path)!r})' + RUNNERS, RANK='0',
-                      WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1', MASTER_PORT='29578')
+def test_runner_started_by_torchrun(tmp_path: Path, run_python,
+                                    one_process: dict[str, str]) -> None:
+    done = run_python(f'import os; os.chdir({str(tmp_path)!r})' + RUNNERS, **one_process)
     results = [line for line in done.stdout.splitlines() if line.startswith('RESULT')]
     backend, devices, wrapper = (
         ('gloo', 'None', 'OptimWrapper') if ON_CPU else ('nccl', '[0]', 'AmpOptimWrapper'))

@@ -60,6 +60,21 @@ def test_module_imported_before_is_mended_at_once(toy_host: Path) -> None:
     assert values.value == 2
 
 
+def test_module_that_a_fix_imports_is_mended_once(toy_host: Path) -> None:
+    (toy_host / 'late.py').write_text('count = 0\n')
+    importlib.import_module('toy_host.values')
+
+    def count(module: ModuleType) -> None:
+        module.count += 1
+
+    early = make_fix(needed=True, name='toy-early',
+                     apply=lambda module: importlib.import_module('toy_host.late'))
+    late = Fix(name='toy-late', trigger='toy_host.late', apply=count,
+               check=lambda module: Verdict(True, 'because'), **TEXT)
+    import_hooks.install([early, late])
+    assert importlib.import_module('toy_host.late').count == 1
+
+
 def test_hook_leaves_no_trace_in_the_module(toy_host: Path) -> None:
     import_hooks.install([make_fix(needed=True)])
     spec = importlib.util.find_spec('toy_host.values')
