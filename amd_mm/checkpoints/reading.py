@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 # Where the weights are in a training checkpoint, in the order they are looked for.
@@ -132,6 +131,11 @@ def _wanted_classes(path: Path, is_zip: bool, error: Exception) -> str:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        _refuse(path, 'needs the package safetensors', 'it is not installed',
+                'Install it with `pip install amd-mm[interop]`.', error)
     try:
         with safe_open(path, 'pt') as file:
             return {name: file.get_tensor(name) for name in file.keys()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -68,7 +67,17 @@ def save_torch(content: Any, path: Path) -> None:
 
 
 def save_safetensors(weights: dict[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file as Transformers and timm read it."""
+    """Writes a safetensors file as Transformers and timm read it.
+
+    Raises:
+        ValueError: If safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise ValueError(
+            f'Destination {path}: needs the package safetensors, which is not installed. Install '
+            'it with `pip install amd-mm[interop]`.') from error
     save_file(weights, path, metadata={'format': 'pt'})
 
 

@@ -46,8 +46,8 @@ def vit_large(modality: str) -> dict[str, torch.Tensor]:
     return {name: torch.randn(shape) for name, shape in shapes.items()}
 
 
-def measure(source: Path, destination: Path, target: str) -> tuple[float, float]:
-    """Seconds and peak bytes of one conversion."""
+def measure(source: Path, destination: Path, target: str) -> tuple[float, float, float]:
+    """Seconds, seconds of processor time and peak bytes of one conversion."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, CONVERT, source, destination, '--to', target],
                                stdout=subprocess.DEVNULL)
@@ -55,7 +55,8 @@ def measure(source: Path, destination: Path, target: str) -> tuple[float, float]
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f'converting {source} to {target} failed')
-    return time.perf_counter() - start, usage.ru_maxrss * UNIT
+    seconds = time.perf_counter() - start
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * UNIT
 
 
 def copying(source: Path, destination: Path) -> float:
@@ -72,7 +73,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dir', default=None, help='where to make the files (default: temporary)')
     args = parser.parse_args()
-    print(f'{"from":<10} {"to":<13} {"GB":>5} {"seconds":>8} {"copy":>6} {"peak GB":>8} '
+    print(f'{"from":<10} {"to":<13} {"GB":>5} {"seconds":>8} {"cpu s":>6} {"copy s":>6} {"peak GB":>8} '
           f'{"peak/file":>9}')
     for name, targets in (('videomae', ('amd_mm', 'videomae', 'transformers')),
                           ('mae', ('amd_mm', 'timm', 'transformers'))):
@@ -83,9 +84,9 @@ def main() -> None:
             size = source.stat().st_size
             for target in targets:
                 copied = copying(source, Path(folder) / 'copy')
-                seconds, peak = measure(source, Path(folder) / f'to_{target}', target)
-                print(f'{name:<10} {target:<13} {size / 1e9:5.2f} {seconds:8.1f} {copied:6.1f} '
-                      f'{peak / 1e9:8.2f} {peak / size:9.2f}', flush=True)
+                seconds, cpu, peak = measure(source, Path(folder) / f'to_{target}', target)
+                print(f'{name:<10} {target:<13} {size / 1e9:5.2f} {seconds:8.1f} {cpu:6.1f} '
+                      f'{copied:6.1f} {peak / 1e9:8.2f} {peak / size:9.2f}', flush=True)
 
 
 if __name__ == '__main__':
