@@ -78,6 +78,7 @@ def test_unreadable_videos_are_named(tmp_path):
 
 
 @pytest.mark.parametrize('preprocessor', [
+    dict(type='mmengine.ImgDataPreprocessor', bgr_to_rgb=True),
     dict(type='mmpretrain.SelfSupDataPreprocessor', to_rgb=True),
     dict(type='mmpretrain.SelfSupDataPreprocessor'),
 ])
