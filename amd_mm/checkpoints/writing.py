@@ -10,18 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# What an exported Transformers folder holds; a folder with anything else is never replaced.
+OWN_FILES = {'config.json', 'model.safetensors', 'README.md'}
+
 
 def check_destination(path: str | Path, force: bool = False) -> Path:
     """Looks before the work starts whether ``path`` can be written.
 
     Raises:
-        ValueError: If it exists and ``force`` is off, or its folder is missing or
-            cannot be written.
+        ValueError: If it exists and ``force`` is off or it is a folder with files that we
+            do not write, or if its own folder is missing or cannot be written.
     """
     path = Path(path)
     if path.exists() and not force:
         raise ValueError(f'Destination {path}: must not exist, but it does. Add --force to '
                          'replace it, or choose another name.')
+    others = {entry.name for entry in path.iterdir()} - OWN_FILES if path.is_dir() else set()
+    if others:
+        raise ValueError(f'Destination {path}: only a folder of exported files may be replaced, '
+                         f'but it holds {", ".join(sorted(others)[:8])}. Choose another name.')
     if not path.parent.is_dir():
         raise ValueError(f'Destination {path}: its folder must exist, but {path.parent} does not. '
                          'Create it first.')

@@ -98,6 +98,15 @@ def test_destination(tmp_path: Path, monkeypatch) -> None:
         check_destination(tmp_path / 'b')
 
 
+def test_only_exported_folders_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/config.json').touch()
+    assert check_destination(tmp_path / 'a', force=True)
+    (tmp_path / 'a/thesis.tex').touch()
+    with pytest.raises(ValueError, match='only a folder of exported files.*holds thesis.tex'):
+        check_destination(tmp_path / 'a', force=True)
+
+
 def test_views_do_not_drag_their_storage_along(tmp_path: Path) -> None:
     whole = torch.randn(3000, 10)
     parts = own_storage(dict(zip('abc', whole.chunk(3), strict=True)))

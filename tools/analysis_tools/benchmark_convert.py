@@ -73,8 +73,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dir', default=None, help='where to make the files (default: temporary)')
     args = parser.parse_args()
-    print(f'{"from":<10} {"to":<13} {"GB":>5} {"seconds":>8} {"cpu s":>6} {"copy s":>6} {"peak GB":>8} '
-          f'{"peak/file":>9}')
+    print(f'{"from":<13} {"to":<13} {"GB":>5} {"seconds":>8} {"cpu s":>6} {"copy s":>6} '
+          f'{"peak GB":>8} {"peak/file":>9}')
     for name, targets in (('videomae', ('amd_mm', 'videomae', 'transformers')),
                           ('mae', ('amd_mm', 'timm', 'transformers'))):
         with tempfile.TemporaryDirectory(dir=args.dir) as folder:
@@ -82,10 +82,14 @@ def main() -> None:
             layout = next(layout for layout in LAYOUTS if layout.name == name)
             torch.save({'model': spell(vit_large(layout.modality), layout)[0]}, source)
             size = source.stat().st_size
-            for target in targets:
+            conversions = [(name, source, target) for target in targets]
+            conversions.append(('transformers', Path(folder) / 'to_transformers', 'amd_mm'))
+            for origin, path, target in conversions:
                 copied = copying(source, Path(folder) / 'copy')
-                seconds, cpu, peak = measure(source, Path(folder) / f'to_{target}', target)
-                print(f'{name:<10} {target:<13} {size / 1e9:5.2f} {seconds:8.1f} {cpu:6.1f} '
+                destination = Path(folder) / f'from_{origin}' if path != source else (
+                    Path(folder) / f'to_{target}')
+                seconds, cpu, peak = measure(path, destination, target)
+                print(f'{origin:<13} {target:<13} {size / 1e9:5.2f} {seconds:8.1f} {cpu:6.1f} '
                       f'{copied:6.1f} {peak / 1e9:8.2f} {peak / size:9.2f}', flush=True)
 
 
