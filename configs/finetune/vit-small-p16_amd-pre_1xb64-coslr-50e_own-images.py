@@ -1,5 +1,4 @@
-# One's own pictures: data/own_images/train/CLASS/... and data/own_images/val/CLASS/...
-# The number of classes is the number of folders. Schedule and rate are a start, and ours.
+# One's own data/own_images/{train,val}/CLASS/...; schedule and rate are a start, and ours.
 _base_ = './vit-small-p16_amd-pre_8xb128-coslr-100e_in1k.py'
 
 runner_type = 'amd_mm.ClassesFromDataRunner'

@@ -1,0 +1,176 @@
+"""Every transfer recipe builds, trains two steps, validates and tests, on real data."""
+from pathlib import Path
+
+import pytest
+import torch
+import transfer
+from mmengine.config import Config
+from mmengine.runner import Runner
+from transfer import IMAGES, RECIPES, VIDEOS
+
+LATER_SPLITS = [name for name in VIDEOS if 'split2' in name or 'split3' in name]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('transfer data')
+    transfer.make_student(root / 'video.pth', 'video')
+    transfer.make_student(root / 'image.pth', 'image')
+    names = transfer.make_videos(root / 'videos')
+    for classes in (51, 101, 174, 400):
+        transfer.write_list(root / f'{classes}.txt', names, [0, 1, 2, classes - 1])
+    transfer.write_list(root / 'own.txt', names, [0, 1, 0, 1])
+    (root / 'classes.txt').write_text('left\nright\n')
+    transfer.make_pictures(root / 'pictures')
+    return root
+
+
+def moved(runner: Runner, student: Path) -> dict[str, bool]:
+    """For each weight of the student whether training changed it; the others are no part of it."""
+    before = torch.load(student, weights_only=True)['state_dict']
+    return {name: not torch.equal(value, before[f'backbone.{name}'])
+            for name, value in runner.model.backbone.state_dict().items()
+            if f'backbone.{name}' in before}
+
+
+@pytest.mark.parametrize('name', [name for name in VIDEOS if name not in LATER_SPLITS])
+def test_clips(name: str, data: Path, tmp_path: Path) -> None:
+    cfg = transfer.small(name, tmp_path, data / 'video.pth')
+    own = 'own' in name
+    transfer.use_videos(cfg, data / 'videos', data / (
+        'own.txt' if own else f'{cfg.model.cls_head.num_classes}.txt'))
+    if own:
+        for dataset in transfer.datasets(cfg).values():
+            dataset.metainfo.classes = str(data / 'classes.txt')
+    runner, metrics = transfer.train_and_test(cfg)
+    changes = moved(runner, data / 'video.pth')
+    assert runner.iter == 2 and len(changes) == 29
+    assert changes.pop('pos_embed') is False and all(changes.values())
+    assert 0 <= metrics['acc/top1'] <= 1
+    if own:
+        assert metrics['confusion_matrix/result'].sum() == 4
+        assert metrics['confusion_matrix/result'].shape == (2, 2)
+
+
+@pytest.mark.parametrize('name', [name for name in IMAGES if 'knn' not in name])
+def test_pictures(name: str, data: Path, tmp_path: Path) -> None:
+    cfg = transfer.small(name, tmp_path, data / 'image.pth')
+    transfer.use_pictures(cfg, data / 'pictures')
+    runner, metrics = transfer.train_and_test(cfg)
+    changes = moved(runner, data / 'image.pth')
+    assert runner.iter == 2 and len(changes) > 25
+    assert set(changes.values()) == ({False} if 'linear' in name else {True})
+    assert 0 <= metrics['accuracy/top1'] <= 100
+    if 'own' in name:
+        assert runner.model.head.num_classes == 2
+
+
+@pytest.mark.parametrize('name', [name for name in IMAGES if 'knn' in name])
+def test_nearest_neighbours(name: str, data: Path, tmp_path: Path) -> None:
+    cfg = transfer.small(name, tmp_path, None)
+    transfer.use_pictures(cfg, data / 'pictures')
+    cfg.test_evaluator.topk = (1, )
+    # The same pictures in another order: each is its own nearest neighbour.
+    cfg.model.gallery.dataset.data_prefix = 'val'
+    cfg.model.k = 1
+    cfg.load_from = str(data / 'image.pth')
+    assert transfer.build_runner(cfg).test()['accuracy/top1'] == 100
+
+
+@pytest.mark.parametrize('name', LATER_SPLITS)
+def test_splits_differ_in_their_lists_only(name: str) -> None:
+    split = name.removesuffix('-rgb')[-1]
+    cfg, first = (Config.fromfile(RECIPES[one])
+                  for one in (name, name.replace(f'split{split}', 'split1')))
+    data = name.split('_')[-1].split('-')[0]
+    for part, dataset in transfer.datasets(cfg).items():
+        kind = 'train' if part == 'train' else 'val'
+        assert dataset.ann_file == f'data/{data}/{data}_{kind}_split_{split}_videos.txt'
+        transfer.datasets(first)[part].ann_file = dataset.ann_file
+    for key in ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
+                'param_scheduler', 'train_cfg', 'test_evaluator'):
+        assert cfg[key] == first[key]
+
+
+# The released command lines: rate per 256 videos, videos an update, epochs, clips x crops.
+SCHEDULES = {
+    'vit-base-p16_k400-amd-pre_32xb16-16x4x1-90e_kinetics400-rgb': (7e-4, 512, 90, 5),
+    'vit-small-p16_k400-amd-pre_32xb16-16x4x1-150e_kinetics400-rgb': (1e-3, 512, 150, 5),
+    'vit-base-p16_sthv2-amd-pre_16xb16-u16-30e_sthv2-rgb': (5e-4, 256, 30, 2),
+    'vit-small-p16_sthv2-amd-pre_16xb16-u16-40e_sthv2-rgb': (1e-3, 256, 40, 2),
+}
+
+
+@pytest.mark.parametrize(('name', 'schedule'), SCHEDULES.items())
+def test_schedules_are_the_published_ones(name: str, schedule: tuple) -> None:
+    rate, batch, epochs, clips = schedule
+    cfg = Config.fromfile(RECIPES[name])
+    optimizer = cfg.optim_wrapper.optimizer
+    assert optimizer.lr == pytest.approx(rate * batch / 256)
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert (optimizer.betas, optimizer.weight_decay) == ((0.9, 0.999), 0.05)
+    assert cfg.optim_wrapper.paramwise_cfg.decay_rate == 0.75
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == epochs
+    assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == 5
+    assert cfg.param_scheduler[1].eta_min_ratio * rate == pytest.approx(1e-6)
+    assert cfg.model.backbone.drop_path_rate == 0.1 and cfg.model.cls_head.label_smooth_eps == 0.1
+    assert [augment.alpha for augment in cfg.model.data_preprocessor.blending.augments] == [.8, 1.]
+    assert cfg.train_dataloader.dataset.num_repeats == 2
+    sampling = cfg.test_dataloader.dataset.pipeline
+    assert sampling[1].num_clips == clips
+    assert 'mmaction.ThreeCrop' in [transform.type for transform in sampling]
+    flips = [transform.type for transform in cfg.train_dataloader.dataset.pipeline
+             if 'Flip' in transform.type]
+    assert bool(flips) == ('kinetics' in name)
+
+
+def test_layer_decay_and_weight_decay(data: Path, tmp_path: Path) -> None:
+    """Deeper is faster, by 0.75 a block; 1-D weights do not decay; the head has the full rate."""
+    name = 'vit-small-p16_sthv2-amd-pre_16xb16-u16-40e_sthv2-rgb'
+    cfg = transfer.small(name, tmp_path, data / 'video.pth')
+    transfer.use_videos(cfg, data / 'videos', data / '174.txt')
+    runner = transfer.build_runner(cfg)
+    groups = runner.build_optim_wrapper(cfg.optim_wrapper).optimizer.param_groups
+    found = {name: (group['lr'] / cfg.optim_wrapper.optimizer.lr, group['weight_decay'])
+             for group in groups for name in group['param_names']}
+    assert len(found) == len(list(runner.model.parameters()))
+    assert found['cls_head.fc_cls.weight'] == pytest.approx((1, .05))
+    assert found['backbone.fc_norm.weight'] == pytest.approx((1, 0))
+    assert found['backbone.blocks.1.attn.qkv.weight'] == pytest.approx((.75, .05))
+    assert found['backbone.blocks.0.attn.q_bias'] == pytest.approx((.75**2, 0))
+    assert found['backbone.patch_embed.projection.weight'] == pytest.approx((.75**3, .05))
+
+
+def test_the_head_starts_small(data: Path, tmp_path: Path) -> None:
+    for kind, name in (('video', VIDEOS[0]), ('image', IMAGES[0])):
+        cfg = transfer.small(name, tmp_path, data / f'{kind}.pth')
+        model = transfer.MODELS.build(cfg.model)
+        model.init_weights()
+        head = model.cls_head.fc_cls if kind == 'video' else model.head.fc
+        assert head.weight.std().item() == pytest.approx(2e-5, rel=.1) and not head.bias.any()
+
+
+def test_labels_change_sides_with_the_flip() -> None:
+    """On request SSv2 is flipped, and left becomes right."""
+    cfg = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_16xb16-u16-flip-30e_sthv2-rgb'])
+    transforms = cfg.train_dataloader.dataset.pipeline
+    plain = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_16xb16-u16-30e_sthv2-rgb'])
+    assert [t.type for t in transforms if 'Flip' not in t.type] == [
+        t.type for t in plain.train_dataloader.dataset.pipeline]
+    flip, = (t for t in transforms if 'Flip' in t.type)
+    assert all(flip.flip_label_map[other] == one for one, other in flip.flip_label_map.items())
+    always = transfer.TRANSFORMS.build(dict(flip, flip_ratio=1.))
+    picture = torch.arange(12, dtype=torch.uint8).reshape(2, 2, 3).numpy()
+    for label, expected in ((86, 87), (94, 93), (166, 167), (5, 5)):
+        results = always(dict(imgs=[picture.copy()], modality='RGB', img_shape=(2, 2), label=label))
+        assert results['label'] == expected
+        assert (results['imgs'][0] == picture[:, ::-1]).all()
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_files_are_short_and_types_have_their_prefix(name: str) -> None:
+    assert len(RECIPES[name].read_text().splitlines()) <= 20
+    for node in transfer.nodes(Config.fromfile(RECIPES[name])._cfg_dict):
+        kind = node.get('type', '')
+        if isinstance(kind, str) and kind in transfer.OURS:
+            raise AssertionError(f'{kind} lacks amd_mm.')
