@@ -1,5 +1,6 @@
 """Strict loading of weights into our encoders, from any layout."""
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +36,11 @@ _POOLING_NORMS = {'image': 'ln2', 'video': 'fc_norm'}
 def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) -> None:
     """Loads the encoder of a checkpoint of any layout, strictly.
 
-    Everything that is not the encoder (decoder, neck, head) is dropped. A norm behind
-    the last block or the pooling is dropped where the backbone has none. Fixed positions
-    may be missing in the file; positions of another grid are an error.
+    Everything that is not the encoder (decoder, neck, head) is dropped. The norms behind
+    the last block and the pooling differ between pre-trained and fine-tuned files and touch
+    no block's output: they are dropped where the backbone has none, and where the file has
+    none a warning says so. Fixed positions may be missing in the file; positions of another
+    grid are an error.
 
     Args:
         backbone: An ``ImageVisionTransformer`` or ``VideoVisionTransformer`` (or the
@@ -53,9 +56,12 @@ def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) 
     weights = _encoder_of(checkpoint)
     _require_fit(weights, backbone, architecture_of(weights, checkpoint), checkpoint.path)
     named = _our_names(weights, backbone)
-    leftover = {name for name in named.keys() - backbone.state_dict().keys()
-                if name.split('.')[0] in _FINAL_NORMS[_our_layout(backbone).modality]}
-    _load(backbone, named, path, leftover, _fixed_positions(backbone))
+    norms = {name for name in named.keys() ^ backbone.state_dict().keys()
+             if name.split('.')[0] in _FINAL_NORMS[_our_layout(backbone).modality]}
+    _load(backbone, named, path, norms, norms | _fixed_positions(backbone))
+    if missing := sorted(norms - named.keys()):
+        warnings.warn(f'Checkpoint {path}: has no {show(missing)}, which the model keeps as they '
+                      'were: read features of blocks, not what comes behind them.', stacklevel=2)
 
 
 def load_pretrained(backbone: nn.Module, checkpoint: str | Path,

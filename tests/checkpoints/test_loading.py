@@ -65,7 +65,6 @@ def test_reads_every_layout(layout: str, modality: str, part: str, tmp_path: Pat
     (video_vit, dict(tubelet_size=1), 'tubelet size: checkpoint 2, model 1'),
     (video_vit, dict(num_frames=8), r'positions: checkpoint 32, model 64.*\(1, 32, 24\) against'),
     (video_vit, dict(img_size=64), r'positions: checkpoint 32, model 128'),
-    (video_vit, dict(use_mean_pooling=True), 'not in the checkpoint: fc_norm.bias, fc_norm.wei'),
     (image_vit, dict(width=12), 'width: checkpoint 24, model 12'),
     (image_vit, dict(depth=3), 'depth: checkpoint 2, model 3'),
     (image_vit, dict(patch_size=16), 'patch size: checkpoint 8, model 16'),
@@ -189,12 +188,27 @@ class TestPretrained:
         assert torch.equal(model.blocks[3].mlp.layers[1].weight, want)
 
 
-def test_a_teacher_of_any_layout(tmp_path: Path) -> None:
-    """What ``model.teacher.checkpoint=FILE`` runs."""
-    path = save(tmp_path / 'a.pth', golden('amd.student.'), 'model')
-    teacher = MODELS.build(dict(
-        type='amd_mm.FrozenTeacher', taps=(2, 4), checkpoint=str(path), backbone=dict(
-            type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, embed_dims=24,
-            depth=4, num_heads=3, num_frames=8, use_mean_pooling=False)))
-    want = golden('amd.student.encoder.blocks.3.attn.v_bias')['']
-    assert torch.equal(teacher.backbone.blocks[3].attn.v_bias, want)
+@pytest.mark.parametrize('name', ['amd.student.', 'amd.teacher.'])
+def test_a_teacher_with_or_without_final_norm(name: str, tmp_path: Path) -> None:
+    """What ``model.teacher.checkpoint=FILE`` runs: blocks are read, no norm behind them."""
+    weights = golden(name)
+    path = save(tmp_path / 'a.pth', weights, 'model')
+    width, depth, heads = (24, 4, 3) if name == 'amd.student.' else (32, 6, 4)
+    config = dict(
+        type='amd_mm.FrozenTeacher', taps=(2, depth), checkpoint=str(path), backbone=dict(
+            type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, embed_dims=width,
+            depth=depth, num_heads=heads, num_frames=8, use_mean_pooling=False))
+    teacher = MODELS.build(config)
+    last = f'blocks.{depth - 1}.attn.v_bias'
+    want = next(value for key, value in weights.items()
+                if key.removeprefix('encoder.') == last)
+    assert torch.equal(teacher.backbone.blocks[-1].attn.v_bias, want)
+
+
+def test_a_missing_final_norm_is_warned_of(tmp_path: Path) -> None:
+    path = save(tmp_path / 'a.pth', video_vit().state_dict())
+    model = video_vit(seed=9, use_mean_pooling=True)
+    before = model.fc_norm.weight.clone()
+    with pytest.warns(UserWarning, match='has no fc_norm.bias, fc_norm.weight, which the model'):
+        load_encoder(model, path)
+    assert torch.equal(model.fc_norm.weight, before)

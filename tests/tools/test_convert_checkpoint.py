@@ -1,6 +1,7 @@
 """The commands, as a user runs them: exit status, what they print and what is left."""
 import os
-import subprocess
+import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -9,12 +10,20 @@ import torch
 from golden import golden
 
 ROOT = Path(__file__).parents[2]
-AMD = 'configs/amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py'
+AMD = ROOT / 'configs/amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py'
 
 
-def run(tool: str, *args: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, ROOT / 'tools' / tool, *args], capture_output=True,
-                          text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}, cwd=ROOT)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a tool in this process and returns its exit status, output and errors."""
+    def run(tool: str, *args: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
+        handler = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as status:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        signal.signal(signal.SIGTERM, handler)
+        return status.value.code, *capsys.readouterr()
+    return run
 
 
 @pytest.fixture
@@ -23,31 +32,65 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / 'theirs.pth'
 
 
-def test_converts(source: Path, tmp_path: Path) -> None:
-    done = run('convert_checkpoint.py', source, tmp_path / 'ours.pth', '--part', 'encoder')
-    assert done.returncode == 0, done.stderr
-    assert 'videomae (video) -> amd_mm (video): 56 weights' in done.stdout
-    assert 'dropped: mask_token' in done.stdout and 'written: ' in done.stdout
+def test_converts(run, source: Path, tmp_path: Path) -> None:
+    status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth', '--part',
+                           'encoder')
+    assert status == 0, err
+    assert 'videomae (video) -> amd_mm (video): 56 weights' in out
+    assert 'dropped: mask_token' in out and 'written: ' in out
     state = torch.load(tmp_path / 'ours.pth')['state_dict']
     want = golden('amd.student.encoder.blocks.2.attn.q_bias')['']
     assert torch.equal(state['backbone.blocks.2.attn.q_bias'], want)
+    status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth')
+    assert status == 1 and '--force' in err
+    status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth', '--dry-run')
+    assert status == 0 and 'dry run: nothing written' in out
+    assert len(torch.load(tmp_path / 'ours.pth')['state_dict']) == 56
 
 
-def test_an_unexplained_key_stops_it(source: Path, tmp_path: Path) -> None:
+def test_every_option_reaches_the_conversion(run, source: Path, tmp_path: Path) -> None:
+    status, out, err = run(
+        'convert_checkpoint.py', source, tmp_path / 'out', '--from', 'videomae', '--to',
+        'mmaction2', '--part', 'encoder', '--num-frames', '16', '--img-size', '48', '--tubelet',
+        '4', '--source-frames', '8', '--source-size', '32', '--force')
+    assert status == 0, err
+    state = torch.load(tmp_path / 'out')['state_dict']
+    assert state['backbone.pos_embed'].shape == (1, 4 * 6 * 6, 24)
+    assert state['backbone.patch_embed.projection.weight'].shape == (24, 3, 4, 8, 8)
+    status, out, err = run('convert_checkpoint.py', source, tmp_path / 'folder', '--to',
+                           'transformers', '--part', 'encoder', '--num-heads', '3',
+                           '--source-frames', '8', '--source-size', '32')
+    assert status == 0 and sorted(os.listdir(tmp_path / 'folder')) == [
+        'README.md', 'config.json', 'model.safetensors'], err
+
+
+def test_only_trust_gets_past_a_file_that_runs_code(run, tmp_path: Path) -> None:
+    class Bomb:
+
+        def __reduce__(self):
+            return Path.touch, (tmp_path / 'executed', )
+
+    torch.save({'model': golden('amd.teacher.'), 'more': Bomb()}, tmp_path / 'a.pth')
+    status, _, err = run('convert_checkpoint.py', tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert status == 1 and '--trust' in err and os.listdir(tmp_path) == ['a.pth']
+    status, _, err = run('convert_checkpoint.py', tmp_path / 'a.pth', tmp_path / 'b.pth', '--trust')
+    assert status == 0 and sorted(os.listdir(tmp_path)) == ['a.pth', 'b.pth', 'executed']
+
+
+def test_an_unexplained_key_stops_it(run, source: Path, tmp_path: Path) -> None:
     torch.save({'model': golden('amd.student.') | {'encoder.blocks.0.attn.k_bias': torch.ones(24)}},
                source)
-    done = run('convert_checkpoint.py', source, tmp_path / 'ours.pth')
-    assert done.returncode == 1 and not done.stdout
-    assert 'keys are unknown: encoder.blocks.0.attn.k_bias' in done.stderr
-    assert 'Traceback' not in done.stderr
+    status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth')
+    assert status == 1 and not out
+    assert 'keys are unknown: encoder.blocks.0.attn.k_bias' in err
     assert os.listdir(tmp_path) == ['theirs.pth']
 
 
-def test_model_zoo(source: Path) -> None:
-    listed = run('model_zoo.py', 'list')
-    assert listed.returncode == 0 and 'mae-large-full\n' in listed.stdout
-    checked = run('model_zoo.py', 'check', source, '--config', AMD)
-    assert checked.returncode == 1
+def test_model_zoo(run, source: Path) -> None:
+    status, out, _ = run('model_zoo.py', 'list')
+    assert status == 0 and 'mae-large-full\n' in out
+    status, out, err = run('model_zoo.py', 'check', source, '--config', AMD)
+    assert status == 1
     assert 'width 24, depth 4, patch 8, tubelet 2; layout videomae (video); holds decoder, ' \
-        'encoder, neck' in checked.stdout
-    assert 'width: checkpoint 24, model 1024' in checked.stderr
+        'encoder, neck' in out
+    assert 'width: checkpoint 24, model 1024' in err
