@@ -1,0 +1,101 @@
+import pytest
+import tiny_vits
+import torch
+import torch.nn.functional as F
+from mmaction.structures import ActionDataSample
+from mmengine.dataset import pseudo_collate
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from amd_mm.models.nearest_neighbours import NearestNeighbours
+from amd_mm.registry import MODELS
+
+IMAGES = dict(type='amd_mm.ImageVisionTransformer', img_size=32, patch_size=8, arch=dict(
+    embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=96))
+CLIPS = dict(type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, embed_dims=24,
+             depth=2, num_heads=3, num_frames=4)
+
+
+class Samples(torch.utils.data.Dataset):
+    """Noise with labels, as the hosts pack it."""
+
+    def __init__(self, inputs: Tensor, labels: list) -> None:
+        self.inputs, self.labels = inputs, labels
+        self.kind = DataSample if inputs.ndim == 4 else ActionDataSample
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict:
+        sample = self.kind()
+        if self.labels[index] is not None:
+            sample.set_gt_label(self.labels[index])
+        return dict(inputs=self.inputs[index], data_samples=sample)
+
+
+def build(inputs: Tensor, labels: list, **settings) -> NearestNeighbours:
+    clips = inputs.ndim == 6
+    gallery = dict(dataset=Samples(inputs, labels), batch_size=3, num_workers=0,
+                   sampler=dict(type='DefaultSampler', shuffle=False))
+    preprocessor = dict(type='mmaction.ActionDataPreprocessor', format_shape='NCTHW') if clips \
+        else dict(type='mmpretrain.ClsDataPreprocessor')
+    model = MODELS.build(dict(
+        type='amd_mm.NearestNeighbours', backbone=CLIPS if clips else IMAGES, gallery=gallery,
+        data_preprocessor=preprocessor, **settings))
+    return tiny_vits.randomise(model)
+
+
+def predict(model: NearestNeighbours, inputs: Tensor) -> Tensor:
+    data = pseudo_collate([Samples(inputs, [0] * len(inputs))[i] for i in range(len(inputs))])
+    return torch.stack([sample.pred_score for sample in model.test_step(data)])
+
+
+def test_votes_are_weighted_by_similarity() -> None:
+    torch.manual_seed(0)
+    gallery, labels, queries = torch.randn(7, 3, 32, 32), [0, 2, 1, 2, 0, 2, 1], torch.randn(
+        4, 3, 32, 32)
+    model = build(gallery, labels, k=3, temperature=.2)
+    scores = predict(model, queries)
+    with torch.no_grad():
+        ours, theirs = (F.normalize(model.backbone(x)[0], dim=1) for x in (queries, gallery))
+    for query, score in zip(ours, scores, strict=True):
+        similar = sorted(((float(query @ other), label)
+                          for other, label in zip(theirs, labels, strict=True)), reverse=True)[:3]
+        votes = torch.zeros(3)
+        for similarity, label in similar:
+            votes[label] += torch.tensor(similarity / .2).exp()
+        torch.testing.assert_close(score, votes / votes.sum(), rtol=1e-4, atol=1e-5)
+
+
+def test_views_of_clips_are_averaged() -> None:
+    clips = torch.randn(4, 2, 3, 4, 32, 32)
+    model = build(clips, [0, 1, 2, 3], k=1)
+    assert predict(model, clips).argmax(1).tolist() == [0, 1, 2, 3]
+    with torch.no_grad():
+        features = model.backbone(clips.flatten(0, 1)).reshape(4, 2, -1).mean(1)
+    torch.testing.assert_close(model(clips), F.normalize(features, dim=1))
+
+
+def test_every_evaluation_makes_its_gallery_and_k_may_exceed_it() -> None:
+    images = torch.randn(3, 3, 32, 32)
+    model = build(images, [0, 1, 1], k=50)
+    before = predict(model, images)
+    tiny_vits.randomise(model.backbone, seed=5)
+    model.eval()
+    assert not torch.allclose(predict(model, images), before)
+
+
+@pytest.mark.parametrize(('settings', 'words'), [
+    (dict(k=0), 'at least 1, got 0'), (dict(temperature=0.), 'above 0, got 0')])
+def test_numbers_out_of_range(settings: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build(torch.randn(1, 3, 32, 32), [0], **settings)
+
+
+def test_a_gallery_needs_labels_and_nothing_is_trained() -> None:
+    images = torch.randn(2, 3, 32, 32)
+    model = build(images, [None, None])
+    with pytest.raises(ValueError, match='must have one label, got None'):
+        predict(model, images)
+    with pytest.raises(ValueError, match='nothing to train'):
+        model(images, mode='loss')
