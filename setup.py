@@ -13,6 +13,7 @@ LITE = ['mmcv-lite>=2.1.0,<2.2']
 QUICKSTART = ['av', 'mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
 INTEROP = ['safetensors', 'timm', 'transformers']
+EXPORT = ['onnx', 'onnxruntime']
 TESTS = ['pytest', 'ruff', 'scikit-video', 'setuptools', 'tensorboard']
 
 
@@ -76,7 +77,7 @@ setup(
         quickstart=LITE + QUICKSTART,
         detection=DETECTION,
         interop=INTEROP,
-        export=['onnx', 'onnxruntime'],
-        tests=LITE + QUICKSTART + DETECTION + INTEROP + TESTS,
+        export=EXPORT,
+        tests=LITE + QUICKSTART + DETECTION + INTEROP + EXPORT + TESTS,
     ),
 )
