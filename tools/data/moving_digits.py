@@ -108,6 +108,8 @@ def render(split: str, index: int, settings: Settings) -> tuple[np.ndarray, int]
     size, label = settings.size, index % len(CLASSES)
 
     digit = read_digits()[rng.choice(digits_of(split, settings.seed))]
+    # Bold: thin strokes all but vanish at this size.
+    digit = cv2.dilate(digit, np.ones((3, 3), np.uint8))
     side = int(rng.integers(size * 4 // 9, size * 6 // 9 + 1))
     ink = np.zeros((size, size, 1), np.float32)
     ink[:side, :side, 0] = cv2.resize(digit, (side, side), interpolation=cv2.INTER_AREA) / 255
@@ -115,10 +117,10 @@ def render(split: str, index: int, settings: Settings) -> tuple[np.ndarray, int]
 
     photographs = read_photographs()
     photograph = photographs[rng.integers(len(photographs))]
-    window = int(rng.integers(2 * size, 6 * size + 1))
+    window = int(rng.integers(size, 3 * size + 1))
     row, column = (int(rng.integers(length - window + 1)) for length in photograph.shape[:2])
     background = cv2.resize(photograph[row:row + window, column:column + window], (size, size),
-                            interpolation=cv2.INTER_AREA) * 0.5
+                            interpolation=cv2.INTER_AREA) * 0.4
 
     speed = rng.uniform(1.5, 2.5)
     places = trajectory(label, rng.uniform(0, size, 2), speed, settings.frames, size)
