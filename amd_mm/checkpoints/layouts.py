@@ -35,7 +35,6 @@ from functools import cached_property
 
 Rows = tuple[tuple[str, str], ...]
 
-PARTS = ('encoder', 'decoder', 'neck', 'head')
 # Around a whole model, taken off before anything else is looked at.
 OUTER_PREFIXES = ('module.', 'model.', 'student.', '_orig_mod.')
 
