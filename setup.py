@@ -12,7 +12,7 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 LITE = ['mmcv-lite>=2.1.0,<2.2']
 QUICKSTART = ['av', 'mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
-INTEROP = ['safetensors', 'timm', 'transformers']
+INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
 TESTS = ['pytest', 'ruff', 'scikit-video', 'setuptools', 'tensorboard']
 
@@ -71,6 +71,7 @@ setup(
         'mmpretrain>=1.2.0,<2.0',
         'mmaction2>=1.2.0,<2.0',
         'decord>=0.6',
+        'safetensors',
     ],
     extras_require=dict(
         lite=LITE,

@@ -49,6 +49,7 @@ class FrozenTeacher(BaseModule):
                 'whatever is distilled from it means nothing.', stacklevel=2)
             self.backbone.init_weights()
         else:
+            self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
             load_encoder(self.backbone, checkpoint)
         self.backbone.truncate(self.taps[-1])
         self.requires_grad_(False)
