@@ -59,6 +59,27 @@ def class_folders(folder: str, extensions: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def check_range(dataset: BaseDataset, num_classes: int, name: str) -> set[int]:
+    """Which labels a data set holds; nothing is decoded.
+
+    Args:
+        dataset: One of the hosts' kind.
+        num_classes: Labels must be in [0, num_classes).
+        name: What to call it in messages.
+
+    Raises:
+        ValueError: If a label is out of range.
+    """
+    labels = {label for index in range(len(dataset))
+              for label in _labels(dataset.get_data_info(index))}
+    wrong = sorted(label for label in labels if not 0 <= label < num_classes)
+    if wrong:
+        raise ValueError(
+            f'{name}: labels must be in [0, {num_classes}), the number of classes, got '
+            f'{_few(wrong)}; check the list or the class list')
+    return labels
+
+
 def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
                  need_all: bool = True) -> None:
     """Compares the samples of a data set with its classes and with the disk.
@@ -73,20 +94,15 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
         ValueError: If a label is out of range, a class has no sample or a file is missing;
             counts and lists what is wrong.
     """
+    labels = check_range(dataset, len(classes), name)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    labels = [label for info in infos for label in _labels(info)]
-    wrong = sorted({label for label in labels if not 0 <= label < len(classes)})
-    if wrong:
-        raise ValueError(
-            f'{name}: labels must be in [0, {len(classes)}), the number of classes, got '
-            f'{_few(wrong)}; check the list or the class list')
     missing = [path for path in map(_path, infos) if not os.path.exists(path)]
     if missing:
         raise ValueError(
             f'{name}: every file must exist, but {len(missing)} of {len(infos)} are missing: '
             f'{_few(missing)}; check data_prefix, or make the list again')
     without = [f'{classes[label]!r} ({label})'
-               for label in sorted(set(range(len(classes))) - set(labels))]
+               for label in sorted(set(range(len(classes))) - labels)]
     if without:
         rule = (f'{name}: every class must have a sample, but {len(without)} of {len(classes)} '
                 f'have none: {_few(without)}')

@@ -3,6 +3,7 @@ from amd_mm.engine.batch import EffectiveBatchHook, accumulative_counts, count_a
 from amd_mm.engine.classes_runner import ClassesFromDataRunner
 from amd_mm.engine.command_line import build_runner, config_parser, read_config
 from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
+from amd_mm.engine.label_range_hook import LabelRangeHook
 from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.precision import enable_amp
@@ -14,6 +15,7 @@ __all__ = [
     'CompleteCheckpointHook',
     'EffectiveBatchHook',
     'EpochTrainLoop',
+    'LabelRangeHook',
     'NonFiniteLossHook',
     'ReconstructionHook',
     'accumulative_counts',

@@ -122,6 +122,29 @@ class TestPictures:
                                              'only one of the two has first, third'):
             transfer.build_runner(cfg)
 
+    @pytest.mark.parametrize('label', [-1, 1000])
+    def test_a_label_that_imagenet_does_not_have(self, label: int, tmp_path: Path) -> None:
+        name = 'vit-base-p16_mae-pre_8xb128-coslr-100e_in1k'
+        cfg = transfer.small(name, tmp_path / 'run', transfer.make_student(
+            tmp_path / 'image.pth', 'image'))
+        root = transfer.make_pictures(tmp_path / 'pictures')
+        transfer.use_pictures(cfg, root)
+        transfer.write_list(root / 'train.txt', ['first/0.png', 'second/0.png'], [0, label])
+        cfg.train_dataloader.dataset.ann_file = 'train.txt'
+        words = rf'train data: labels must be in \[0, 1000\).*{label}'
+        with pytest.raises(ValueError, match=words):
+            transfer.build_runner(cfg).train()
+
+    @pytest.mark.parametrize('label', [-1, 2])
+    def test_a_label_that_the_class_list_does_not_have(self, label: int, tmp_path: Path) -> None:
+        cfg = self.config(tmp_path)
+        transfer.write_list(tmp_path / 'pictures' / 'train.txt', ['first/0.png'], [label])
+        for dataset in transfer.datasets(cfg).values():
+            dataset.metainfo = dict(classes=('first', 'second'))
+        transfer.datasets(cfg)['train'].ann_file = 'train.txt'
+        with pytest.raises(ValueError, match=rf'train data: labels must be in \[0, 2\).*{label}'):
+            transfer.build_runner(cfg)
+
     def test_no_folder(self, tmp_path: Path) -> None:
         cfg = self.config(tmp_path)
         transfer.use_pictures(cfg, tmp_path / 'elsewhere')

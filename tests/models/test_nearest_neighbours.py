@@ -99,3 +99,25 @@ def test_a_gallery_needs_labels_and_nothing_is_trained() -> None:
         predict(model, images)
     with pytest.raises(ValueError, match='nothing to train'):
         model(images, mode='loss')
+
+
+def test_processes_share_the_work_on_the_gallery(monkeypatch) -> None:
+    """Two processes, one after the other: each encodes its part, both get the whole, in order."""
+    images, labels = torch.randn(5, 3, 32, 32), [3, 1, 4, 1, 5]
+    alone = build(images, labels)
+    alone._make_gallery()
+
+    parts: dict[int, list[Tensor]] = {}
+    module = 'amd_mm.models.nearest_neighbours.all_gather'
+    for rank in (0, 1):
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 2))
+        parts[rank] = []
+        monkeypatch.setattr(module, lambda part, rank=rank: parts[rank].append(part) or [part])
+        build(images, labels)._make_gallery()
+    assert [len(part) for part in parts[0]] == [3, 3]
+    both = iter(zip(parts[0], parts[1], strict=True))
+    monkeypatch.setattr(module, lambda part: list(next(both)))
+    shared = build(images, labels)
+    shared._make_gallery()
+    assert shared._labels.tolist() == labels
+    torch.testing.assert_close(shared._features, alone._features)

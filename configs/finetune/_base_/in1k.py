@@ -18,5 +18,6 @@ optim_wrapper = dict(
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.LabelRangeHook'),
 ]
 default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))

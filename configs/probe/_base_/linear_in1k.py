@@ -21,4 +21,5 @@ auto_scale_lr = dict(base_batch_size=16384, enable=False)
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.LabelRangeHook'),
 ]
