@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import pytest
+import recipes
 import torch
 import transfer
 from mmengine.config import Config
@@ -174,3 +175,20 @@ def test_files_are_short_and_types_have_their_prefix(name: str) -> None:
         kind = node.get('type', '')
         if isinstance(kind, str) and kind in transfer.OURS:
             raise AssertionError(f'{kind} lacks amd_mm.')
+
+
+@pytest.mark.parametrize('name', [name for name in RECIPES if 'knn' not in name])
+def test_the_default_student_is_what_its_recipe_leaves(name: str) -> None:
+    """Its folder is a pre-training recipe of the same network, its epoch that recipe's last."""
+    cfg = Config.fromfile(RECIPES[name])
+    path = Path(cfg.model.backbone.init_cfg.checkpoint)
+    pretraining = next(recipe for recipe in recipes.RECIPES if recipe.stem == path.parent.name)
+    source = Config.fromfile(pretraining)
+    assert path.name == f'epoch_{source.train_cfg.max_epochs}.pth'
+    ours, theirs = cfg.model.backbone, source.model.backbone
+    assert ours.type == theirs.type
+    assert recipes.encoder_size(ours) == recipes.encoder_size(theirs)
+    for key in ('img_size', 'patch_size', 'num_frames', 'tubelet_size'):
+        assert ours.get(key) == theirs.get(key)
+    head = cfg.model.get('cls_head', cfg.model.get('head'))
+    assert head.in_channels == recipes.encoder_size(ours)[0]
