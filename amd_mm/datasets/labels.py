@@ -6,7 +6,7 @@ from os.path import join
 
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import list_from_file
+from mmengine.fileio import exists, list_from_file
 from mmengine.logging import print_log
 
 from amd_mm.registry import DATASETS
@@ -96,7 +96,7 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
     """
     labels = check_range(dataset, len(classes), name)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    missing = [path for path in map(_path, infos) if not os.path.exists(path)]
+    missing = [path for path in map(_path, infos) if not exists(path)]
     if missing:
         raise ValueError(
             f'{name}: every file must exist, but {len(missing)} of {len(infos)} are missing: '

@@ -21,7 +21,9 @@ class NearestNeighbours(BaseModel):
     Test it with the checkpoint of a student as it is: ``tools/test.py CONFIG STUDENT.pth``.
 
     Args:
-        backbone: The encoder; its output is the feature.
+        backbone: The encoder; its output is the feature, averaged over all places where it is a
+            map. For clips take ``use_mean_pooling=False, return_feat_map=True``: the norm of
+            ``use_mean_pooling=True`` belongs to fine-tuning, a student has none.
         gallery: Dataloader config of labelled samples, in order (``shuffle=False``), without
             augmentation.
         k: Neighbours that vote, at least 1; all of them, where the gallery holds fewer.
@@ -84,6 +86,8 @@ class NearestNeighbours(BaseModel):
         views = inputs.shape[1] if inputs.ndim == 6 else 1
         features = self.backbone(inputs.flatten(0, 1) if inputs.ndim == 6 else inputs)
         features = features[-1] if isinstance(features, tuple) else features
+        if features.ndim > 2:
+            features = features.flatten(2).mean(2)
         return F.normalize(features.float().unflatten(0, (-1, views)).mean(1), dim=1)
 
     def _vote(self, features: Tensor) -> Tensor:

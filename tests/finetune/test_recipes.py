@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from transfer import IMAGES, RECIPES, VIDEOS
 
+from amd_mm.engine import CompleteCheckpointHook
+
 LATER_SPLITS = [name for name in VIDEOS if 'split2' in name or 'split3' in name]
 
 
@@ -75,7 +77,9 @@ def test_nearest_neighbours(name: str, data: Path, tmp_path: Path) -> None:
     cfg.model.gallery.dataset.data_prefix = 'val'
     cfg.model.k = 1
     cfg.load_from = str(data / 'image.pth')
-    assert transfer.build_runner(cfg).test()['accuracy/top1'] == 100
+    runner = transfer.build_runner(cfg)
+    runner.register_hook(CompleteCheckpointHook())  # as tools/test.py does
+    assert runner.test()['accuracy/top1'] == 100
 
 
 @pytest.mark.parametrize('name', LATER_SPLITS)

@@ -33,15 +33,16 @@ class Samples(torch.utils.data.Dataset):
         return dict(inputs=self.inputs[index], data_samples=sample)
 
 
-def build(inputs: Tensor, labels: list, **settings) -> NearestNeighbours:
+def build(inputs: Tensor, labels: list, encoder: dict | None = None,
+          **settings) -> NearestNeighbours:
     clips = inputs.ndim == 6
     gallery = dict(dataset=Samples(inputs, labels), batch_size=3, num_workers=0,
                    sampler=dict(type='DefaultSampler', shuffle=False))
     preprocessor = dict(type='mmaction.ActionDataPreprocessor', format_shape='NCTHW') if clips \
         else dict(type='mmpretrain.ClsDataPreprocessor')
     model = MODELS.build(dict(
-        type='amd_mm.NearestNeighbours', backbone=CLIPS if clips else IMAGES, gallery=gallery,
-        data_preprocessor=preprocessor, **settings))
+        type='amd_mm.NearestNeighbours', gallery=gallery,
+        backbone={**(CLIPS if clips else IMAGES), **(encoder or {})}, data_preprocessor=preprocessor, **settings))
     return tiny_vits.randomise(model)
 
 
@@ -74,6 +75,17 @@ def test_views_of_clips_are_averaged() -> None:
     with torch.no_grad():
         features = model.backbone(clips.flatten(0, 1)).reshape(4, 2, -1).mean(1)
     torch.testing.assert_close(model(clips), F.normalize(features, dim=1))
+
+
+def test_maps_of_features_are_averaged_as_a_student_leaves_them() -> None:
+    student = tiny_vits.pretraining('video').backbone
+    clips = torch.randn(2, 1, 3, 4, 32, 32)
+    model = build(clips, [0, 1], dict(use_mean_pooling=False, return_feat_map=True))
+    model.backbone.load_state_dict(student.state_dict())
+    with torch.no_grad():
+        latent, _ = student.encode(clips[:, 0], torch.arange(32).expand(2, -1))
+    torch.testing.assert_close(model(clips), F.normalize(latent.mean(1), dim=1), atol=1e-5,
+                               rtol=1e-5)
 
 
 def test_every_evaluation_makes_its_gallery_and_k_may_exceed_it() -> None:
