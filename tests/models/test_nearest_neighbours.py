@@ -42,7 +42,8 @@ def build(inputs: Tensor, labels: list, encoder: dict | None = None,
         else dict(type='mmpretrain.ClsDataPreprocessor')
     model = MODELS.build(dict(
         type='amd_mm.NearestNeighbours', gallery=gallery,
-        backbone={**(CLIPS if clips else IMAGES), **(encoder or {})}, data_preprocessor=preprocessor, **settings))
+        backbone={**(CLIPS if clips else IMAGES), **(encoder or {})},
+        data_preprocessor=preprocessor, **settings))
     return tiny_vits.randomise(model)
 
 
