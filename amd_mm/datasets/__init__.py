@@ -1,4 +1,5 @@
 """Data sets, their sample keys and the batches made of them."""
+from amd_mm.datasets.ava_dataset import AVADataset
 from amd_mm.datasets.collate import collate_repeats
 from amd_mm.datasets.keyed_dataset import KeyedDataset
 from amd_mm.datasets.rawframe_dataset import RawframeDataset
@@ -6,6 +7,6 @@ from amd_mm.datasets.sample_key import SampleIndex, sample_key
 from amd_mm.datasets.video_dataset import VideoDataset
 
 __all__ = [
-    'KeyedDataset', 'RawframeDataset', 'SampleIndex', 'VideoDataset', 'collate_repeats',
-    'sample_key'
+    'AVADataset', 'KeyedDataset', 'RawframeDataset', 'SampleIndex', 'VideoDataset',
+    'collate_repeats', 'sample_key'
 ]
