@@ -1,0 +1,217 @@
+"""A fine-tuned classifier of pictures or videos, its class names, and what it says."""
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmaction.apis import inference_recognizer
+from mmaction.models.recognizers.base import BaseRecognizer
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from mmpretrain.apis import ImageClassificationInferencer
+from mmpretrain.models.classifiers import BaseClassifier
+from torch import Tensor, nn
+
+from amd_mm.checkpoints import Checkpoint, read_checkpoint
+from amd_mm.checkpoints.matching import strip_outer_prefixes
+from amd_mm.datasets.labels import read_classes
+from amd_mm.inference.files import reading
+from amd_mm.registry import DATASETS, MODELS
+
+_VIDEO_RULE = 'a video that decord decodes'
+
+
+class Prediction(NamedTuple):
+    """One of the classes of an input.
+
+    Attributes:
+        label: from 0.
+        name: of the class; None where no names are known.
+        score: in [0, 1], all classes together 1.
+    """
+    label: int
+    name: str | None
+    score: float
+
+
+class Classifier:
+    """The model of a fine-tuning config, fed by the config's own test pipeline.
+
+    Built and run by the hosts: pictures by mmpretrain's ``ImageClassificationInferencer``, videos
+    by mmaction2's ``inference_recognizer``. (mmaction2's inferencer loads what fits of a
+    checkpoint and only logs the rest; here every weight has to be there.)
+
+    Args:
+        config: with a classifier of mmpretrain or a recognizer of mmaction2.
+        checkpoint: of that config.
+        classes: a file with one name a line; None: the names in the checkpoint, of the data set
+            in the config, or none.
+        device: where to compute.
+
+    Raises:
+        ValueError: for another model, a checkpoint that does not fit, or class names that are
+            not as many as classes.
+    """
+
+    def __init__(self, config: Config, checkpoint: str | Path,
+                 classes: str | Path | None = None, device: str | torch.device = 'cpu') -> None:
+        config = copy.deepcopy(config)
+        content = read_checkpoint(checkpoint)
+        self.classes = _find_classes(config, content, classes)
+        self.model = _build(config, self.classes)
+        _check_count(self.model, self.classes)
+        _load(self.model, content)
+        self.model.to(device).eval()
+        self.is_video = isinstance(self.model, BaseRecognizer)
+        self._pipeline = config.test_dataloader.dataset.pipeline
+        if self.is_video:
+            steps = [step for step in self._pipeline if not _kind(step).endswith('Init')]
+            # Of frames in folders no decoder is named.
+            self._whole = _compose(self._pipeline if len(steps) < len(self._pipeline) else [
+                dict(type='mmaction.DecordInit'), *(_decoding(step, 'Decord') for step in steps)])
+            self._window = _compose([_of_window(step) for step in steps])
+        else:
+            self._inferencer = _inferencer(self.model, config)
+
+    def scores(self, path: str | Path) -> Tensor:
+        """(classes,) of a file, with all views that testing takes.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        if self.is_video:
+            return self._recognize(dict(filename=str(path)), self._whole, path)
+        with reading(path, 'a picture that OpenCV decodes'):
+            batch = next(self._inferencer.preprocess([str(path)]))
+        return self._inferencer.forward(batch)[0].pred_score.cpu()
+
+    def window_scores(self, frames: Sequence[np.ndarray]) -> Tensor:
+        """(classes,) of some frames of a video: one clip, the centre of the picture.
+
+        Args:
+            frames: (H, W, 3) uint8, RGB, all frames of the window in order.
+        """
+        return self._recognize(
+            dict(array=frames, total_frames=len(frames)), self._window, 'a window')
+
+    def top(self, scores: Tensor, count: int = 5) -> list[Prediction]:
+        """The ``count`` best classes, best first; all, where there are fewer."""
+        best = scores.topk(min(count, len(scores)))
+        return [Prediction(label, None if self.classes is None else self.classes[label], score)
+                for score, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+    def window_length(self, fps: float) -> int:
+        """Frames of a window as the config samples videos: its span, or 2 seconds if evenly."""
+        for step in self._pipeline:
+            if 'clip_len' in step:
+                interval = step.get('frame_interval')
+                return step['clip_len'] * interval if interval else max(1, round(2 * fps))
+        raise ValueError('The test pipeline of the config must sample frames (clip_len) for '
+                         'windows, but does not: give --window')
+
+    def _recognize(self, source: dict, pipeline: Compose, name: str | Path) -> Tensor:
+        def read(results: dict) -> dict:
+            with reading(name, _VIDEO_RULE):
+                return pipeline(results)
+
+        source.update(label=-1, start_index=0, modality='RGB')
+        return inference_recognizer(self.model, source, read).pred_score.cpu()
+
+
+def _build(config: Config, classes: Sequence[str] | None) -> nn.Module:
+    """The model without what only training uses, and without the student's checkpoint."""
+    model = config.model
+    for head in ('head', 'cls_head'):
+        if 'num_classes' in (model.get(head) or {}) and model[head].num_classes is None:
+            if classes is None:
+                raise ValueError(
+                    'The config takes the number of classes from the data, and neither the '
+                    'checkpoint nor that data names them: give --classes FILE')
+            model[head].num_classes = len(classes)
+    if 'backbone' in model:
+        model.backbone.init_cfg = None
+    model.setdefault('data_preprocessor', config.get('data_preprocessor'))
+    if model.data_preprocessor:
+        model.data_preprocessor.pop('blending', None)
+    built = MODELS.build({name: part for name, part in model.items() if name != 'train_cfg'})
+    if not isinstance(built, (BaseClassifier, BaseRecognizer)):
+        raise ValueError(
+            'Predicting needs the config of a fine-tuned classifier of mmpretrain or recognizer '
+            f'of mmaction2, got {model.type}')
+    return built
+
+
+def _check_count(model: nn.Module, classes: Sequence[str] | None) -> None:
+    head = model.cls_head if isinstance(model, BaseRecognizer) else model.head
+    if classes is not None and len(classes) != head.num_classes:
+        raise ValueError(
+            f'Class names must be as many as the classes of the model, got {len(classes)} and '
+            f'{head.num_classes}: name the right file by --classes')
+
+
+def _load(model: nn.Module, checkpoint: Checkpoint) -> None:
+    try:
+        model.load_state_dict(strip_outer_prefixes(checkpoint.state_dict))
+    except RuntimeError as error:
+        found = ' '.join(str(error).partition('\n')[2].split())
+        raise ValueError(
+            f'Checkpoint {checkpoint.path}: must fit the model exactly, but {found[:500]} ... '
+            'Name the config that it was trained with; a pre-trained one has to be fine-tuned '
+            'first.') from error
+
+
+def _find_classes(config: Config, checkpoint: Checkpoint,
+                  given: str | Path | None) -> tuple[str, ...] | None:
+    if given is not None:
+        return read_classes(str(given))
+    meta = (checkpoint.meta.get('meta') or {}).get('dataset_meta') or {}
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    named = meta.get('classes') or (dataset.get('metainfo') or {}).get('classes')
+    if isinstance(named, str):
+        return read_classes(named) if Path(named).is_file() else None
+    if named:
+        return tuple(named)
+    return _classes_of_type(dataset)
+
+
+def _classes_of_type(dataset: ConfigDict) -> tuple[str, ...] | None:
+    """The names that the hosts know of a published data set."""
+    if not dataset.get('type'):
+        return None
+    with DefaultScope.overwrite_default_scope(dataset.get('_scope_')):
+        kind = DATASETS.get(dataset.type)
+    names = getattr(kind, 'METAINFO', {}).get('classes')
+    return tuple(names) if names else None
+
+
+def _inferencer(model: nn.Module, config: Config) -> ImageClassificationInferencer:
+    for step in config.test_dataloader.dataset.pipeline:
+        # It reads the files itself, and knows the step to leave out by this name only.
+        step.type = step.type.removeprefix('mmpretrain.')
+    model._config = config
+    return ImageClassificationInferencer(model)
+
+
+def _compose(pipeline: Sequence[dict]) -> Compose:
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        return Compose(list(pipeline))
+
+
+def _kind(step: dict) -> str:
+    return step['type'].rpartition('.')[2]
+
+
+def _decoding(step: dict, decoder: str) -> dict:
+    return dict(type=f'mmaction.{decoder}Decode') if _kind(step).endswith('Decode') else step
+
+
+def _of_window(step: dict) -> dict:
+    """A step of the test pipeline for frames in memory, one clip and one crop."""
+    if _kind(step) in ('ThreeCrop', 'TenCrop'):
+        return dict(type='mmaction.CenterCrop', crop_size=step['crop_size'])
+    if 'num_clips' in step:
+        return dict(step, num_clips=1)
+    return _decoding(step, 'Array')

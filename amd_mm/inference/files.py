@@ -1,0 +1,76 @@
+"""What a user names on the command line, as files."""
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from amd_mm.datasets.keyed_dataset import NOT_BAD_DATA
+from amd_mm.datasets.labels import IMAGE_EXTENSIONS
+from amd_mm.datasets.lists import read_list
+from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
+
+
+def find_files(names: Sequence[str | Path], is_video: bool,
+               root: str | Path | None = None) -> list[Path]:
+    """Files behind files, folders and lists, in the order in which they are named.
+
+    Args:
+        names: files, which are taken as they are, there or not; folders, of which all
+            pictures or videos below are taken, sorted by path; lists (``.txt``, ``.csv``) of
+            ``path [label]`` lines.
+        is_video: whether videos are wanted, not pictures.
+        root: where the paths in lists start from; None is each list's own folder.
+
+    Raises:
+        ValueError: for a list without a line, or a folder without a file of that kind.
+    """
+    extensions = VIDEO_EXTENSIONS if is_video else IMAGE_EXTENSIONS
+    files: list[Path] = []
+    for name in map(Path, names):
+        if name.is_dir():
+            found = sorted(path for path in name.rglob('*')
+                           if path.suffix.lower() in extensions and path.is_file())
+            if not found:
+                raise ValueError(
+                    f'{name}: a folder must hold at least one file ending in '
+                    f'{", ".join(extensions)}, as the config reads '
+                    f'{"videos" if is_video else "pictures"}, found none')
+            files += found
+        elif name.suffix.lower() in ('.txt', '.csv') and name.is_file():
+            start = name.parent if root is None else Path(root)
+            lines = read_list(str(name), 'path [label]', 0, False, False, None)
+            files += [start / line.path for line in lines]
+        else:
+            files.append(name)
+    return files
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, or of all files' in a folder."""
+    path = Path(path)
+    sha256 = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open('rb') as content:
+            while block := content.read(1 << 20):
+                sha256.update(block)
+    return sha256.hexdigest()
+
+
+@contextmanager
+def reading(name: str | Path, rule: str) -> Iterator[None]:
+    """Whatever a decoder raises in here, as one error that names the input.
+
+    Args:
+        name: of the input.
+        rule: what it must be, such as ``'a picture that OpenCV decodes'``.
+
+    Raises:
+        ValueError: in place of every other exception but those that no data causes.
+    """
+    try:
+        yield
+    except NOT_BAD_DATA:
+        raise
+    except Exception as error:  # what a decoder raises differs from one to the other
+        reason = str(error).strip().partition('\n')[0] or type(error).__name__
+        raise ValueError(f'{name}: must be {rule}, got {reason[:200]}') from error

@@ -1,0 +1,147 @@
+"""The command on real and broken files, whole and interrupted."""
+import runpy
+import sys
+from pathlib import Path
+
+import clips
+import numpy as np
+import pytest
+import tiny_vits
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from amd_mm.inference import FeatureExtractor, read_features
+from amd_mm.visualization import read_clip, read_image
+
+SCRIPT = Path(__file__).parents[2] / 'tools/extract_features.py'
+LOADER = dict(dataset=dict(pipeline=[dict(type='amd_mm.SampleStridedFrames', frame_interval=2)]))
+
+
+@pytest.fixture
+def student(tmp_path):
+    """Writes config and checkpoint of a tiny pre-training; returns both."""
+    def write(modality: str) -> tuple[Path, Path]:
+        vit = dict(type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8, embed_dims=24,
+                   depth=2, num_heads=3, num_frames=4, use_mean_pooling=False)
+        if modality == 'image':
+            vit = dict(type='amd_mm.ImageVisionTransformer', img_size=32, patch_size=8, arch=dict(
+                embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=96))
+        preprocessor = dict(type='mmengine.ImgDataPreprocessor', bgr_to_rgb=True)
+        if modality == 'video':
+            preprocessor = dict(type='mmaction.ActionDataPreprocessor', format_shape='NCTHW')
+        preprocessor.update(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+        config, checkpoint = tmp_path / f'{modality}.py', tmp_path / f'{modality}.pth'
+        Config(dict(train_dataloader=LOADER, model=dict(
+            type='amd_mm.AMD', backbone=vit, data_preprocessor=preprocessor,
+            teacher=dict(checkpoint='nowhere.pth')))).dump(config)
+        model = tiny_vits.pretraining(modality, amd=True)
+        torch.save(dict(state_dict=model.state_dict()), checkpoint)
+        return config, checkpoint
+    return write
+
+
+@pytest.fixture
+def command(monkeypatch):
+    def load(*arguments) -> dict:
+        monkeypatch.setattr(sys, 'argv', [str(SCRIPT), *map(str, arguments), '--device', 'cpu'])
+        return runpy.run_path(str(SCRIPT))
+
+    yield lambda *arguments: load(*arguments)['main']()
+    torch.use_deterministic_algorithms(False)
+
+
+def pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(256, size=(40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f'{number}.png')
+    return folder
+
+
+@pytest.mark.parametrize('ending', ['.npz', '.safetensors'])
+def test_pictures_twice_and_interrupted_are_the_same_bytes(
+        student, command, monkeypatch, tmp_path, capsys, ending):
+    config, checkpoint = student('image')
+    folder = pictures(tmp_path / 'pictures', 5)
+    (folder / '1.jpg').write_text('no picture')
+    arguments = [config, checkpoint, folder, '--batch-size', 2, '--pool', 'none', '--layer', 1]
+    outs = [tmp_path / f'{name}{ending}' for name in ('first', 'second', 'resumed')]
+    for out in outs[:2]:
+        assert command(*arguments, '--out', out) == 1
+        said = capsys.readouterr()
+        assert f'{folder / "1.jpg"}: must be a picture' in said.err
+        assert '1 of 6 inputs could not be read' in said.err
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+    # Stops at its second batch, and goes on there.
+    run, calls = FeatureExtractor.__call__, []
+
+    def interrupted(self, items):
+        calls.append(len(items))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(self, items)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureExtractor, '__call__', interrupted)
+        command(*arguments, '--out', outs[2])
+    assert not outs[2].exists()
+    assert command(*arguments, '--out', outs[2]) == 1
+    assert '2 of 6 inputs were done before' in capsys.readouterr().out
+    assert outs[2].read_bytes() == outs[0].read_bytes()
+
+    features, paths, settings = read_features(outs[0])
+    assert paths == [str(folder / f'{number}.png') for number in range(5)]
+    assert (settings['layer'], settings['pool']) == (1, 'none')
+    # A direct forward pass of the pictures, one by one.
+    model = tiny_vits.pretraining('image', amd=True)
+    mean = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
+    std = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
+    for path, have in zip(paths, features, strict=True):
+        image = (read_image(path, (32, 32)).pixels - mean) / std
+        want = tiny_vits.block_outputs(model.backbone, image[None])[0][0]
+        np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_clips_of_a_list_at_the_configs_interval(student, command, tmp_path, capsys):
+    config, checkpoint = student('video')
+    short = clips.write_video(tmp_path / 'a short.mp4', 3)
+    broken = clips.write_broken_videos(tmp_path)['no_index']
+    (tmp_path / 'list.txt').write_text(f'{clips.REAL / "bikes.mp4"} 0\n{broken} 1\n')
+    out = tmp_path / 'clips.npz'
+    arguments = [config, checkpoint, tmp_path / 'list.txt', short, '--out', out]
+    assert command(*arguments, '--workers', 1) == 1
+    said = capsys.readouterr()
+    assert f'{broken}: must be a video' in said.err
+    assert f'{short}: it has 3 frames, 4 at interval 2 span 7' in said.out
+    features, paths, settings = read_features(out)
+    assert paths == [str(clips.REAL / 'bikes.mp4'), str(short)] and settings['frame_interval'] == 2
+    model = tiny_vits.pretraining('video', amd=True)
+    shape = (1, 3, 1, 1, 1)
+    for path, have in zip(paths, features, strict=True):
+        clip = read_clip(path, (4, 32, 32), 2).pixels[None]
+        clip = ((clip - torch.tensor([123.675, 116.28, 103.53]).view(shape))
+                / torch.tensor([58.395, 57.12, 57.375]).view(shape))
+        want = tiny_vits.block_outputs(model.backbone, clip)[-1].mean(1)[0]
+        np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-4)
+
+    # What is there is not replaced by accident, nor mixed with other settings.
+    assert command(*arguments) == 1
+    assert 'clips.npz: must not exist' in capsys.readouterr().err
+    assert command(*arguments, '--force', '--layer', 1) == 1
+    assert read_features(out)[2]['layer'] == 1
+
+
+def test_nothing_is_written_where_nothing_can_be_read(student, command, tmp_path, capsys):
+    config, checkpoint = student('video')
+    out = tmp_path / 'none.npz'
+    assert command(config, checkpoint, tmp_path / 'missing.mp4', '--out', out) == 1
+    assert '1 of 1 inputs could not be read' in capsys.readouterr().err
+    assert not list(tmp_path.glob('none.npz*'))
+    assert command(config, tmp_path / 'no.pth', clips.REAL / 'bikes.mp4', '--out', out) == 1
+    assert 'no.pth' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command(config, checkpoint, 'x.mp4', '--out', out, '--batch-size', 0)
+    assert '--batch-size must be at least 1, got 0' in capsys.readouterr().err

@@ -1,0 +1,152 @@
+"""Writes an encoder's features of pictures or videos into one file.
+
+Nothing is masked and nothing is random: the same command gives the same bytes. Inputs are files,
+folders (everything below) and lists (.txt or .csv: a path a line, perhaps with a label), resized
+and cropped in the middle; of a video the middle frames are taken. A command that was interrupted
+goes on when it is given again. A file that cannot be read is reported, the others are done, and
+the exit status is 1.
+
+Read the file with amd_mm.inference.read_features(FILE), or an .npz with numpy.load.
+"""
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.utils import track_iter_progress
+from torch.utils.data import DataLoader, Dataset
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.inference import POOLS, FeatureExtractor, FeatureFile, digest, find_files
+from amd_mm.models.masks import TokenGrid
+from amd_mm.visualization import Input, frame_interval_of, read_clip, read_image
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='pre-training or fine-tuning config')
+    parser.add_argument('checkpoint', help='checkpoint that fits its encoder')
+    parser.add_argument('inputs', nargs='+', metavar='input', help='files, folders, lists')
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE',
+                        help='.npz or .safetensors')
+    parser.add_argument('--layer', type=int, metavar='N',
+                        help='raw output of block N, counted from 1 (default: after the last '
+                        "block and the encoder's own norms)")
+    parser.add_argument('--pool', choices=POOLS,
+                        help='mean of the tokens, class token, or none: every token (default: as '
+                        "the config's encoder does it)")
+    parser.add_argument('--frame-interval', type=int,
+                        help="from one frame of a clip to the next (default: the config's)")
+    parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--workers', type=int, default=0,
+                        help='processes that read inputs (default: 0, none beside this one)')
+    parser.add_argument('--device', default=get_device())
+    parser.add_argument('--force', action='store_true', help='replace FILE')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={},
+        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
+    args = parser.parse_args()
+    for name, least in (('frame_interval', 1), ('batch_size', 1), ('workers', 0)):
+        if getattr(args, name) is not None and getattr(args, name) < least:
+            parser.error(f'--{name.replace("_", "-")} must be at least {least}, got '
+                         f'{getattr(args, name)}')
+    return args
+
+
+class Files(Dataset):
+    """Each file as an input, or the sentence that says why it cannot be read."""
+
+    def __init__(self, paths: Sequence[Path], grid: TokenGrid, interval: int) -> None:
+        self.paths, self.grid, self.interval = paths, grid, interval
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Input | str:
+        path = self.paths[index]
+        try:
+            if self.grid.is_video:
+                return read_clip(path, self.grid.input_size, self.interval)
+            return read_image(path, self.grid.input_size)
+        except ValueError as error:
+            return str(error)
+
+
+def same_every_time() -> None:
+    """Operators that give the same bits in every run, on an accelerator too."""
+    os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Files]:
+    """What extracts, where to, and from what."""
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options)
+    init_default_scope(config.get('default_scope') or 'mmengine')
+    extractor = FeatureExtractor(config, args.checkpoint, args.layer, args.pool, args.device)
+    grid = extractor.grid
+    interval = args.frame_interval or frame_interval_of(
+        [config.get('test_dataloader'), config.get('train_dataloader')])
+    paths = find_files(args.inputs, grid.is_video, args.root)
+    settings = dict(
+        checkpoint=args.checkpoint, sha256=digest(args.checkpoint), encoder=extractor.description,
+        input_size=grid.input_size, frame_interval=interval if grid.is_video else None,
+        layer=args.layer, pool=extractor.pool, batch_size=args.batch_size,
+        device=torch.device(args.device).type)
+    file = FeatureFile(args.out, list(map(str, paths)), extractor.shape, settings, args.force)
+    return extractor, file, Files(paths, grid, interval)
+
+
+def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
+            args: argparse.Namespace) -> None:
+    """Extracts what is not in the file yet, batch by batch."""
+    if file.done:
+        print(f'{file.done} of {len(files)} inputs were done before')
+    # Batches are cut by number, whatever can be read: arithmetic depends on the batch.
+    loader = DataLoader(files, args.batch_size, sampler=range(file.done, len(files)),
+                        num_workers=args.workers, collate_fn=list)
+    for batch in track_iter_progress((loader, len(loader))):
+        items = []
+        for path, item in zip(files.paths[file.done:], batch, strict=False):
+            if isinstance(item, str):
+                print(f'error: {item}', file=sys.stderr)
+                continue
+            items.append(item)
+            for note in item.notes:
+                print(f'{path}: {note}')
+        features = iter(extractor(items).numpy() if items else np.empty(0))
+        file.add([None if isinstance(item, str) else next(features) for item in batch])
+
+
+def main() -> int:
+    args = parse_args()
+    same_every_time()
+    try:
+        extractor, file, files = prepare(args)
+        extract(extractor, file, files, args)
+        failed = len(file.failed)
+        if failed == len(files):
+            file.discard()
+        else:
+            file.close()
+            print(f'{len(files) - failed} x {extractor.shape} -> {args.out}')
+    except (ValueError, FileNotFoundError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if failed:
+        print(f'error: {failed} of {len(files)} inputs could not be read.', file=sys.stderr)
+    return int(failed > 0)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
