@@ -2,7 +2,13 @@
 from mmengine.evaluator import DumpResults
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.engine import CompleteCheckpointHook, build_runner, config_parser, read_config
+from amd_mm.engine import (
+    CompleteCheckpointHook,
+    build_runner,
+    config_parser,
+    leave_processes,
+    read_config,
+)
 
 
 def main() -> None:
@@ -19,6 +25,7 @@ def main() -> None:
     if args.dump:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
     runner.test()
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from amd_mm.engine import (
     config_parser,
     count_accumulation,
     enable_amp,
+    leave_processes,
     read_config,
 )
 
@@ -41,6 +42,7 @@ def main() -> None:
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.train()
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,12 @@
 from amd_mm.engine.bad_sample_hook import BadSampleHook
 from amd_mm.engine.batch import EffectiveBatchHook, accumulative_counts, count_accumulation
 from amd_mm.engine.classes_runner import ClassesFromDataRunner
-from amd_mm.engine.command_line import build_runner, config_parser, read_config
+from amd_mm.engine.command_line import (
+    build_runner,
+    config_parser,
+    leave_processes,
+    read_config,
+)
 from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.label_range_hook import LabelRangeHook
 from amd_mm.engine.loops import EpochTrainLoop
@@ -23,5 +28,6 @@ __all__ = [
     'config_parser',
     'count_accumulation',
     'enable_amp',
+    'leave_processes',
     'read_config',
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import distributed
 
 
 def config_parser(description: str) -> argparse.ArgumentParser:
@@ -44,3 +45,13 @@ def read_config(args: argparse.Namespace) -> Config:
 def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def leave_processes() -> None:
+    """Takes leave of the other processes of a distributed run; nothing where there are none.
+
+    MMEngine does not: a process that exits while others still talk to it is then now and
+    then aborted, and torchrun reports a run that had succeeded as failed.
+    """
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

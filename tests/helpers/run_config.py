@@ -4,6 +4,9 @@ import sys
 from mmengine.config import Config
 from runs import run
 
+from amd_mm.engine import leave_processes
+
 if __name__ == '__main__':
     for path in sys.argv[1:]:
         run(Config.fromfile(path))
+    leave_processes()
