@@ -179,11 +179,11 @@ def _find_classes(config: Config, checkpoint: Checkpoint,
 
 def _classes_of_type(dataset: ConfigDict) -> tuple[str, ...] | None:
     """The names that the hosts know of a published data set."""
-    if not dataset.get('type'):
+    kind, scope = dataset.get('type'), dataset.get('_scope_')
+    if kind is None:
         return None
-    with DefaultScope.overwrite_default_scope(dataset.get('_scope_')):
-        kind = DATASETS.get(dataset.type)
-    names = getattr(kind, 'METAINFO', {}).get('classes')
+    found = DATASETS.get(kind if scope is None or '.' in kind else f'{scope}.{kind}')
+    names = getattr(found, 'METAINFO', {}).get('classes')
     return tuple(names) if names else None
 
 
