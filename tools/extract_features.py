@@ -92,7 +92,8 @@ def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Fi
     """What extracts, where to, and from what."""
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope') or 'mmengine')
+    if config.get('default_scope') is not None:
+        init_default_scope(config.default_scope)
     extractor = FeatureExtractor(config, args.checkpoint, args.layer, args.pool, args.device)
     grid = extractor.grid
     interval = args.frame_interval or frame_interval_of(

@@ -76,7 +76,8 @@ def parse_args() -> argparse.Namespace:
 def prepare(args: argparse.Namespace) -> Classifier:
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope') or 'mmengine')
+    if config.get('default_scope') is not None:
+        init_default_scope(config.default_scope)
     classifier = Classifier(config, args.checkpoint, args.classes, args.device)
     if not classifier.is_video and (args.sliding or args.camera is not None):
         raise ValueError('--sliding and --camera need a config of videos, this one is of pictures')

@@ -1,6 +1,4 @@
 """Predictions of the transfer recipes made small, against the model's own scores."""
-from pathlib import Path
-
 import clips
 import cv2
 import decord
@@ -8,32 +6,13 @@ import numpy as np
 import pytest
 import tiny_vits
 import torch
-from mmengine.config import Config
 from PIL import Image
 from transfer import make_pictures, small
+from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
 
 from amd_mm.inference import Classifier
-from amd_mm.registry import MODELS
 
-OWN_IMAGES = 'vit-small-p16_amd-pre_1xb64-coslr-50e_own-images'
-OWN_VIDEOS = 'vit-small-p16_k400-amd-pre_1xb8-16x4x1-50e_own-videos-rgb'
 MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
-
-
-def fine_tuned(name: str, folder: Path, classes: tuple[str, ...]) -> tuple[Config, torch.nn.Module]:
-    """A recipe, and in ``folder/last.pth`` its random weights as MMEngine saves them."""
-    config = small(name, folder, None)
-    model = config.model.copy()
-    head = 'cls_head' if 'cls_head' in model else 'head'
-    model[head] = dict(model[head], num_classes=len(classes))
-    model.backbone = dict(model.backbone, init_cfg=None)
-    model.pop('train_cfg', None)
-    preprocessor = dict(model.get('data_preprocessor') or config.data_preprocessor)
-    preprocessor.pop('blending', None)
-    model = tiny_vits.randomise(MODELS.build(dict(model, data_preprocessor=preprocessor)))
-    torch.save(dict(meta=dict(dataset_meta=dict(classes=classes), epoch=1),
-                    state_dict=model.state_dict()), folder / 'last.pth')
-    return config, model
 
 
 def test_a_picture_gets_the_models_scores(tmp_path):

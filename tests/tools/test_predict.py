@@ -1,0 +1,132 @@
+"""The command on real and broken files, with a fine-tuning recipe made small."""
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import clips
+import numpy as np
+import pytest
+import torch
+from transfer import make_pictures
+from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
+
+from amd_mm.inference import Classifier, video_frames
+
+SCRIPT = Path(__file__).parents[2] / 'tools/predict.py'
+CLASSES = ('walking the dog', 'cutting wood', 'juggling', 'sleeping', 'tying a knot', 'waving')
+
+
+@pytest.fixture
+def tuned(tmp_path, monkeypatch):
+    """Writes config and checkpoint; returns both and the classifier they make."""
+    # Pretty configs take longer than anything here.
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+
+    def write(name: str) -> tuple[Path, Path, Classifier]:
+        config, _ = fine_tuned(name, tmp_path, CLASSES)
+        config.dump(tmp_path / 'config.py')
+        files = tmp_path / 'config.py', tmp_path / 'last.pth'
+        return *files, Classifier(config, files[1])
+    return write
+
+
+@pytest.fixture
+def command(monkeypatch):
+    def run(*arguments) -> int:
+        monkeypatch.setattr(sys, 'argv', [str(SCRIPT), *map(str, arguments), '--device', 'cpu'])
+        return runpy.run_path(str(SCRIPT))['main']()
+    return run
+
+
+def as_json(classifier: Classifier, scores: torch.Tensor, count: int = 5) -> list[dict]:
+    order = scores.argsort(descending=True).tolist()[:count]
+    return [dict(label=label, name=CLASSES[label], score=pytest.approx(float(scores[label])))
+            for label in order]
+
+
+def test_top_5_of_pictures(tuned, command, tmp_path, capsys):
+    config, checkpoint, classifier = tuned(OWN_IMAGES)
+    root = make_pictures(tmp_path / 'data') / 'val'
+    broken = tmp_path / 'broken.png'
+    broken.write_text('no picture')
+    said = tmp_path / 'said.json'
+    assert command(config, checkpoint, broken, root, '--json', said, '--out', tmp_path / 'out') == 1
+    output = capsys.readouterr()
+    assert f'{broken}: must be a picture' in output.err
+    assert '1 of 5 inputs could not be read' in output.err
+    files = sorted(root.rglob('*.png'))
+    scores = [classifier.scores(path) for path in files]
+    assert json.loads(said.read_text()) == [
+        dict(input=str(path), predictions=as_json(classifier, score))
+        for path, score in zip(files, scores, strict=True)]
+    best = int(scores[0].argmax())
+    assert f'{files[0]}\n  {scores[0][best]:.3f}  {CLASSES[best]}\n' in output.out
+    # Files of the same name in several folders.
+    names = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert names == ['0-2.png', '0.png', '1-2.png', '1.png']
+
+
+def test_videos_as_a_whole(tuned, command, tmp_path, capsys):
+    config, checkpoint, classifier = tuned(OWN_VIDEOS)
+    path, said = clips.REAL / 'carphone_pristine.mp4', tmp_path / 'said.json'
+    assert command(config, checkpoint, path, '--json', said, '--out', tmp_path / 'out',
+                   '--top-k', 2) == 0
+    found, = json.loads(said.read_text())
+    assert found['predictions'] == as_json(classifier, classifier.scores(path), 2)
+    original, drawn = video_frames(path), video_frames(tmp_path / 'out' / path.name)
+    assert drawn.fps == pytest.approx(original.fps, rel=1e-3)
+    pairs = list(zip(original.frames, drawn.frames, strict=True))
+    assert len(pairs) == 120
+    for before, after in pairs[::40]:
+        changed = np.abs(before.astype(int) - after).mean(2)
+        # The upper left corner is darker, the lower half differs by compression only.
+        assert changed[:20, :40].mean() > 3 * changed[72:].mean()
+
+
+def test_windows_slide_over_a_long_video(tuned, command, tmp_path, capsys):
+    config, checkpoint, classifier = tuned(OWN_VIDEOS)
+    path, said = clips.REAL / 'bikes.mp4', tmp_path / 'said.json'
+    broken = clips.write_broken_videos(tmp_path)['no_index']
+    fps, frames = video_frames(path)
+    frames = list(frames)
+    assert command(config, checkpoint, path, broken, '--sliding', '--window', 2, '--stride', 1.5,
+                   '--json', said, '--out', tmp_path / 'out') == 1
+    assert f'{broken}: must be a video' in capsys.readouterr().err
+    found, = json.loads(said.read_text())
+    length, stride = round(2 * fps), round(1.5 * fps)
+    starts = [*range(0, len(frames) - length, stride), len(frames) - length]
+    assert [round(window['start'] * fps) for window in found['windows']] == starts
+    for start, window in zip(starts, found['windows'], strict=True):
+        assert round(window['end'] * fps) == start + length
+        scores = classifier.window_scores(frames[start:start + length])
+        assert window['predictions'] == as_json(classifier, scores)
+    assert len(list(video_frames(tmp_path / 'out/bikes.mp4').frames)) == len(frames)
+
+
+def test_a_camera_is_watched_as_its_frames_come(tuned, command, tmp_path, capsys):
+    """What OpenCV opens may be a camera, an address or a file."""
+    config, checkpoint, classifier = tuned(OWN_VIDEOS)
+    path, said = clips.write_video(tmp_path / 'camera.avi', 60, 'mpeg4'), tmp_path / 'said.json'
+    assert command(config, checkpoint, '--camera', path, '--seconds', 4, '--json', said,
+                   '--out', tmp_path / 'out') == 0
+    found, = json.loads(said.read_text())
+    # 4 frames at interval 4, half of that on; 4 seconds of 10 frames.
+    assert [(window['start'], window['end']) for window in found['windows']] == [
+        (start / 10, (start + 16) / 10) for start in range(0, 25, 8)]
+    assert len(list(video_frames(tmp_path / 'out/camera.mp4').frames)) == 40
+    assert 'class' not in capsys.readouterr().out
+    assert command(config, checkpoint, '--camera', tmp_path / 'none') == 1
+    assert 'must be a camera or stream' in capsys.readouterr().err
+
+
+def test_bad_wishes_are_refused(tuned, command, tmp_path, capsys):
+    config, checkpoint, _ = tuned(OWN_IMAGES)
+    assert command(config, checkpoint, 'x.png', '--sliding') == 1
+    assert 'need a config of videos' in capsys.readouterr().err
+    assert command(config, tmp_path / 'no.pth', 'x.png') == 1
+    assert 'no.pth' in capsys.readouterr().err
+    for arguments in ([], ['x.png', '--camera', '0'], ['x.png', '--top-k', '0']):
+        with pytest.raises(SystemExit):
+            command(config, checkpoint, *arguments)
+    assert '--top-k must be above 0, got 0' in capsys.readouterr().err
