@@ -1,0 +1,40 @@
+"""Checks the annotations of a detection config, for instance before a job is queued.
+
+    python tools/data/check_ava.py configs/detection/RECIPE.py
+
+Training checks the same things when it starts: lines of the annotation files, labels, frames or
+videos, proposals. Stops at the first file with faults, which are named with file and line.
+"""
+import argparse
+import sys
+
+from mmengine.config import Config, DictAction
+
+# Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.registry import DATASETS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of the config to change: key=value')
+    args = parser.parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    for part in ('train', 'val', 'test'):
+        config = cfg[f'{part}_dataloader'].dataset
+        try:
+            dataset = DATASETS.build(dict(config, pipeline=[]))
+        except (ValueError, OSError) as error:
+            sys.exit(f'{part}: {error}')
+        infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+        videos = {info['video_id'] for info in infos}
+        print(f'{part}: {len(infos)} key frames of {len(videos)} videos, '
+              f'{sum(len(info["gt_bboxes"]) for info in infos)} boxes, '
+              f'{sum(len(info["proposals"]) for info in infos)} proposals, no fault')
+
+
+if __name__ == '__main__':
+    main()
