@@ -1,4 +1,5 @@
 """The AVA recipes: what they take from mmaction2's, and from real clips to mAP."""
+import re
 from pathlib import Path
 
 import ava_set
@@ -10,7 +11,7 @@ import transfer
 from ava_set import RECIPES
 from mmengine.config import Config
 from mmengine.runner import Runner
-from recipes import ENCODERS, encoder_size, nodes
+from recipes import CONFIGS, ENCODERS, encoder_size, nodes
 
 from amd_mm.engine import CompleteCheckpointHook, build_runner
 from amd_mm.registry import DATASETS, MODELS
@@ -193,3 +194,43 @@ def test_nothing_is_trained_before_all_is_checked(part: str, root: Path, tmp_pat
     with pytest.raises(ValueError, match='bad.csv:19: a box must lie'):
         runner.train()
     assert not steps
+
+
+def test_what_is_allowed_goes_through(root: Path, tmp_path: Path) -> None:
+    """As AVA's own: a key frame without proposal, and labels that the metric does not know."""
+    cfg = ava_set.small(BASE, root, tmp_path / 'run', root / 'pre.pth')
+    cfg.train_cfg.max_epochs = 1
+    rows = ava_set.annotation_rows()
+    ava_set.write_rows(tmp_path, [*rows, *(row.replace(',4,1', ',2,1') for row in rows)])
+    proposals = ava_set.make_proposals()
+    del proposals['bikes,0002']
+    ava_set.write_proposals(tmp_path, proposals)
+    for dataset in ava_set.datasets(cfg).values():
+        dataset.update(ann_file=str(tmp_path / 'boxes.csv'), unnamed_labels=True,
+                       proposal_file=str(tmp_path / 'proposals.pkl'), missing_proposals=True)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.ann_file = str(tmp_path / 'boxes.csv')
+    _, metrics = train_and_test(cfg)
+    assert 0 < metrics['mAP/overall'] <= 1
+
+
+def test_own_data_as_documented(root: Path, tmp_path: Path) -> None:
+    """The config of docs/detection.md, on files that lie where it says."""
+    text = (CONFIGS.parent / 'docs' / 'detection.md').read_text()
+    config, = re.findall(r'```python\n(.*?)```', text, flags=re.DOTALL)
+    (tmp_path / 'own.py').write_text(config)
+    own = tmp_path / 'data' / 'own'
+    own.mkdir(parents=True)
+    for name, source in (('train.csv', 'boxes.csv'), ('val.csv', 'boxes.csv'), *(
+            (name, name) for name in ('labels.pbtxt', 'proposals.pkl', 'videos'))):
+        (own / name).symlink_to(root / source)
+    (tmp_path / 'student.pth').symlink_to(root / 'pre.pth')
+    cfg = Config.fromfile(tmp_path / 'own.py')
+    ava_set.shrink(cfg, tmp_path / 'run')
+    cfg.train_cfg.max_epochs = 1
+    for dataset in ava_set.datasets(cfg).values():
+        dataset.fps = ava_set.FPS
+    runner, metrics = train_and_test(cfg)
+    assert len(runner.train_dataloader.dataset) == len(ava_set.KEY_FRAMES)
+    assert runner.model.roi_head.bbox_head.fc_cls.out_features == ava_set.NUM_CLASSES
+    assert 0 < metrics['mAP/overall'] <= 1

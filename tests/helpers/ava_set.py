@@ -84,21 +84,12 @@ def datasets(cfg: Config) -> dict[str, dict]:
 
 
 def small(name: str, root: Path, work_dir: Path, student: Path | None) -> Config:
-    """A recipe with a tiny network, 32 pixels and 4 frames, on the set in ``root``."""
+    """A recipe with a tiny network on the set in ``root``."""
     cfg = Config.fromfile(RECIPES[name])
-    cfg.work_dir = str(work_dir)
-    cfg.experiment_name = str(work_dir).replace('/', '_')
-    cfg.visualizer = dict(type='Visualizer', vis_backends=[])
-    cfg.log_level = 'WARNING'
-    cfg.model.backbone.update(
-        img_size=tiny_vits.SIZE, patch_size=tiny_vits.PATCH, embed_dims=tiny_vits.WIDTH,
-        depth=tiny_vits.DEPTH, num_heads=tiny_vits.HEADS, num_frames=tiny_vits.FRAMES)
+    shrink(cfg, work_dir)
     if student is not None:
         cfg.model.backbone.init_cfg.checkpoint = str(student)
-    cfg.optim_wrapper.paramwise_cfg.num_layers = tiny_vits.DEPTH
-    cfg.model.roi_head.bbox_roi_extractor.featmap_stride = tiny_vits.PATCH
-    cfg.model.roi_head.bbox_head.update(
-        in_channels=tiny_vits.WIDTH, num_classes=NUM_CLASSES, topk=1)
+    cfg.model.roi_head.bbox_head.update(num_classes=NUM_CLASSES, topk=1)
     files = dict(ann_file=str(root / 'boxes.csv'), label_file=str(root / 'labels.pbtxt'),
                  exclude_file=str(root / 'excluded.csv'))
     for dataset in datasets(cfg).values():
@@ -109,6 +100,22 @@ def small(name: str, root: Path, work_dir: Path, student: Path | None) -> Config
             unnamed_labels=False, missing_proposals=False)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         evaluator.update(files, num_classes=NUM_CLASSES)
+    return cfg
+
+
+def shrink(cfg: Config, work_dir: Path) -> None:
+    """A tiny network, 32 pixels, 4 frames, batches of 3, quiet; data is left alone."""
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = str(work_dir).replace('/', '_')
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[])
+    cfg.log_level = 'WARNING'
+    cfg.model.backbone.update(
+        img_size=tiny_vits.SIZE, patch_size=tiny_vits.PATCH, embed_dims=tiny_vits.WIDTH,
+        depth=tiny_vits.DEPTH, num_heads=tiny_vits.HEADS, num_frames=tiny_vits.FRAMES)
+    cfg.optim_wrapper.paramwise_cfg.num_layers = tiny_vits.DEPTH
+    cfg.model.roi_head.bbox_roi_extractor.featmap_stride = tiny_vits.PATCH
+    cfg.model.roi_head.bbox_head.in_channels = tiny_vits.WIDTH
+    cfg.train_dataloader.batch_size = 3
     for node in list(nodes(cfg._cfg_dict)):
         if 'clip_len' in node:
             node.update(clip_len=tiny_vits.FRAMES, frame_interval=2)
@@ -120,5 +127,3 @@ def small(name: str, root: Path, work_dir: Path, student: Path | None) -> Config
             node.scale = (-1, tiny_vits.SIZE)
         if 'num_workers' in node:
             node.update(num_workers=0, persistent_workers=False)
-    cfg.train_dataloader.batch_size = 3
-    return cfg
