@@ -14,4 +14,8 @@ model = dict(
         taps=(3, 6),
         checkpoint='work_dirs/quickstart/full/pretrain_teacher/last.pth'),
     mask_generator=dict(teacher_ratio=0.5),
-    neck=dict(type='amd_mm.AlignmentNeck', direct=alignment, generation=alignment))
+    neck=dict(
+        type='amd_mm.AlignmentNeck',
+        direct=alignment,
+        generation=alignment,
+        generator_depth=1))

@@ -1,5 +1,7 @@
-# VideoMAE makes the teacher.
+# VideoMAE makes the teacher: twice as long as the students, and with more to see, as it will
+# have in AMD.
 _base_ = './_base_/pretrain.py'
 
-model = dict(backbone=_base_.teacher_vit)
-train_cfg = dict(max_epochs=3)
+model = dict(backbone=_base_.teacher_vit, mask_generator=dict(student_ratio=0.5))
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
+train_cfg = dict(max_epochs=6)

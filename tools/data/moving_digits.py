@@ -45,8 +45,8 @@ PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'cell.png', 'chelsea.
 class Settings:
     """Everything the data depend on: number of videos a split, their size and the seed."""
 
-    train: int = 4000
-    labelled: int = 800
+    train: int = 2000
+    labelled: int = 400
     val: int = 800
     test: int = 2000
     size: int = 36

@@ -51,9 +51,9 @@ test_dataloader = dict(
 test_evaluator = dict(type='mmaction.AccMetric')
 test_cfg = dict()
 
-train_cfg = dict(by_epoch=True, max_epochs=20)
+train_cfg = dict(by_epoch=True, max_epochs=10)
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(flat_decay_mult=0.),
     clip_grad=dict(max_norm=5.))
 param_scheduler = [

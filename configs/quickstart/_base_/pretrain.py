@@ -16,7 +16,7 @@ model = dict(
     head=dict(normalize=None))
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
@@ -35,11 +35,11 @@ train_dataloader = dict(
             dict(type='mmaction.PackActionInputs'),
         ]))
 
-train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=2)
+train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=3)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=_base_.optim_wrapper.paramwise_cfg,
     clip_grad=dict(max_norm=1.))
 param_scheduler = [
