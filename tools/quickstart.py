@@ -239,6 +239,11 @@ def count_seconds(run: Path, seconds: float, worked: bool) -> float:
     return before
 
 
+def end_stages_when_killed() -> None:
+    """Makes SIGTERM an exception, on which :class:`StageRunner` ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--smoke', action='store_true',
@@ -249,8 +254,7 @@ def main() -> None:
                         help='seconds that were spent before this, on the installation')
     args = parser.parse_args()
 
-    # So that a killed quickstart takes its stages along.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    end_stages_when_killed()
     began = time.time() - args.elapsed
     name = 'smoke' if args.smoke else 'full'
     run = WORK_DIR / name

@@ -11,7 +11,15 @@ import os
 import statistics
 from pathlib import Path
 
-from quickstart import CHANCE, NETWORKS, REPO, StageRunner, plan, read_top1
+from quickstart import (
+    CHANCE,
+    NETWORKS,
+    REPO,
+    StageRunner,
+    end_stages_when_killed,
+    plan,
+    read_top1,
+)
 
 
 def summarise(top1: dict[str, list[float]]) -> dict[str, dict]:
@@ -36,6 +44,7 @@ def main() -> None:
     if len(set(args.seeds)) < 2:
         parser.error('--seeds must be at least two different numbers: a spread is asked for')
 
+    end_stages_when_killed()
     top1 = {name: [] for name in NETWORKS}
     for seed in args.seeds:
         print(f'seed {seed}', flush=True)

@@ -1,5 +1,6 @@
 # AMD: the same student, distilled from the teacher. Its features are layer-normalised: raw, they
 # are larger than the pixel loss and drown it.
+# Which teacher: --cfg-options model.teacher.checkpoint=FILE
 _base_ = './_base_/pretrain.py'
 
 alignment = dict(type='amd_mm.FeatureAlignmentLoss', normalize='layer_norm')
@@ -11,8 +12,7 @@ model = dict(
         type='amd_mm.FrozenTeacher',
         backbone=dict(
             type='amd_mm.VideoVisionTransformer', use_mean_pooling=False, **_base_.teacher_vit),
-        taps=(3, 6),
-        checkpoint='work_dirs/quickstart/full/pretrain_teacher/last.pth'),
+        taps=(3, 6)),
     mask_generator=dict(teacher_ratio=0.5),
     neck=dict(
         type='amd_mm.AlignmentNeck',
