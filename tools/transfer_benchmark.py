@@ -1,0 +1,397 @@
+"""What a pre-trained student is worth: its transfers, one after the other, and one table of them.
+
+Each transfer is fine-tuned (or probed) and tested by the commands of this folder, with a recipe of
+configs/ for the student's size, which is read from the checkpoint. One that ended is not run again
+and one that was interrupted goes on from its last checkpoint; another recipe, option or student
+begins anew. A transfer that fails is reported, the others are done, and the exit status is 1.
+
+transfer.md and transfer.json in the work dir have the papers' published numbers beside ours, and
+are written after every run. --print-commands prints what is still to be run instead, and looks for
+results of what was run elsewhere.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from mmengine.config import Config, DictAction
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.checkpoints import read_checkpoint
+from amd_mm.checkpoints.convert import Options, convert_weights
+from amd_mm.checkpoints.writing import replacing
+from amd_mm.inference import digest
+
+TOOLS = Path(__file__).resolve().parent
+CONFIGS = TOOLS.parent / 'configs'
+# Width and depth to the size's name in recipes.
+SIZES = {(384, 12): 'small', (768, 12): 'base'}
+_SPLITS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One transfer.
+
+    Attributes:
+        modality, title: of its students; for the table.
+        metric: name of the number in the log of a test, and what makes percent of it.
+        recipes: below configs/, by size; of several the mean counts.
+        published: by size, by method; by the papers' authors.
+        is_trained: else the student itself is tested.
+        start: the task whose fine-tuned network takes the student's place.
+    """
+
+    modality: str
+    title: str
+    metric: tuple[str, float]
+    recipes: dict[str, tuple[str, ...]]
+    published: dict[str, dict[str, float]] = field(default_factory=dict)
+    is_trained: bool = True
+    start: str | None = None
+
+
+def _recipes(pattern: str, numbers: Sequence[int] = (0, ), **parts: str) -> dict:
+    """Recipes of both sizes; ``parts`` are what else differs between these."""
+    return {size: tuple(pattern.format(size=size, n=number, part=parts.get(size))
+                        for number in numbers) for size in ('small', 'base')}
+
+
+_VIDEO = 'finetune/vit-{size}-p16_'
+TASKS = {
+    'in1k-ft': Task(
+        'image', 'ImageNet-1K, fine-tuned, top-1', ('accuracy/top1', 1.),
+        _recipes('finetune/vit-{size}-p16_amd-pre_8xb128-coslr-100e_in1k.py'),
+        dict(small=dict(AMD=82.1), base=dict(AMD=84.6, DMAE=84.0))),
+    'in1k-lp': Task(
+        'image', 'ImageNet-1K, linear probe, top-1', ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_amd-pre_8xb2048-linear-coslr-90e_in1k.py')),
+    'knn': Task(
+        'image', 'ImageNet-1K, 20 nearest neighbours, top-1', ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_knn_in1k.py'), is_trained=False),
+    'k400': Task(
+        'video', 'Kinetics-400, top-1, 5 x 3 views', ('acc/top1', 100.),
+        _recipes(_VIDEO + 'k400-amd-pre_32xb16-16x4x1-{part}_kinetics400-rgb.py',
+                 small='150e', base='90e'),
+        dict(small=dict(AMD=80.1), base=dict(AMD=82.2))),
+    'sthv2': Task(
+        'video', 'Something-Something V2, top-1, 2 x 3 views', ('acc/top1', 100.),
+        _recipes(_VIDEO + 'sthv2-amd-pre_16xb16-u16-{part}_sthv2-rgb.py',
+                 small='40e', base='30e'),
+        dict(small=dict(AMD=70.2), base=dict(AMD=73.3, VideoMAE=69.6))),
+    'ucf101': Task(
+        'video', 'UCF101, top-1, mean of 3 splits', ('acc/top1', 100.),
+        _recipes(_VIDEO + 'k400-amd-pre_8xb16-16x4x1-100e_ucf101-split{n}-rgb.py', _SPLITS),
+        dict(base=dict(AMD=97.1))),
+    'hmdb51': Task(
+        'video', 'HMDB51, top-1, mean of 3 splits', ('acc/top1', 100.),
+        _recipes(_VIDEO + 'k400-amd-pre_8xb16-16x4x1-100e_hmdb51-split{n}-rgb.py', _SPLITS),
+        dict(base=dict(AMD=79.6))),
+    'ava': Task(
+        'video', 'AVA 2.2, mAP, without Kinetics labels', ('mAP/overall', 100.),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre_8xb8-16x4x1-20e-adamw_ava22-rgb.py'),
+        dict(base=dict(AMD=29.9))),
+    'ava-k400': Task(
+        'video', 'AVA 2.2, mAP, with Kinetics labels', ('mAP/overall', 100.),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_8xb8-16x4x1-20e-adamw_ava22-rgb.py'),
+        dict(base=dict(AMD=33.5)), start='k400'),
+}
+
+
+class Student(NamedTuple):
+    """A pre-trained encoder: its file, that file's content, kind and size."""
+    path: str
+    sha256: str
+    modality: str
+    size: str
+
+
+class Command(NamedTuple):
+    """A program's arguments and what its environment has to say."""
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+
+    def __str__(self) -> str:
+        said = [f'{name}={value}' for name, value in self.environment.items()]
+        return ' '.join([*said, shlex.join(self.arguments)])
+
+
+class _RawDictAction(DictAction):
+    """Keeps the words as well, to hand them on."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        namespace.words = list(values)
+        super().__call__(parser, namespace, values, option_string)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='of pre-training')
+    parser.add_argument('--tasks', metavar='A,B', help=f'of {", ".join(TASKS)} (default: all that '
+                        'the student can do)')
+    parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/transfer/')
+    parser.add_argument('--print-commands', action='store_true', help='run nothing')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--gpus', type=int, default=max(1, torch.cuda.device_count()),
+                        help='processes of a launcher; the learning rate follows from the batch')
+    parser.add_argument('--partition', help='of Slurm')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=_RawDictAction, default={},
+        help='settings of all chosen recipes to change: key=value')
+    parser.set_defaults(words=[])
+    args = parser.parse_args()
+    if args.gpus < 1:
+        parser.error(f'--gpus must be at least 1, got {args.gpus}')
+    if args.launcher == 'slurm' and not args.partition:
+        parser.error('--launcher slurm needs a --partition')
+    return args
+
+
+def read_student(path: str) -> Student:
+    """What the checkpoint holds.
+
+    Raises:
+        ValueError: if it is not a checkpoint of ours, or of a size without recipes.
+    """
+    checkpoint = read_checkpoint(path)
+    if not any(name.startswith('backbone.') for name in checkpoint.state_dict):
+        raise ValueError(
+            f'Checkpoint {path}: must be one of ours, with keys that start with "backbone.", but '
+            'has none: python tools/convert_checkpoint.py SRC DST --to amd_mm')
+    net = convert_weights(checkpoint, Options(target='amd_mm', part='encoder')).net
+    size = SIZES.get((net.width, net.depth))
+    if size is None:
+        known = ', '.join(f'{name} (width {width}, depth {depth})'
+                          for (width, depth), name in SIZES.items())
+        raise ValueError(f'Checkpoint {path}: must be of a size with recipes, {known}, got width '
+                         f'{net.width}, depth {net.depth}')
+    return Student(str(Path(path).resolve()), digest(path), net.modality, size)
+
+
+class Run:
+    """One recipe for one student: training, a test, and what that said.
+
+    Args:
+        task: what it belongs to.
+        recipe: below configs/.
+        start: checkpoint to begin with.
+        identity: what the checkpoint holds; makes the run another one when it changes.
+        args: of the command line.
+    """
+
+    def __init__(self, task: Task, recipe: str, start: str, identity: str,
+                 args: argparse.Namespace) -> None:
+        self.task, self.args, self.start = task, args, start
+        self.config = CONFIGS / recipe
+        config = Config.fromfile(self.config)
+        config.merge_from_dict(args.cfg_options)
+        text = json.dumps([identity, args.words, config.to_dict()], default=str, sort_keys=True)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+        self.folder = args.work_dir / f'{self.config.stem}-{self.key[:8]}'
+        self.trained = start
+        if task.is_trained:
+            self.trained = str(self.folder / f'epoch_{config.train_cfg.max_epochs}.pth')
+
+    def value(self) -> float | None:
+        """Percent, once there is a test."""
+        name, scale = self.task.metric
+        for log in sorted(self.folder.glob('test/*/*.json'), reverse=True):
+            found = json.loads(log.read_text())
+            if name in found:
+                return found[name] * scale
+        return None
+
+    def record(self) -> dict:
+        return dict(value=self.value(), folder=str(self.folder), options=self.args.words)
+
+    def commands(self) -> Iterator[Command]:
+        """What is still to be done."""
+        if self.value() is not None:
+            return
+        if self.task.is_trained and not Path(self.trained).exists():
+            yield self._command('train', (), (
+                '--resume', '--auto-scale-lr', '--work-dir', str(self.folder), '--cfg-options',
+                f'model.backbone.init_cfg.checkpoint={self.start}', *self.args.words))
+        options = ('--cfg-options', *self.args.words) if self.args.words else ()
+        yield self._command('test', (self.trained, ), (
+            '--work-dir', str(self.folder / 'test'), *options))
+
+    def _command(self, kind: str, files: tuple[str, ...], options: tuple[str, ...]) -> Command:
+        config = (str(self.config), *files)
+        gpus = str(self.args.gpus)
+        if self.args.launcher == 'none':
+            return Command(('python', f'{TOOLS}/{kind}.py', *config, *options), {})
+        if self.args.launcher == 'pytorch':
+            return Command(('bash', f'{TOOLS}/dist_{kind}.sh', *config, gpus, *options), {})
+        where = (self.args.partition, f'{kind}-{self.config.stem}')
+        return Command(('bash', f'{TOOLS}/slurm_{kind}.sh', *where, *config, *options),
+                       dict(GPUS=gpus))
+
+
+def plan(student: Student, args: argparse.Namespace) -> dict[str, list[Run]]:
+    """The runs of the chosen tasks, in the order in which they can be done.
+
+    Raises:
+        ValueError: for an unknown task, or one of the other modality.
+    """
+    able = [name for name, task in TASKS.items() if task.modality == student.modality]
+    chosen = able if args.tasks is None else args.tasks.split(',')
+    wrong = [name for name in chosen if name not in able]
+    if wrong:
+        raise ValueError(f'--tasks: this student of {student.modality}s can do '
+                         f'{", ".join(able)}, got {", ".join(wrong)}')
+    made: dict[str, list[Run]] = {}
+
+    def make(name: str) -> list[Run]:
+        if name not in made:
+            task = TASKS[name]
+            start, identity = student.path, student.sha256
+            if task.start is not None:
+                before, = make(task.start)
+                start, identity = before.trained, before.key
+            made[name] = [Run(task, recipe, start, identity, args)
+                          for recipe in task.recipes[student.size]]
+        return made[name]
+
+    return {name: make(name) for name in able if name in chosen}
+
+
+class Table:
+    """All results of a student, in transfer.json, and for people in transfer.md.
+
+    Raises:
+        ValueError: if the folder has a table of another student.
+    """
+
+    def __init__(self, folder: Path, student: Student) -> None:
+        self.folder, self.student = folder, student
+        self.rows: dict[str, dict] = {}
+        file = folder / 'transfer.json'
+        if file.exists():
+            content = json.loads(file.read_text())
+            if content['student']['sha256'] != student.sha256:
+                raise ValueError(
+                    f'{file}: must be of {student.path}, but is of another student, '
+                    f'{content["student"]["path"]}: choose another --work-dir')
+            self.rows = content['tasks']
+
+    def update(self, plan: dict[str, list[Run]], failed: Sequence[str] = ()) -> None:
+        """Takes over what the runs said; other tasks keep what they had."""
+        for name, task in TASKS.items():
+            if task.modality != self.student.modality:
+                continue
+            row = dict(title=task.title, published=task.published.get(self.student.size, {}))
+            kept = self.rows.get(name, dict(ours=None, failed=False, runs={}))
+            if name in plan:
+                runs = {run.config.stem: run.record() for run in plan[name]}
+                values = [run['value'] for run in runs.values()]
+                mean = None if None in values else sum(values) / len(values)
+                kept = dict(ours=mean, failed=name in failed, runs=runs)
+            self.rows[name] = {**kept, **row}
+        self._write()
+
+    def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        student = self.student._asdict()
+        content = json.dumps(dict(student=student, tasks=self.rows), indent=1)
+        for name, text in (('transfer.json', content), ('transfer.md', self.markdown())):
+            with replacing(self.folder / name) as temporary:
+                temporary.write_text(text)
+
+    def markdown(self) -> str:
+        """The table for people."""
+        lines = [
+            f'# Transfer of {Path(self.student.path).name}', '',
+            f'{self.student.modality} encoder, ViT-{self.student.size[0].upper()}, '
+            f'`{self.student.path}`. Percent. Published: by the papers\' authors, from their own '
+            'code and training, not measured here.', '',
+            '| task | data and metric | published | ours |', '|---|---|---|---|']
+        for name, row in self.rows.items():
+            published = ', '.join(f'{by} {value:.1f}' for by, value in row['published'].items())
+            lines.append(f'| {name} | {row["title"]} | {published or "none"} | {_ours(row)} |')
+        return '\n'.join(lines) + '\n'
+
+
+def _ours(row: dict) -> str:
+    known = [f'{run["value"]:.1f}' for run in row['runs'].values() if run['value'] is not None]
+    if row['ours'] is not None:
+        return f'{row["ours"]:.1f}' + (f' ({", ".join(known)})' if len(known) > 1 else '')
+    parts = f', {len(known)} of {len(row["runs"])} runs are there' if known else ''
+    return ('failed' if row['failed'] else 'missing') + parts
+
+
+def execute(command: Command) -> bool:
+    """Runs a command to its end, by this interpreter; whether it succeeded."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
+    print(f'$ {command}', flush=True)
+    result = subprocess.run(
+        command.arguments, env={**os.environ, 'PATH': path, **command.environment})
+    return result.returncode == 0
+
+
+def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:
+    """Runs what is to be done; returns the names of the tasks that failed."""
+    failed: list[str] = []
+    for name, of_task in runs.items():
+        start = TASKS[name].start
+        if start is not None and of_task[0].value() is None and not Path(of_task[0].start).exists():
+            print(f'error: {name} begins with what {start} fine-tunes, and that is not there: '
+                  f'add {start} to --tasks', file=sys.stderr)
+            failed.append(name)
+        else:
+            for run in of_task:
+                if not all(map(execute, run.commands())):
+                    print(f'error: {run.config.stem} failed', file=sys.stderr)
+                    failed.append(name)
+                table.update(runs, failed)
+    table.update(runs, failed)
+    return list(dict.fromkeys(failed))
+
+
+def print_all(table: Table, runs: dict[str, list[Run]]) -> None:
+    """Prints what is to be done, as a script; what is done as a comment."""
+    table.update(runs)
+    for name, of_task in runs.items():
+        for run in of_task:
+            value = run.value()
+            print(f'# {name}: {run.config.stem}' + ('' if value is None else f' is done, {value}'))
+            for command in run.commands():
+                print(command)
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        student = read_student(args.checkpoint)
+        path = Path(student.path)
+        args.work_dir = (args.work_dir or Path('work_dirs/transfer', path.parent.name, path.stem)
+                         ).absolute()
+        runs = plan(student, args)
+        table = Table(args.work_dir, student)
+    except (ValueError, FileNotFoundError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if args.print_commands:
+        print_all(table, runs)
+        return 0
+    failed = run_all(table, runs)
+    print(table.markdown())
+    print(f'-> {args.work_dir}/transfer.md, transfer.json')
+    if failed:
+        print(f'error: {len(failed)} of {len(runs)} tasks failed: {", ".join(failed)}',
+              file=sys.stderr)
+    return int(bool(failed))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
