@@ -25,8 +25,8 @@ def main() -> None:
     if args.dump:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
     runner.test()
-    leave_processes()
 
 
 if __name__ == '__main__':
     main()
+    leave_processes()

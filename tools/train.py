@@ -42,8 +42,8 @@ def main() -> None:
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.train()
-    leave_processes()
 
 
 if __name__ == '__main__':
     main()
+    leave_processes()

@@ -1,5 +1,6 @@
 """What the commands that take a config have in common."""
 import argparse
+import gc
 import os
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def build_runner(cfg: Config) -> Runner:
 def leave_processes() -> None:
     """Takes leave of the other processes of a distributed run; nothing where there are none.
 
-    MMEngine does not: a process that exits while others still talk to it is then now and
-    then aborted, and torchrun reports a run that had succeeded as failed.
+    To be called last, when nothing holds the runner any more. MMEngine leaves it out, and a
+    process that ends with gloo's threads alive is often aborted: torchrun then reports a run
+    that has succeeded as failed. The model's wrapper holds them as well as torch does.
     """
     if distributed.is_initialized():
+        gc.collect()
         distributed.destroy_process_group()
