@@ -2,6 +2,7 @@
 import importlib.metadata
 import importlib.util
 import os.path as osp
+import sys
 from functools import wraps
 from types import ModuleType
 
@@ -30,6 +31,10 @@ def get_installed_path(package: str) -> str:
         RuntimeError: If it is a namespace package.
     """
     module = package
+    # A checkout on PYTHONPATH goes before whatever else is installed under the name.
+    imported = getattr(sys.modules.get(module), '__file__', None)
+    if imported is not None:
+        return osp.dirname(imported)
     try:
         location = str(importlib.metadata.distribution(package).locate_file(''))
         if not osp.exists(osp.join(location, module)):
