@@ -208,10 +208,11 @@ def draw_losses(run: Path, path: Path) -> None:
         logs = sorted((run / f'pretrain_{name}').glob('*/vis_data/scalars.json'))
         lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
         for axis, (key, title) in zip(axes, panels.items(), strict=True):
-            points = [(line['step'], line[key]) for line in lines if key in line]
+            # A resumed run logs again what lies behind its last checkpoint.
+            points = {line['step']: line[key] for line in lines if key in line}
             if points:
-                axis.plot(*zip(*points, strict=True), label=name.replace('_', ' '))
-            axis.set(title=title, xlabel='iteration')
+                axis.plot(*zip(*sorted(points.items()), strict=True), label=name.replace('_', ' '))
+            axis.set(title=title, xlabel='iteration', yscale='log')
     for axis in axes:
         if axis.lines:
             axis.legend()
