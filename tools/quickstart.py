@@ -133,8 +133,8 @@ class StageRunner:
         note = self.note(stage)
         return note.get('key') == stage.key and 'seconds' in note and stage.output.exists()
 
-    def run_all(self, stages: list[Stage]) -> bool:
-        """Run what has not ended; returns whether there was anything to run.
+    def run_all(self, stages: list[Stage]) -> None:
+        """Run what has not ended.
 
         Raises:
             RuntimeError: When a stage fails; with the end of its log.
@@ -155,7 +155,6 @@ class StageRunner:
         finally:
             for _, process, _ in self.running.values():
                 process.terminate()
-        return len(ended) < len(stages)
 
     def start(self, stage: Stage) -> None:
         folder = self.run / stage.name
@@ -230,14 +229,19 @@ def write_results(run: Path, out: Path, seconds: float) -> dict:
     return results
 
 
-def count_seconds(run: Path, seconds: float, worked: bool) -> float:
-    """Seconds that all calls together took to get this run done."""
-    path = run / 'seconds.txt'
-    before = float(path.read_text()) if path.exists() else 0.
-    if worked:
-        path.write_text(f'{before + seconds:.1f}\n')
-        return before + seconds
-    return before
+def count_seconds(run: Path, key: str, seconds: float) -> float:
+    """Seconds that it took to get this run done, in one call or, after interruptions, in several.
+
+    Args:
+        run: Folder of this run.
+        key: Of all its stages; other settings are counted anew.
+        seconds: Of this call; 0 if there was nothing left to do.
+    """
+    path = run / 'seconds.json'
+    note = json.loads(path.read_text()) if path.exists() else {}
+    total = seconds + (note['seconds'] if note.get('key') == key else 0.)
+    path.write_text(json.dumps(dict(key=key, seconds=total)))
+    return total
 
 
 def end_stages_when_killed() -> None:
@@ -260,8 +264,14 @@ def main() -> None:
     name = 'smoke' if args.smoke else 'full'
     run = WORK_DIR / name
     data = REPO / 'data' / ('moving_digits_smoke' if args.smoke else 'moving_digits')
-    worked = StageRunner(run, args.jobs).run_all(plan(run, data, smoke=args.smoke))
-    seconds = count_seconds(run, time.time() - began, worked)
+    stages = plan(run, data, smoke=args.smoke)
+    runner = StageRunner(run, args.jobs)
+    work_to_do = not all(runner.has_ended(stage) for stage in stages)
+    try:
+        runner.run_all(stages)
+    finally:
+        key = ' '.join(stage.key for stage in stages)
+        seconds = count_seconds(run, key, (time.time() - began) * work_to_do)
     results = write_results(run, WORK_DIR, seconds)
 
     print('\nTop-1 on the test videos' + (' (smoke: means nothing)' if args.smoke else ''))
