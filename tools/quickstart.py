@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,8 @@ import amd_mm  # noqa: F401
 REPO = Path(__file__).resolve().parents[1]
 CONFIGS = REPO / 'configs/quickstart'
 WORK_DIR = REPO / 'work_dirs/quickstart'
-NETWORKS = ('teacher', 'videomae_student', 'amd_student')
+STUDENTS = ('videomae_student', 'amd_student')
+NETWORKS = ('teacher', *STUDENTS)
 CHANCE = 1 / 8
 SMOKE_DATA = dict(train=32, labelled=32, val=8, test=16)
 SMOKE_EPOCHS = 2
@@ -55,7 +56,7 @@ class Stage:
 
 
 def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
-         test_list: str = 'test.txt') -> list[Stage]:
+         test_list: str = 'test.txt', transfer: bool = False) -> list[Stage]:
     """All stages, the longest chain first.
 
     Args:
@@ -64,6 +65,7 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
         seed: Of initial weights, order, crops and masks.
         smoke: A handful of videos and two epochs: every step, and numbers that mean nothing.
         test_list: Which list of ``data`` to test on.
+        transfer: Linear probe, nearest neighbours and features of both students as well.
     """
     amounts = [f'--{name}={value}' for name, value in SMOKE_DATA.items()] if smoke else []
     videos = Stage('data', (sys.executable, 'tools/data/moving_digits.py', f'--out={data}',
@@ -80,10 +82,17 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
             str(run / name), '--cfg-options', f'randomness.seed={seed}', *options),
             run / name / f'epoch_{epochs}.pth', config, (needs, ))
 
+    def test(name: str, trained: Stage, *options: str) -> Stage:
+        return Stage(f'test_{name}', (
+            sys.executable, 'tools/test.py', str(trained.config), str(trained.output),
+            '--work-dir', str(run / f'test_{name}'), '--cfg-options',
+            f'test_dataloader.dataset.data_root={data}',
+            f'test_dataloader.dataset.ann_file={test_list}', *options),
+            run / f'test_{name}', trained.config, (trained, ))
+
     def pretrain(name: str, needs: Stage, *options: str) -> Stage:
         return train(f'pretrain_{name}', f'pretrain_{name}', needs,
-                     f'train_dataloader.dataset.dataset.data_root={data}',
-                     f'train_dataloader.dataset.seed={seed}', *options)
+                     f'train_dataloader.dataset.dataset.data_root={data}', *options)
 
     teacher = pretrain('teacher', videos)
     amd_student = pretrain('amd_student', teacher, f'model.teacher.checkpoint={teacher.output}')
@@ -94,13 +103,20 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
         tuned = train(f'finetune_{name}', config_name, pretrained,
                       f'train_dataloader.dataset.data_root={data}',
                       f'model.backbone.init_cfg.checkpoint={pretrained.output}')
-        tested = Stage(f'test_{name}', (
-            sys.executable, 'tools/test.py', str(tuned.config), str(tuned.output), '--work-dir',
-            str(run / f'test_{name}'), '--cfg-options',
-            f'test_dataloader.dataset.data_root={data}',
-            f'test_dataloader.dataset.ann_file={test_list}'),
-            run / f'test_{name}', tuned.config, (tuned, ))
-        stages += [tuned, tested]
+        stages += [tuned, test(name, tuned)]
+        if transfer and name in STUDENTS:
+            probed = train(f'probe_{name}', 'probe_student', pretrained,
+                           f'train_dataloader.dataset.data_root={data}',
+                           f'model.backbone.init_cfg.checkpoint={pretrained.output}')
+            neighbours = replace(pretrained, config=CONFIGS / 'knn_student.py')
+            stages += [probed, test(f'probe_{name}', probed),
+                       test(f'knn_{name}', neighbours,
+                            f'model.gallery.dataset.data_root={data}')]
+            features = run / f'features_{name}' / 'test.npz'
+            stages.append(Stage(f'features_{name}', (
+                sys.executable, 'tools/extract_features.py', str(pretrained.config),
+                str(pretrained.output), str(data / test_list), '--out', str(features),
+                '--batch-size', '100'), features, pretrained.config, (pretrained, )))
     pictures = run / 'reconstruction'
     stages.append(Stage('reconstruction', (
         sys.executable, 'tools/visualizations/vis_reconstruction.py', str(amd_student.config),
@@ -219,9 +235,13 @@ def draw_losses(run: Path, path: Path) -> None:
     pyplot.close(figure)
 
 
-def write_results(run: Path, out: Path, seconds: float) -> dict:
+def write_results(run: Path, out: Path, seconds: float, transfer: bool = False) -> dict:
     """``results.json`` and both pictures in ``out``; returns what the file says."""
     results = {name: dict(top1=read_top1(run, name)) for name in NETWORKS}
+    for name in STUDENTS if transfer else ():
+        results[name].update(
+            probe_top1=read_top1(run, f'probe_{name}'), knn_top1=read_top1(run, f'knn_{name}'),
+            features=str(run / f'features_{name}' / 'test.npz'))
     results.update(chance=CHANCE, seconds=round(seconds))
     (out / 'results.json').write_text(json.dumps(results, indent=1) + '\n')
     shutil.copy(run / 'reconstruction/00001.png', out / 'reconstruction.png')
@@ -253,6 +273,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--smoke', action='store_true',
                         help='every step on a handful of videos; the numbers mean nothing')
+    parser.add_argument('--transfer', action='store_true',
+                        help='linear probe, nearest neighbours and features of the students, too')
     parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)),
                         help='stages to run side by side (default: the number of cores)')
     parser.add_argument('--elapsed', type=float, default=0.,
@@ -264,7 +286,7 @@ def main() -> None:
     name = 'smoke' if args.smoke else 'full'
     run = WORK_DIR / name
     data = REPO / 'data' / ('moving_digits_smoke' if args.smoke else 'moving_digits')
-    stages = plan(run, data, smoke=args.smoke)
+    stages = plan(run, data, smoke=args.smoke, transfer=args.transfer)
     runner = StageRunner(run, args.jobs)
     work_to_do = not all(runner.has_ended(stage) for stage in stages)
     try:
@@ -272,11 +294,14 @@ def main() -> None:
     finally:
         key = ' '.join(stage.key for stage in stages)
         seconds = count_seconds(run, key, (time.time() - began) * work_to_do)
-    results = write_results(run, WORK_DIR, seconds)
+    results = write_results(run, WORK_DIR, seconds, args.transfer)
 
     print('\nTop-1 on the test videos' + (' (smoke: means nothing)' if args.smoke else ''))
     for name in NETWORKS:
         print(f'  {name.replace("_", " "):<18}{results[name]["top1"]:7.1%}')
+    for name in STUDENTS if args.transfer else ():
+        print(f'  {name.replace("_", " "):<18}{results[name]["probe_top1"]:7.1%} linear probe, '
+              f'{results[name]["knn_top1"]:.1%} nearest neighbours')
     print(f'  {"chance":<18}{CHANCE:7.1%}\n  in {seconds:.0f} s')
     print(f'{WORK_DIR}:\n  results.json, reconstruction.png, losses.png; stages in {run.name}/')
 

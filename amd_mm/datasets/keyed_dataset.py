@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
-from amd_mm.datasets.sample_key import SampleIndex, mix64, sample_key, seeded
+from amd_mm.datasets.sample_key import SampleIndex, mix64, seeded
 from amd_mm.registry import DATASETS
 
 # What an unreadable file raises differs from decoder to decoder (OSError, RuntimeError,
@@ -45,9 +45,9 @@ class KeyedDataset(Dataset):
     The wrapped data set decodes a sample once (its ``pipeline`` opens the file, picks the
     frames and decodes them); ``pipeline`` here then runs once a repeat on a copy of the
     result (crop, resize, format, pack). Frames and crops are functions of (seed, epoch,
-    index, repeat) alone: :func:`sample_key` of these seeds ``random``, ``numpy.random`` and
-    torch's CPU generator while a pipeline runs. Number of workers, processes and restarts
-    do not matter.
+    index, repeat) alone, of which the sampler gives the first three: their key seeds
+    ``random``, ``numpy.random`` and torch's CPU generator while a pipeline runs. Number of
+    workers, processes and restarts do not matter.
 
     A sample that cannot be loaded is replaced by another one, chosen by the key. Bad data
     is whatever makes a pipeline return None or raise an exception outside ``NOT_BAD_DATA``
@@ -63,7 +63,6 @@ class KeyedDataset(Dataset):
         pipeline: Transforms that run once a repeat; the last one packs.
         num_repeats: Repeated samples of one decoded clip, at least 1 (the recipes of AMD
             and VideoMAE use 4, after arXiv 1901.09335).
-        seed: Seed of the sample keys.
         max_retries: How many other samples to try in place of a bad one, at least 0.
 
     Raises:
@@ -74,7 +73,6 @@ class KeyedDataset(Dataset):
                  dataset: dict | Dataset,
                  pipeline: Sequence[dict | Callable],
                  num_repeats: int = 4,
-                 seed: int = 0,
                  max_retries: int = 10) -> None:
         if num_repeats < 1:
             raise ValueError(
@@ -89,7 +87,6 @@ class KeyedDataset(Dataset):
             raise ValueError(_EMPTY.format(type(self.dataset).__name__))
         self.pipeline = Compose(pipeline)
         self.num_repeats = num_repeats
-        self.seed = seed
         self.max_retries = max_retries
 
     def full_init(self) -> None:
@@ -147,7 +144,7 @@ class KeyedDataset(Dataset):
     def _candidates(self, index: SampleIndex) -> Iterator[int]:
         """The asked sample, then others in an order that hangs on its key, none twice."""
         yield index.index
-        key = sample_key(self.seed, *index, -1)
+        key = index.key(-1)
         tried = {index.index}
         while len(tried) <= min(self.max_retries, len(self) - 1):
             candidate = mix64(key + len(tried)) % len(self)
@@ -158,7 +155,7 @@ class KeyedDataset(Dataset):
 
     def _load(self, candidate: int, index: SampleIndex,
               bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
-        with seeded(sample_key(self.seed, *index, -1)):
+        with seeded(index.key(-1)):
             # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
             load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
             decoded = load(candidate)
@@ -167,7 +164,7 @@ class KeyedDataset(Dataset):
 
         repeats = []
         for repeat in range(self.num_repeats):
-            key = sample_key(self.seed, *index, repeat)
+            key = index.key(repeat)
             # Some transforms of the hosts (flips) work in place; the last may have the original.
             own = decoded if repeat == self.num_repeats - 1 else copy.deepcopy(decoded)
             with seeded(key):

@@ -11,14 +11,20 @@ _MASK64 = (1 << 64) - 1
 
 
 class SampleIndex(NamedTuple):
-    """What a sampler of ours hands to a data set: which sample, in which epoch.
+    """What a sampler of ours hands to a data set: which sample, in which epoch of which run.
 
     Args:
         epoch: Number of the pass over the data, counted from 0.
         index: Position of the sample in the data set.
+        seed: Seed of the run, ``randomness.seed`` of its config.
     """
     epoch: int
     index: int
+    seed: int = 0
+
+    def key(self, repeat: int) -> int:
+        """:func:`sample_key` of one repeat of this sample."""
+        return sample_key(self.seed, self.epoch, self.index, repeat)
 
 
 def mix64(value: int) -> int:
@@ -42,7 +48,7 @@ def sample_key(seed: int, epoch: int, index: int, repeat: int) -> int:
     The same on every machine, Python version, worker and process.
 
     Args:
-        seed: Seed of the data set.
+        seed: Seed of the run.
         epoch: Number of the pass over the data.
         index: Position of the sample in the data set.
         repeat: Number of the repeat; -1 is what all repeats share (which frames).

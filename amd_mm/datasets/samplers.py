@@ -80,7 +80,7 @@ class EpochSampler(Sampler[SampleIndex]):
         else:
             order = range(len(self._dataset))
         mine = order[self.rank::self.world_size][self._start:self._length]
-        return (SampleIndex(self.epoch, index) for index in mine)
+        return (SampleIndex(self.epoch, index, self.seed) for index in mine)
 
     def __len__(self) -> int:
         """Samples of one process in a whole epoch, wherever the next one starts."""

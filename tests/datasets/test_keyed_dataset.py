@@ -79,7 +79,7 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
 
 def test_randomness_hangs_on_seed_epoch_index_and_repeat_alone():
     def drawn(seed, epoch, index):
-        return [(r['drawn'], r['own']) for r in numbers(seed=seed)[SampleIndex(epoch, index)]]
+        return [(r['drawn'], r['own']) for r in numbers()[SampleIndex(epoch, index, seed)]]
 
     first = drawn(0, 0, 0)
     torch.manual_seed(5), np.random.seed(5), random.seed(5)
@@ -116,7 +116,7 @@ def test_bad_sample_is_replaced_and_reported(fault):
     assert repeats[1]['data_samples'].sample_key == sample_key(0, 3, 7, 1)
     again = numbers(faults={7: fault})[SampleIndex(3, 7)]
     assert int(again[0]['inputs'][0]) - 100 == replacement
-    others = {int(numbers(faults={7: fault}, seed=n)[SampleIndex(3, 7)][0]['inputs'][0])
+    others = {int(numbers(faults={7: fault})[SampleIndex(3, 7, n)][0]['inputs'][0])
               for n in range(10)}
     assert len(others) > 3
 

@@ -16,7 +16,7 @@ def test_an_epoch_holds_each_sample_once_in_an_order_of_its_own(monkeypatch):
     assert sorted(item.index for item in first) == list(range(50))
     assert sorted(item.index for item in second) == list(range(50))
     assert [item.index for item in first] != [item.index for item in second]
-    assert {item.epoch for item in second} == {1}
+    assert {(item.epoch, item.seed) for item in second} == {(1, 1)}
     # epoch 1 of a seed is not epoch 0 of the next one
     other = [item.index for item in sampler_of(monkeypatch, 0, 1, 50, seed=2)]
     assert other != [item.index for item in second]

@@ -2,13 +2,18 @@
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
+
+from amd_mm.registry import MODELS
 
 REPO = Path(__file__).parents[2]
 CONFIGS = sorted((REPO / 'configs/quickstart').glob('*.py'))
@@ -95,6 +100,25 @@ def test_plan_is_in_order_and_knows_what_depends_on_what(tmp_path):
     assert {name for name in one if one[name] == other[name]} == {'data'}
     assert {name for name in one if one[name] != val[name]} == {
         f'test_{name}' for name in quickstart.NETWORKS}
+    more = keys(transfer=True)
+    assert {name: more[name] for name in one} == one  # so nothing of it is done again
+    assert set(more) - set(one) == {
+        f'{step}_{name}' for step in ('probe', 'test_probe', 'test_knn', 'features')
+        for name in quickstart.STUDENTS}
+
+
+def test_a_linear_probe_leaves_the_encoder_as_it_is(tmp_path):
+    cfg = Config.fromfile(quickstart.CONFIGS / 'probe_student.py')
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    clips = torch.randn(2, 1, 3, 8, 32, 32)
+    samples = [ActionDataSample().set_gt_label(label) for label in (0, 1)]
+    wrapper.update_params(model.loss(clips, samples)['loss_cls'])
+    changed = {name for name, weight in model.state_dict().items()
+               if not torch.equal(weight, before[name])}
+    assert changed == {'cls_head.fc_cls.weight', 'cls_head.fc_cls.bias'}
 
 
 def fake_run(folder):
@@ -120,6 +144,20 @@ def test_results(tmp_path):
         chance=0.125, seconds=12)
     assert (tmp_path / 'reconstruction.png').read_bytes() == b'a picture'
     assert (tmp_path / 'losses.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_results_of_transfers(tmp_path):
+    run = tmp_path / 'run'
+    fake_run(run)
+    for step, top1 in (('probe', .4), ('knn', .3)):
+        for name in quickstart.STUDENTS:
+            shutil.copytree(run / 'test_teacher', run / f'test_{step}_{name}')
+            newest = run / f'test_{step}_{name}/20200102/20200102.json'
+            newest.write_text(json.dumps({'acc/top1': top1}))
+    results = quickstart.write_results(run, tmp_path, seconds=1., transfer=True)
+    assert results['amd_student'] == dict(
+        top1=.75, probe_top1=.4, knn_top1=.3, features=str(run / 'features_amd_student/test.npz'))
+    assert results['teacher'] == dict(top1=.25)
 
 
 def test_seconds_of_all_calls_count_until_settings_change(tmp_path):

@@ -1,0 +1,8 @@
+# Linear probe of either student: its encoder stays as it was pre-trained, only the head learns.
+# --cfg-options model.backbone.init_cfg.checkpoint=FILE
+_base_ = './finetune_student.py'
+
+train_cfg = dict(max_epochs=20)
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-2),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0., decay_mult=0.))))
