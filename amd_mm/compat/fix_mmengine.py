@@ -112,6 +112,22 @@ def _find_configs_in_checkout(config_utils: ModuleType) -> None:
     rebind(config_utils, '_get_external_cfg_path', get_external_cfg_path)
 
 
+def _inherits_our_scope(config_module: ModuleType) -> Verdict:
+    return Verdict(hasattr(config_module.Config, '_get_cfg_path'),
+                   'MMEngine writes the scope of a package on all that is inherited from it')
+
+
+def _keep_our_scope_out(config_module: ModuleType) -> None:
+    original = config_module.Config._get_cfg_path
+
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        path, scope = original(cfg_path, filename)
+        # Every type of ours says amd_mm.; without a prefix it is MMEngine's or the host's.
+        return path, None if scope == 'amd_mm' else scope
+
+    config_module.Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
 def _collate_gets_scope(runner_module: ModuleType) -> Verdict:
     from torch.utils.data import SequentialSampler
     loader = runner_module.Runner.build_dataloader(dict(
@@ -155,6 +171,13 @@ FIXES = [
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py',
         trigger='mmengine.config.utils',
         check=_no_mim_folder, apply=_find_configs_in_checkout),
+    Fix(name='mmengine-amd-mm-scope', host='mmengine',
+        symptom="_base_ = ['amd_mm::finetune/...']: CrossEntropyLoss is not in the amd_mm::model "
+                'registry',
+        affected='every mmengine: it takes un-prefixed types for those of the package',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/config.py',
+        trigger='mmengine.config.config',
+        check=_inherits_our_scope, apply=_keep_our_scope_out),
     Fix(name='mmengine-collate-scope', host='mmengine',
         symptom="_base_ = ['amd_mm::...'] or ['mmpretrain::...']: the collate function got an "
                 "unexpected keyword argument '_scope_'",

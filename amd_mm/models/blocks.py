@@ -74,14 +74,21 @@ class ImageBlock(TransformerEncoderLayer):
         BaseModule.init_weights(self)
 
 
+def check_size(dims: int, depth: int, num_heads: int) -> None:
+    """Raises a ValueError unless ``depth`` blocks of this width and these heads can be built."""
+    if depth < 1:
+        raise ValueError(f'A transformer must have at least 1 block, got depth {depth}.')
+    if num_heads < 1 or dims % num_heads:
+        raise ValueError(f'Width must be a multiple of the heads, got {dims} and {num_heads}.')
+
+
 def build_blocks(grid: TokenGrid, dims: int, depth: int, num_heads: int) -> ModuleList:
     """``depth`` blocks of the grid's modality: MAE's for images, VideoMAE's for clips.
 
     Raises:
-        ValueError: if the heads do not divide the width.
+        ValueError: if there are no blocks or heads, or the heads do not divide the width.
     """
-    if dims % num_heads:
-        raise ValueError(f'Width must be a multiple of the heads, got {dims} and {num_heads}.')
+    check_size(dims, depth, num_heads)
     if grid.is_video:
         return ModuleList(VideoBlock(dims, num_heads) for _ in range(depth))
     return ModuleList(

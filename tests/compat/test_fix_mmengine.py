@@ -75,6 +75,16 @@ def test_our_configs_are_inherited(tmp_path: Path) -> None:
     assert config.randomness == Config.fromfile(str(path)).randomness
 
 
+def test_a_config_inherited_through_our_scope_is_the_config(tmp_path: Path) -> None:
+    configs = Path(__file__).parents[2] / 'configs'
+    recipes = [path for folder in ('amd', 'finetune', 'probe', 'detection')
+               for path in sorted((configs / folder).glob('*.py'))[::4]]
+    assert len(recipes) > 10
+    for path in recipes:
+        inherited = read_config(tmp_path, f'amd_mm::{path.relative_to(configs)}')
+        assert inherited._cfg_dict == Config.fromfile(path)._cfg_dict, path.name
+
+
 def test_our_configs_are_inherited_in_a_checkout_without_mim(tmp_path: Path, run_python) -> None:
     checkout = tmp_path / 'checkout'
     (checkout / 'configs' / 'toy').mkdir(parents=True)

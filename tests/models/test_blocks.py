@@ -3,6 +3,7 @@ import torch
 from mmaction.models.backbones.vit_mae import Block
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 
+from amd_mm.models.backbones import ImageVisionTransformer, VideoVisionTransformer
 from amd_mm.models.blocks import VideoBlock, build_blocks, init_mask_token, run_blocks
 from amd_mm.models.masks import TokenGrid
 
@@ -33,9 +34,17 @@ def test_blocks_follow_the_modality():
     torch.testing.assert_close(image[0](x), host(x))
 
 
-def test_heads_must_divide_the_width():
-    with pytest.raises(ValueError, match='multiple of the heads, got 12 and 5'):
-        build_blocks(VIDEO, 12, 2, 5)
+@pytest.mark.parametrize('depth, heads, words', [
+    (2, 5, 'multiple of the heads, got 12 and 5'), (2, 0, 'multiple of the heads, got 12 and 0'),
+    (0, 3, 'at least 1 block, got depth 0')])
+def test_size_must_be_one_that_works(depth, heads, words):
+    with pytest.raises(ValueError, match=words):
+        build_blocks(VIDEO, 12, depth, heads)
+    with pytest.raises(ValueError, match=words):
+        VideoVisionTransformer(embed_dims=12, depth=depth, num_heads=heads)
+    with pytest.raises(ValueError, match=words):
+        ImageVisionTransformer(dict(
+            embed_dims=12, num_layers=depth, num_heads=heads, feedforward_channels=48))
 
 
 def test_taps_count_from_one_and_recomputation_changes_nothing():

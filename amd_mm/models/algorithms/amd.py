@@ -102,8 +102,6 @@ class AMD(MaskedAutoencoder):
                 'Generation alignment needs tokens that only the teacher sees, got equal masks '
                 f'of {masks.num_visible} visible tokens: lower the teacher ratio, or set '
                 'generation=None in the neck.')
-        if (self.decoder is None) != (self.head is None):
-            raise ValueError('decoder and head belong together, got only one of them.')
         if self.decoder is None and self.taps[-1] != self.backbone.depth:
             raise ValueError(
                 f'Without a decoder the deepest student tap must be the last block '

@@ -30,13 +30,14 @@ class MaskedAutoencoder(BaseModel):
     Args:
         backbone: the student encoder.
         mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
-        decoder: an ``amd_mm.PixelDecoder``.
-        head: an ``amd_mm.PixelHead``.
+        decoder: an ``amd_mm.PixelDecoder``; only :class:`AMD` can do without, by None.
+        head: an ``amd_mm.PixelHead``; None with ``decoder=None``.
         data_preprocessor: the host's.
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: if the backbone has a norm that only fine-tuning would train.
+        ValueError: if the backbone has a norm that only fine-tuning would train, or decoder and
+            head are not both there.
     """
 
     def __init__(self,
@@ -60,6 +61,11 @@ class MaskedAutoencoder(BaseModel):
             num_prefix_tokens=self.backbone.num_prefix_tokens))
         mean, std = self._pixel_statistics()
         self.head = head and MODELS.build(head, default_args=dict(grid=grid, mean=mean, std=std))
+        if (self.decoder is None) != (self.head is None):
+            raise ValueError('decoder and head belong together, got only one of them.')
+        if self.decoder is None and type(self) is MaskedAutoencoder:
+            raise ValueError(
+                'MaskedAutoencoder learns from pixels alone and must have a decoder, got None.')
 
     def forward(self,
                 inputs: Tensor | Sequence[Tensor],
@@ -102,19 +108,31 @@ class MaskedAutoencoder(BaseModel):
         return Reconstruction(self.head.to_unit_scale(images).clamp(0, 1), painted, mask)
 
     def _fold_views(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """(B, C, (T,) H, W): the views of a sample become samples."""
+        """(B, C, (T,) H, W): the views of a sample become samples.
+
+        A list is one of views, (B, C, ...) each, as mmpretrain's preprocessor gives it.
+        """
+        dims = len(self.backbone.grid.size) + 2
         if not isinstance(inputs, Tensor):
-            inputs = torch.stack(list(inputs))
-        return inputs.flatten(0, 1) if inputs.dim() > len(self.backbone.grid.size) + 2 else inputs
+            inputs = torch.stack(list(inputs), dim=1)
+            if inputs.dim() != dims + 1:
+                raise ValueError(
+                    f'A list of inputs must hold views, batches of {dims} axes each, got '
+                    f'{inputs.dim() - 1} axes: use a data preprocessor that stacks samples, such '
+                    'as mmengine.ImgDataPreprocessor.')
+        return inputs.flatten(0, 1) if inputs.dim() > dims else inputs
 
     def _sample_keys(self, images: Tensor, data_samples: list | None) -> Tensor:
         """(B,) int64 keys, one a view; drawn from torch's generator if the data has none."""
-        metas = [sample.metainfo for sample in data_samples or ()]
-        if not metas or any('sample_key' not in meta for meta in metas):
+        keys = [sample.metainfo.get('sample_key') for sample in data_samples or ()]
+        if all(key is None for key in keys):
             keys = torch.randint(2**63 - 1, (len(images), ))
             return keys.to(images.device, non_blocking=True)
-        keys = torch.tensor([meta['sample_key'] for meta in metas])
-        keys = keys.to(images.device, non_blocking=True)
+        if None in keys:
+            raise ValueError(
+                f'Either every sample of a batch must have a sample_key or none, got {keys}: do '
+                'not mix data sets with and without amd_mm.KeyedDataset.')
+        keys = torch.tensor(keys).to(images.device, non_blocking=True)
         return mix_keys(keys, views=len(images) // len(keys))
 
     def _pixel_statistics(self) -> tuple[list[float], list[float]]:

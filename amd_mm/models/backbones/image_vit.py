@@ -8,7 +8,7 @@ from mmpretrain.models.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import load_pretrained
-from amd_mm.models.blocks import INIT, run_blocks
+from amd_mm.models.blocks import INIT, check_size, run_blocks
 from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
 from amd_mm.models.positions import sincos_positions
 from amd_mm.registry import MODELS
@@ -38,7 +38,8 @@ class ImageVisionTransformer(VisionTransformer):
         init_cfg: the host's way; ``Pretrained`` is checked strictly.
 
     Raises:
-        ValueError: if the image is not a multiple of the patch.
+        ValueError: if the image is not a multiple of the patch, the width not one of the
+            heads, or there is no block.
     """
 
     num_prefix_tokens = 1
@@ -58,6 +59,8 @@ class ImageVisionTransformer(VisionTransformer):
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
         grid = TokenGrid.of_input(to_2tuple(img_size), to_2tuple(patch_size))
+        if isinstance(arch, dict):
+            check_size(arch['embed_dims'], arch['num_layers'], arch['num_heads'])
         super().__init__(
             arch=arch,
             img_size=img_size,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import load_pretrained
 from amd_mm.checkpoints.positions import resize_positions
-from amd_mm.models.blocks import INIT, NORM, VideoBlock, run_blocks
+from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
 from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
 from amd_mm.registry import MODELS
 
@@ -47,7 +47,8 @@ class VideoVisionTransformer(VisionTransformer):
         init_cfg: the host's way; ``Pretrained`` is checked strictly.
 
     Raises:
-        ValueError: if the input is not a multiple of patch and tubelet.
+        ValueError: if the input is not a multiple of patch and tubelet, the width not one of
+            the heads, or there is no block.
     """
 
     num_prefix_tokens = 0
@@ -74,6 +75,7 @@ class VideoVisionTransformer(VisionTransformer):
                  return_feat_map: bool = False,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
+        check_size(embed_dims, depth, num_heads)
         grid = TokenGrid.of_input((num_frames, img_size, img_size),
                                   (tubelet_size, patch_size, patch_size))
         super().__init__(

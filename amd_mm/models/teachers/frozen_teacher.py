@@ -59,6 +59,10 @@ class FrozenTeacher(BaseModule):
         """Stays in eval mode whatever is asked."""
         return super().train(False)
 
+    def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
+        """Itself: it never changes, so a copy of the student (EMA) needs none of its own."""
+        return self
+
     @torch.no_grad()
     def forward(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K)."""

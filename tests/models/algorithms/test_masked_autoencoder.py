@@ -87,3 +87,26 @@ def test_other_modes():
 def test_input_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r'must be \(8, 32, 32\).*got \(16, 32, 32\)'):
         build().loss(torch.randn(2, 1, 3, 16, 32, 32))
+
+
+@pytest.mark.parametrize('changes, words', [
+    (dict(decoder=None), 'belong together'),
+    (dict(decoder=None, head=None), 'must have a decoder'),
+])
+def test_pixels_are_all_it_learns_from(changes, words):
+    with pytest.raises(ValueError, match=words):
+        build(**changes)
+
+
+def test_a_list_is_one_of_views():
+    model, clips = build(), torch.randn(2, 3, 3, 8, 32, 32)  # 2 samples, 3 views
+    model.init_weights()
+    listed = model.loss(list(clips.unbind(1)), KEYS)['loss_rec']
+    assert listed.item() == pytest.approx(model.loss(clips, KEYS)['loss_rec'].item(), rel=1e-6)
+    with pytest.raises(ValueError, match='must hold views, batches of 5 axes each, got 4'):
+        model.loss(list(clips[:, 0]), KEYS)
+
+
+def test_keys_of_some_samples_only_are_refused():
+    with pytest.raises(ValueError, match='every sample of a batch must have a sample_key or none'):
+        build().loss(torch.randn(2, 1, 3, 8, 32, 32), [KEYS[0], DataSample()])

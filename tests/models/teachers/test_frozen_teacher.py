@@ -1,6 +1,7 @@
 import pytest
 import torch
 from golden import amd_video, load_golden
+from mmengine.model import ExponentialMovingAverage
 
 from amd_mm.registry import MODELS
 
@@ -57,3 +58,11 @@ def test_is_outside_the_student():
     assert all(torch.equal(before[k], v) for k, v in model.teacher.state_dict().items())
     model.double()
     assert all(p.dtype == torch.float64 for p in model.teacher.parameters())
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_copies_of_the_student_share_it():
+    model = amd_video()
+    average = ExponentialMovingAverage(model)
+    assert average.module.teacher is model.teacher
+    assert average.module.backbone is not model.backbone
