@@ -61,6 +61,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
             # Without a seed in the config each run draws one; resuming restores the first
             # run's, but only after the sampler was built.
             self.sampler.seed = self.runner.seed
+        self._require_same_batches()
         return super().run()
 
     def run_epoch(self) -> None:
@@ -73,6 +74,20 @@ class EpochTrainLoop(EpochBasedTrainLoop):
             self.run_iter(batch_index, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    def _require_same_batches(self) -> None:
+        """Remember, in every checkpoint, what an iteration sees; a resumed run has to see as much.
+
+        Another number of processes is fine where the global batch is the same.
+        """
+        now = self.dataloader.batch_size * self.sampler.world_size
+        before = self.runner.message_hub.runtime_info.get('samples_an_iteration', now)
+        if self._iter > 0 and before != now:
+            raise ValueError(
+                f'a run must be resumed with the batch it was started with, {before} samples an '
+                f'iteration over all processes, got {now}; restore batch_size x processes, or '
+                'start a new run from the weights with load_from')
+        self.runner.message_hub.update_info('samples_an_iteration', now)
 
     def _iterations_done(self) -> int:
         """Iterations of the current epoch that lie before a resumed checkpoint."""

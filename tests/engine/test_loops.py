@@ -108,3 +108,10 @@ def test_resuming_with_other_epochs_is_refused(by_iteration, tmp_path):
     cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_6.pth')))
     with pytest.raises(ValueError, match='iteration 6 in epoch 2, but an epoch now has 14'):
         run(cfg)
+
+
+def test_resuming_with_another_batch_is_refused(by_iteration, tmp_path):
+    cfg = toy_config(tmp_path, batch_size=1, **RUN)
+    cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_2.pth')))
+    with pytest.raises(ValueError, match='started with, 2 samples an iteration .* got 1'):
+        run(cfg)
