@@ -25,7 +25,8 @@ def read_list(ann_file: str, form: str, num_counts: int, need_labels: bool, many
     """Read ``path [count ...] [label ...]`` lines; empty lines are skipped.
 
     Fields are taken from the right, so a path may hold the delimiter. Labels are optional
-    unless asked for, but then no line may have them or every line must.
+    unless asked for, but then no line may have them or every line must. A byte order mark is
+    skipped.
 
     Args:
         ann_file: The list file.
@@ -44,9 +45,11 @@ def read_list(ann_file: str, form: str, num_counts: int, need_labels: bool, many
             not a number where labels are needed, or one that is out of range.
     """
     labelled = True if need_labels else None
-    for number, text in enumerate(list_from_file(ann_file), 1):
+    empty = True
+    for number, text in enumerate(list_from_file(ann_file, encoding='utf-8-sig'), 1):
         if not text.strip():
             continue
+        empty = False
         where = f'{ann_file}:{number}'
         wrong = f'{where}: a line must be "{form}", got "{text.strip()}"'
         path, numbers = _split(text.strip(), delimiter, num_counts, many_labels)
@@ -67,7 +70,7 @@ def read_list(ann_file: str, form: str, num_counts: int, need_labels: bool, many
                     f'{where}: a label must be in [0, {num_classes}), got {label}; '
                     'check the list or num_classes')
         yield line
-    if labelled is None:
+    if empty:
         raise ValueError(f'{ann_file}: a list must name at least one sample, found none')
 
 

@@ -28,8 +28,8 @@ class VideoDataset(_VideoDataset):
             there. ``num_classes`` bounds the labels, ``multi_class`` allows several.
 
     Raises:
-        ValueError: For a list or a folder that holds nothing usable; a message about a line
-            begins with file and line number.
+        ValueError: For a data_prefix without ``video``, or a list or a folder that holds nothing
+            usable; a message about a line begins with file and line number.
     """
 
     def __init__(self,
@@ -39,6 +39,10 @@ class VideoDataset(_VideoDataset):
                  need_labels: bool = False,
                  delimiter: str | None = None,
                  **kwargs) -> None:
+        if 'video' not in data_prefix:
+            raise ValueError(
+                f"data_prefix of VideoDataset must have the key 'video', got {data_prefix}; write "
+                'data_prefix=dict(video=folder)')
         self.need_labels = need_labels
         super().__init__(
             ann_file, pipeline=pipeline, data_prefix=data_prefix, delimiter=delimiter, **kwargs)

@@ -14,7 +14,8 @@ class BadSampleHook(Hook):
     """Keeps account of the samples that :class:`amd_mm.KeyedDataset` had to replace.
 
     Each bad file is logged once and written to ``bad_samples.txt`` in the work dir, a line
-    of path, tab, reason. The file is kept when a run is resumed; the counts begin anew.
+    of path, tab, reason. Only a resumed run keeps the file of an earlier one; the
+    counts begin anew.
 
     One process looks at its batch after every iteration, and does nothing where no sample is
     bad. Several processes exchange their counts every ``interval`` iterations and at the end
@@ -47,9 +48,14 @@ class BadSampleHook(Hook):
         self._listed: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Remember what an earlier start of this run has listed."""
+        """Remember what an earlier start of a resumed run has listed; else begin a new list."""
         path = self._path(runner)
-        if path.exists():
+        self._listed = set()
+        # MMEngine has no public word for it.
+        if not runner._resume:
+            if is_main_process():
+                path.unlink(missing_ok=True)
+        elif path.exists():
             lines = path.read_text(encoding='utf-8').splitlines()
             self._listed = {line.partition('\t')[0] for line in lines}
 

@@ -79,7 +79,8 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
 
 def test_randomness_hangs_on_seed_epoch_index_and_repeat_alone():
     def drawn(seed, epoch, index):
-        return [(r['drawn'], r['own']) for r in numbers()[SampleIndex(epoch, index, seed)]]
+        repeats = numbers()[SampleIndex(epoch, index, seed)]
+        return [value for r in repeats for value in (*r['drawn'], *r['own'])]
 
     first = drawn(0, 0, 0)
     torch.manual_seed(5), np.random.seed(5), random.seed(5)

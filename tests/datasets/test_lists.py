@@ -6,7 +6,7 @@ from amd_mm.datasets.lists import read_list
 def read(tmp_path, text, num_counts=0, need_labels=False, many_labels=False, num_classes=None,
          delimiter=None):
     path = tmp_path / 'train.txt'
-    path.write_text(text)
+    path.write_text(text, encoding='utf-8')
     lines = read_list(
         str(path), 'path [label]', num_counts, need_labels, many_labels, num_classes, delimiter)
     return [tuple(line)[1:] for line in lines]
@@ -34,9 +34,19 @@ def test_another_delimiter(tmp_path):
         ('a, b.mp4', (), (4, )), ('c d 5.mp4', (), (5, ))]
 
 
+def test_byte_order_mark_is_no_part_of_the_path(tmp_path):
+    text = '\ufeffa.mp4 3\nb.mp4 4\n'
+    assert read(tmp_path, text) == [('a.mp4', (), (3, )), ('b.mp4', (), (4, ))]
+
+
+@pytest.mark.parametrize('need_labels', [False, True])
+@pytest.mark.parametrize('text', ['', '\n \n', '\ufeff'])
+def test_empty_list_is_named(tmp_path, text, need_labels):
+    with pytest.raises(ValueError, match='train.txt: a list must name at least one sample'):
+        read(tmp_path, text, need_labels=need_labels)
+
+
 @pytest.mark.parametrize('text,settings,message', [
-    ('', {}, r'train.txt: a list must name at least one sample'),
-    ('\n \n', {}, r'at least one sample'),
     ('a.mp4 1\nb.mp4\n', {}, r'train.txt:2: .*no label'),
     ('a.mp4\nb.mp4 1\n', {}, r'train.txt:2: .*the lines before have none'),
     ('a.mp4 cat', dict(need_labels=True), r'train.txt:1: .*no label'),

@@ -54,6 +54,13 @@ def test_folder_that_cannot_be_used(settings, message):
         build(**settings)
 
 
+@pytest.mark.parametrize('ann_file', ['', 'list.txt'])
+def test_data_prefix_of_another_data_set(tmp_path, ann_file):
+    (tmp_path / 'list.txt').write_text('a.mp4 1\n')
+    with pytest.raises(ValueError, match=r"must have the key 'video', got .*'img'.*dict\(video="):
+        build(ann_file=ann_file, data_root=str(tmp_path), data_prefix=dict(img='videos'))
+
+
 def test_folder_without_videos(tmp_path):
     (tmp_path / 'notes.txt').touch()
     with pytest.raises(ValueError, match='at least one file ending in .*[.]mp4'):

@@ -25,7 +25,8 @@ def batch(*reports, repeats=2):
 @pytest.fixture
 def runner(tmp_path):
     return SimpleNamespace(
-        work_dir=str(tmp_path), logger=logging.getLogger('bad_samples'), iter=0)
+        work_dir=str(tmp_path), logger=logging.getLogger('bad_samples'), iter=0,
+        _resume=False)
 
 
 def run(hook, runner, batches):
@@ -47,10 +48,20 @@ def test_counts_repeats_once_and_lists_each_file_once(runner, caplog):
     assert [('a b.mp4' in text, 'c.mp4' in text) for text in caplog.messages] == [
         (True, False), (False, True)]
 
+    runner._resume = True
     resumed = BadSampleHook(max_share=.9)
     resumed.before_train(runner)
     run(resumed, runner, [batch(('c.mp4', ), ('d.mp4', ))])
     assert [line.split('\t')[0] for line in listed(runner)] == ['a b.mp4', 'c.mp4', 'd.mp4']
+
+
+def test_new_run_in_an_old_work_dir_lists_anew(runner):
+    for name in ('old.mp4', 'both.mp4'):
+        run(BadSampleHook(max_share=.9), runner, [batch((name, ))])
+    hook = BadSampleHook(max_share=.9)
+    hook.before_train(runner)
+    run(hook, runner, [batch(('both.mp4', ), ('new.mp4', ))])
+    assert [line.split('\t')[0] for line in listed(runner)] == ['both.mp4', 'new.mp4']
 
 
 def test_nothing_bad_writes_nothing(runner, tmp_path):

@@ -38,8 +38,11 @@ class PyAVInit(_PyAVInit):
 
     Args:
         io_backend: Storage backend of mmengine.
-        **kwargs: Arguments of that backend.
+        backend_args: Arguments of that backend.
     """
+
+    def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
+        super().__init__(io_backend, **(backend_args or {}))
 
     def transform(self, results: dict) -> dict:
         """Open the file.
@@ -109,7 +112,18 @@ class PyAVDecode(_PyAVDecode):
 
 @TRANSFORMS.register_module()
 class OpenCVInit(_OpenCVInit):
-    """mmaction2's ``OpenCVInit`` that says so when a file cannot be opened."""
+    """mmaction2's ``OpenCVInit`` that says so when a file cannot be opened.
+
+    Args:
+        io_backend: Storage backend of mmengine.
+        backend_args: Arguments of that backend.
+    """
+
+    # The host's __del__ reads it, of an object whose arguments were refused too.
+    tmp_folder = None
+
+    def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
+        super().__init__(io_backend, **(backend_args or {}))
 
     def transform(self, results: dict) -> dict:
         """Open the file.

@@ -72,6 +72,13 @@ def test_messages_of_the_mended_decoders(tmp_path):
         decode(write_video(tmp_path / 'good.mp4', 60), 'pyav', [0, 75])
 
 
+@pytest.mark.parametrize('opener', ['amd_mm.PyAVInit', 'amd_mm.OpenCVInit'])
+def test_openers_hand_backend_args_to_the_host(opener):
+    built = TRANSFORMS.build(dict(
+        type=opener, io_backend='petrel', backend_args=dict(enable_mc=False)))
+    assert (built.io_backend, built.kwargs) == ('petrel', dict(enable_mc=False))
+
+
 def frames_folder(folder):
     folder.mkdir()
     for number in range(1, 4):
