@@ -17,20 +17,47 @@ INIT = (dict(type='Xavier', layer='Linear', distribution='uniform', bias=0.),
         dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
 
 
-class VideoAttention(Attention):
-    """mmaction2's VideoMAE attention without the N x N matrix; same parameters."""
+def attend(x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int,
+           num_read: int | None = None, dropout: float = 0.,
+           scale: float | None = None) -> Tensor:
+    """Multi-head self-attention by torch's fused operator, without the N x N matrix.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
-        B, N, D = x.shape
+    Args:
+        x: (B, N, D).
+        weight: (3D, D), to queries, keys and values; with ``bias`` (3D,) or None.
+        num_heads: attention heads.
+        num_read: queries are the last so many tokens; None: all.
+        dropout: of attention weights, in [0, 1).
+        scale: of the logits; None: 1 / sqrt(D / num_heads).
+
+    Returns:
+        (B, N or num_read, D), before the output projection.
+    """
+    if num_read is None:
+        queries, keys_values = F.linear(x, weight, bias).split([x.shape[-1], 2 * x.shape[-1]], -1)
+    else:
+        sizes = [x.shape[-1], 2 * x.shape[-1]]
+        weights = weight.split(sizes)
+        biases = (None, None) if bias is None else bias.split(sizes)
+        queries = F.linear(x[:, -num_read:], weights[0], biases[0])
+        keys_values = F.linear(x, weights[1], biases[1])
+    q, k, v = (t.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+               for t in (queries, *keys_values.chunk(2, -1)))
+    x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale)
+    return x.transpose(1, 2).flatten(2)
+
+
+class VideoAttention(Attention):
+    """mmaction2's VideoMAE attention through :func:`attend`; same parameters."""
+
+    def forward(self, x: Tensor, num_read: int | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D), or to the last ``num_read`` tokens of it."""
         bias = None
         if hasattr(self, 'q_bias'):
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        qkv = F.linear(x, self.qkv.weight, bias)
-        q, k, v = qkv.reshape(B, N, 3, self.num_heads, D // self.num_heads).permute(2, 0, 3, 1, 4)
-        x = F.scaled_dot_product_attention(
-            q, k, v, dropout_p=self.attn_drop.p if self.training else 0., scale=self.scale)
-        return self.proj_drop(self.proj(x.transpose(1, 2).reshape(B, N, D)))
+        x = attend(x, self.qkv.weight, bias, self.num_heads, num_read,
+                   self.attn_drop.p if self.training else 0., self.scale)
+        return self.proj_drop(self.proj(x))
 
 
 class VideoBlock(Block):
@@ -66,12 +93,30 @@ class VideoBlock(Block):
             attn_drop_rate=attn_drop_rate,
             drop_rate=drop_rate)
 
+    def forward(self, x: Tensor, num_read: int | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D), or to the last ``num_read`` tokens of it."""
+        if num_read is None:
+            return super().forward(x)
+        attended = self.attn(self.norm1(x), num_read)
+        x = x[:, -num_read:] + self.drop_path(getattr(self, 'gamma_1', 1) * attended)
+        return x + self.drop_path(getattr(self, 'gamma_2', 1) * self.mlp(self.norm2(x)))
+
 
 class ImageBlock(TransformerEncoderLayer):
     """mmpretrain's block, initialised by its parent (the host gives biases of its own)."""
 
     def init_weights(self) -> None:
         BaseModule.init_weights(self)
+
+    def forward(self, x: Tensor, num_read: int | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D), or to the last ``num_read`` tokens of it."""
+        if num_read is None:
+            return super().forward(x)
+        attn = self.attn
+        attended = attend(self.ln1(x), attn.qkv.weight, attn.qkv.bias, attn.num_heads, num_read,
+                          attn.attn_drop if self.training else 0.)
+        x = x[:, -num_read:] + attn.out_drop(attn.gamma1(attn.proj_drop(attn.proj(attended))))
+        return self.ffn(self.ln2(x), identity=x)
 
 
 def check_size(dims: int, depth: int, num_heads: int) -> None:
@@ -114,6 +159,17 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
         if number in taps:
             features.append(x)
     return x, features
+
+
+def predict_tokens(blocks: Sequence[nn.Module], x: Tensor, num_read: int,
+                   with_cp: bool = False) -> Tensor:
+    """Runs (B, N, D) through the blocks and returns the last ``num_read`` tokens.
+
+    The last block needs the others as keys and values only, and computes nothing else of them.
+    """
+    *first, last = blocks
+    x, _ = run_blocks(first, x, with_cp=with_cp)
+    return checkpoint(last, x, num_read, use_reentrant=False) if with_cp else last(x, num_read)
 
 
 def init_mask_token(token: nn.Parameter, grid: TokenGrid) -> None:

@@ -66,12 +66,14 @@ class TokenGrid:
 class TokenMask(NamedTuple):
     """Token indices, ascending within each set.
 
-    ``visible`` (B, V) and ``masked`` (B, M) part the N tokens between them;
-    ``extra`` (B, E) lies inside ``masked``.
+    ``visible`` (B, V) and ``masked`` (B, M) part the N tokens between them. Inside ``masked``
+    lie ``extra`` (B, E), which the teacher sees, and ``predicted`` (B, P), whose pixels the
+    decoder predicts: all of ``masked``, unless the decoder is spared some.
     """
     visible: Tensor
     extra: Tensor
     masked: Tensor
+    predicted: Tensor
 
     @property
     def teacher_visible(self) -> Tensor:
@@ -161,6 +163,9 @@ class AsymmetricMaskGenerator(BaseModule):
             With neither, the teacher sees what the student sees.
         student_visible: tokens (a frame) the student sees, in [1, L].
         teacher_visible: tokens (a frame) the teacher sees, in [student_visible, L].
+        decoder_ratio: fraction of the masked tokens whose pixels the decoder is not asked
+            for, any places of any frame, in [0, 1). VideoMAE V2 leaves out half (its
+            section 3.2, with another pattern); 0, the default, is AMD, VideoMAE and MAE.
 
     Raises:
         ValueError: for values outside these ranges.
@@ -174,7 +179,8 @@ class AsymmetricMaskGenerator(BaseModule):
                  student_ratio: float | None = None,
                  teacher_ratio: float | None = None,
                  student_visible: int | None = None,
-                 teacher_visible: int | None = None) -> None:
+                 teacher_visible: int | None = None,
+                 decoder_ratio: float = 0.) -> None:
         super().__init__()
         if strategy not in self.STRATEGIES:
             raise ValueError(
@@ -197,6 +203,11 @@ class AsymmetricMaskGenerator(BaseModule):
                 f'Student must leave at least one of {self.length} tokens masked, got none: '
                 'raise student_ratio or lower student_visible.')
         self._student, self._teacher = student, teacher
+        if not 0 <= decoder_ratio < 1:
+            raise ValueError(
+                'decoder_ratio is the fraction of masked tokens left out and must be in [0, 1), '
+                f'got {decoder_ratio}.')
+        self.decoder_ratio = decoder_ratio
 
     def _count_visible(self, who: str, ratio: float | None, visible: int | None) -> int:
         if ratio is not None and visible is not None:
@@ -237,10 +248,21 @@ class AsymmetricMaskGenerator(BaseModule):
             The masks; a function of the keys alone.
         """
         order = hash_positions(keys, self.length).argsort(dim=1)
+        masked = self._token_ids(order[:, self._student:])
         return TokenMask(
             visible=self._token_ids(order[:, :self._student]),
             extra=self._token_ids(order[:, self._student:self._teacher]),
-            masked=self._token_ids(order[:, self._student:]))
+            masked=masked,
+            predicted=self._predicted(keys, masked))
+
+    def _predicted(self, keys: Tensor, masked: Tensor) -> Tensor:
+        if self.decoder_ratio == 0:
+            return masked
+        length = masked.shape[1]
+        # Not the keys of the order above, on which the choice would hang.
+        order = hash_positions(~keys, length).argsort(dim=1)
+        chosen = order[:, int(self.decoder_ratio * length):].sort(dim=1).values
+        return masked.gather(1, chosen)
 
     def _token_ids(self, places: Tensor) -> Tensor:
         places = places.sort(dim=1).values

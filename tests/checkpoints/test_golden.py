@@ -50,7 +50,7 @@ def test_amd_files(tmp_path: Path) -> None:
     student(model, golden('amd.student.'), tmp_path)
     teacher(model, golden('amd.teacher.'), tmp_path)
     masked, extra = golden('amd.masked')[''], golden('amd.extra')['']
-    mask = TokenMask(indices(~masked), indices(extra), indices(masked))
+    mask = TokenMask(*map(indices, (~masked, extra, masked, masked)))
     losses = alignment(model, golden('amd.clips')[''], mask)
     for name in ('loss_rec', 'loss_dir', 'loss_gen'):
         want = float(golden(f'amd.{name}')[''])
@@ -72,7 +72,8 @@ def test_dmae_files(tmp_path: Path) -> None:
     teacher(model, golden('dmae.teacher.'), tmp_path)
     keep, restore = golden('dmae.ids_keep')[''], golden('dmae.ids_restore')['']
     masked = restore.argsort(1)[:, keep.shape[1]:]
-    losses = alignment(model, golden('dmae.images')[''], TokenMask(keep, keep[:, :0], masked))
+    mask = TokenMask(keep, keep[:, :0], masked, masked)
+    losses = alignment(model, golden('dmae.images')[''], mask)
     want = golden('dmae.norm1.')
     assert float(losses['loss_rec']) == pytest.approx(float(want['loss_rec']), rel=1e-6)
     assert float(losses['loss_dir']) == pytest.approx(float(want['loss_align_2']), rel=1e-6)

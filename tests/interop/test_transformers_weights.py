@@ -167,7 +167,7 @@ def test_video_decoder_predicts_the_same_pixels(tmp_path) -> None:
     masked = torch.zeros(2, 32, dtype=torch.bool)
     masked[:, torch.randperm(32, generator=torch.Generator().manual_seed(0))[:24]] = True
     mask = TokenMask(*(which.nonzero()[:, 1].reshape(2, -1)
-                       for which in (~masked, masked & False, masked)))
+                       for which in (~masked, masked & False, masked, masked)))
     latent, _ = ours.backbone.encode(clips, mask.visible)
     # Transformers fixes the epsilon of this norm at 1e-5.
     ours.decoder.norm.eps = 1e-5
@@ -185,7 +185,7 @@ def test_image_decoder_predicts_the_same_pixels(tmp_path) -> None:
     images = pixels('image')
     noise = torch.rand(2, 16, generator=torch.Generator().manual_seed(0))
     order = noise.argsort(1)
-    mask = TokenMask(order[:, :4], order[:, :0], order[:, 4:])
+    mask = TokenMask(order[:, :4], order[:, :0], order[:, 4:], order[:, 4:])
     latent, _ = ours.backbone.encode(images, mask.visible)
     want = model(images, noise=noise).logits
     want = want.gather(1, mask.masked[..., None].expand(-1, -1, want.shape[2]))

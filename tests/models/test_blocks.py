@@ -4,7 +4,14 @@ from mmaction.models.backbones.vit_mae import Block
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 
 from amd_mm.models.backbones import ImageVisionTransformer, VideoVisionTransformer
-from amd_mm.models.blocks import VideoBlock, build_blocks, init_mask_token, run_blocks
+from amd_mm.models.blocks import (
+    ImageBlock,
+    VideoBlock,
+    build_blocks,
+    init_mask_token,
+    predict_tokens,
+    run_blocks,
+)
 from amd_mm.models.masks import TokenGrid
 
 IMAGE, VIDEO = TokenGrid((2, 2), (4, 4)), TokenGrid((2, 2, 2), (2, 4, 4))
@@ -58,6 +65,30 @@ def test_taps_count_from_one_and_recomputation_changes_nothing():
     recomputed.sum().backward()
     assert torch.equal(recomputed, last)
     torch.testing.assert_close(x.grad, gradient)
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+@pytest.mark.parametrize('blocks', [
+    lambda: [VideoBlock(12, 3, init_values=.5, qk_scale=.2) for _ in range(2)],
+    lambda: [VideoBlock(12, 3, qkv_bias=False) for _ in range(2)],
+    lambda: [ImageBlock(12, 3, 48) for _ in range(2)]], ids=['video', 'no_bias', 'image'])
+def test_what_is_not_read_is_not_computed_and_changes_nothing(blocks, with_cp):
+    blocks = randomised(torch.nn.ModuleList(blocks()).double())
+    x = torch.randn(2, 7, 12, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, 12, dtype=torch.float64)
+    gradients = []
+    for read in (lambda: run_blocks(blocks, x)[0][:, -3:],
+                 lambda: predict_tokens(blocks, x, 3, with_cp)):
+        value = read()
+        gradients.append([value, *torch.autograd.grad(
+            (value * weights).sum(), [x, *blocks.parameters()])])
+    for whole, part in zip(*gradients, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-10, atol=1e-10)
+    seen = []
+    mlp = 'mlp' if hasattr(blocks[-1], 'mlp') else 'ffn'
+    getattr(blocks[-1], mlp).register_forward_pre_hook(lambda m, args: seen.append(args[0].shape))
+    predict_tokens(blocks, x, 3)
+    assert seen == [(2, 3, 12)]
 
 
 @pytest.mark.parametrize('grid, limit, deviation', [(VIDEO, .02, .0108), (IMAGE, .1, .02)])

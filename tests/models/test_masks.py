@@ -68,12 +68,13 @@ def test_input_must_be_a_multiple_of_the_patch(size, patch, words):
 def test_masks_part_the_tokens(grid, strategy, settings, counts):
     generator = AsymmetricMaskGenerator(grid, strategy, **settings)
     mask = generator(KEYS)
-    assert tuple(ids.shape[1] for ids in mask) == counts
+    assert tuple(ids.shape[1] for ids in mask[:3]) == counts
+    assert mask.predicted is mask.masked
     assert (generator.num_visible, generator.num_extra) == counts[:2]
     everything = torch.arange(grid.num_tokens).expand(len(KEYS), -1)
     assert torch.equal(torch.cat([mask.visible, mask.masked], 1).sort().values, everything)
-    for extra, masked, visible, teacher in zip(*mask[1:], mask.visible, mask.teacher_visible,
-                                               strict=True):
+    for extra, masked, visible, teacher in zip(mask.extra, mask.masked, mask.visible,
+                                               mask.teacher_visible, strict=True):
         assert set(extra.tolist()) <= set(masked.tolist())
         assert teacher.tolist() == visible.tolist() + extra.tolist()
     assert all(torch.equal(ids, ids.sort().values) for ids in mask)
@@ -94,6 +95,29 @@ def test_mask_is_a_function_of_its_key():
         alone = generator(key[None])
         assert all(torch.equal(a[0], b[number]) for a, b in zip(alone, together, strict=True))
     assert not torch.equal(together.visible[0], together.visible[1])
+
+
+def test_decoder_can_be_spared_masked_tokens_and_the_rest_stays():
+    everything = AsymmetricMaskGenerator(VIDEO, 'tube', 0.9, 0.75)(KEYS)
+    mask = AsymmetricMaskGenerator(VIDEO, 'tube', 0.9, 0.75, decoder_ratio=0.5)(KEYS)
+    assert all(torch.equal(a, b) for a, b in zip(mask[:3], everything[:3], strict=True))
+    assert mask.predicted.shape == (len(KEYS), 704)
+    assert torch.equal(mask.predicted, mask.predicted.sort().values)
+    for predicted, masked in zip(mask.predicted.tolist(), mask.masked.tolist(), strict=True):
+        assert len(set(predicted)) == 704 and set(predicted) <= set(masked)
+    # The choice does not hang on what the teacher sees: half of that, too, is predicted.
+    generator = AsymmetricMaskGenerator(IMAGE, 'random', 0.75, 0.5, decoder_ratio=0.5)
+    mask = generator(torch.arange(4000))
+    is_predicted = torch.zeros(4000, 196).scatter_(1, mask.predicted, 1.)
+    shares = is_predicted.gather(1, mask.extra).mean(1)
+    assert abs(shares.mean().item() - 74 / 147) < .005
+    assert (is_predicted.mean(0) - 74 / 196).abs().max() < 4.5 * (.235 / 4000)**.5
+
+
+@pytest.mark.parametrize('ratio', [-.1, 1.])
+def test_decoder_ratio_must_leave_something(ratio):
+    with pytest.raises(ValueError, match=r'must be in \[0, 1\), got'):
+        AsymmetricMaskGenerator(IMAGE, 'random', 0.75, decoder_ratio=ratio)
 
 
 def test_every_token_is_as_likely():

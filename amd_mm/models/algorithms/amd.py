@@ -29,6 +29,7 @@ class AMD(MaskedAutoencoder):
         decoder: an ``amd_mm.PixelDecoder``, or None for no reconstruction.
         head: an ``amd_mm.PixelHead``, or None with ``decoder=None``.
         data_preprocessor: the host's.
+        with_cp: as in :class:`MaskedAutoencoder`; the teacher has nothing to recompute.
         init_cfg: MMEngine's; never reaches the teacher.
 
     Raises:
@@ -45,6 +46,7 @@ class AMD(MaskedAutoencoder):
                  decoder: dict | None,
                  head: dict | None,
                  data_preprocessor: dict | None = None,
+                 with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             backbone=backbone,
@@ -52,6 +54,7 @@ class AMD(MaskedAutoencoder):
             decoder=decoder,
             head=head,
             data_preprocessor=data_preprocessor,
+            with_cp=with_cp,
             init_cfg=init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
@@ -60,7 +63,8 @@ class AMD(MaskedAutoencoder):
             student_dims=self.backbone.embed_dims,
             teacher_dims=self.teacher.backbone.embed_dims,
             num_pairs=len(self.taps),
-            grid=self.backbone.grid))
+            grid=self.backbone.grid,
+            with_cp=with_cp))
         self._check_fit()
         if self.decoder is None:
             self.backbone.drop_final_norm()

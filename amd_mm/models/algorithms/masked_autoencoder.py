@@ -33,6 +33,8 @@ class MaskedAutoencoder(BaseModel):
         decoder: an ``amd_mm.PixelDecoder``; only :class:`AMD` can do without, by None.
         head: an ``amd_mm.PixelHead``; None with ``decoder=None``.
         data_preprocessor: the host's.
+        with_cp: recompute the blocks of backbone, decoder and generators in the backward pass
+            instead of keeping their activations, except in parts that say otherwise.
         init_cfg: MMEngine's.
 
     Raises:
@@ -46,9 +48,10 @@ class MaskedAutoencoder(BaseModel):
                  decoder: dict | None,
                  head: dict | None,
                  data_preprocessor: dict | None = None,
+                 with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.backbone = MODELS.build(backbone)
+        self.backbone = MODELS.build(backbone, default_args=dict(with_cp=with_cp))
         if self.backbone.has_pooling_norm:
             raise ValueError(
                 'A backbone in pre-training must have no pooling norm, got one: set '
@@ -58,7 +61,8 @@ class MaskedAutoencoder(BaseModel):
         self.decoder = decoder and MODELS.build(decoder, default_args=dict(
             in_dims=self.backbone.embed_dims,
             grid=grid,
-            num_prefix_tokens=self.backbone.num_prefix_tokens))
+            num_prefix_tokens=self.backbone.num_prefix_tokens,
+            with_cp=with_cp))
         mean, std = self._pixel_statistics()
         self.head = head and MODELS.build(head, default_args=dict(grid=grid, mean=mean, std=std))
         if (self.decoder is None) != (self.head is None):
@@ -97,12 +101,13 @@ class MaskedAutoencoder(BaseModel):
     @torch.no_grad()
     def reconstruct(self, inputs: Tensor,
                     data_samples: list | None = None) -> Reconstruction:
-        """Input and reconstruction as pictures; arguments as in :meth:`loss`.
+        """Input and reconstruction as pictures, of all masked tokens; arguments as in :meth:`loss`.
 
         With a normalised pixel target the true patch statistics are used.
         """
         images = self._fold_views(inputs)
         mask = self.mask_generator(self._sample_keys(images, data_samples))
+        mask = mask._replace(predicted=mask.masked)
         latent, _ = self.backbone.encode(images, mask.visible)
         painted = self.head.paint(self.decoder(latent, mask), images, mask)
         return Reconstruction(self.head.to_unit_scale(images).clamp(0, 1), painted, mask)

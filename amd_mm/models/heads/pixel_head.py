@@ -75,7 +75,7 @@ class PixelHead(BaseModule):
         if self.normalize != 'token_channel':
             painted = painted * self.std + self.mean
         patches = painted.unflatten(2, self.grid.patch).movedim(-1, 2)
-        return scatter_patches(self.to_unit_scale(images), mask.masked, patches,
+        return scatter_patches(self.to_unit_scale(images), mask.predicted, patches,
                                self.grid).clamp(0, 1)
 
     def to_unit_scale(self, images: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class PixelHead(BaseModule):
     def _pixels_and_statistics(self, images: Tensor,
                                mask: TokenMask) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels (B, M, p, C) of the masked tokens and the mean and deviation to remove."""
-        patches = gather_patches(images.float(), mask.masked, self.grid)
+        patches = gather_patches(images.float(), mask.predicted, self.grid)
         pixels = patches.movedim(2, -1).flatten(2, -2)
         if self.normalize == 'token':
             axes, eps_inside, eps_outside = (-2, -1), 1e-6, 0.

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from amd_mm.models.blocks import INIT, build_blocks, init_mask_token
+from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
 from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
 from amd_mm.models.positions import sincos_positions
 from amd_mm.registry import MODELS
@@ -23,12 +23,14 @@ class FeatureGenerator(BaseModule):
         depth: number of blocks, at least 1.
         num_heads: attention heads.
         train_mask_token: False keeps it at its initial value, as the released code does.
+        with_cp: recompute blocks in the backward pass instead of keeping activations.
     """
 
     def __init__(self, dims: int, grid: TokenGrid, depth: int, num_heads: int,
-                 train_mask_token: bool) -> None:
+                 train_mask_token: bool, with_cp: bool) -> None:
         super().__init__(init_cfg=list(INIT))
         self.grid = grid
+        self.with_cp = with_cp
         self.mask_token = nn.Parameter(
             torch.zeros(1, 1, dims), requires_grad=train_mask_token)
         self.register_buffer('pos_embed', sincos_positions(grid, dims), persistent=False)
@@ -44,9 +46,7 @@ class FeatureGenerator(BaseModule):
             projected + gather_tokens(self.pos_embed, mask.visible),
             self.mask_token + gather_tokens(self.pos_embed, mask.extra)
         ], dim=1)
-        for block in self.blocks:
-            x = block(x)
-        return x[:, projected.shape[1]:]
+        return predict_tokens(self.blocks, x, mask.extra.shape[1], self.with_cp and self.training)
 
 
 @MODELS.register_module()
@@ -68,6 +68,7 @@ class AlignmentNeck(BaseModule):
         generator_depth: blocks of a generator.
         generator_heads: heads of a generator; None: one a 64 channels, at least 1.
         train_mask_tokens: False freezes the generators' mask tokens at their initial value.
+        with_cp: recompute the generators' blocks in the backward pass.
 
     Raises:
         ValueError: if both alignments are switched off.
@@ -84,7 +85,8 @@ class AlignmentNeck(BaseModule):
                  align_cls_token: bool = False,
                  generator_depth: int = 2,
                  generator_heads: int | None = None,
-                 train_mask_tokens: bool = True) -> None:
+                 train_mask_tokens: bool = True,
+                 with_cp: bool = False) -> None:
         super().__init__(init_cfg=list(INIT))
         if direct is None and generation is None:
             raise ValueError(
@@ -98,7 +100,8 @@ class AlignmentNeck(BaseModule):
         self.generation = MODELS.build(generation) if generation else None
         self.generators = ModuleList(
             FeatureGenerator(teacher_dims, grid, generator_depth,
-                             generator_heads or max(1, teacher_dims // 64), train_mask_tokens)
+                             generator_heads or max(1, teacher_dims // 64), train_mask_tokens,
+                             with_cp)
             for _ in range(num_pairs if generation else 0))
 
     def forward(self, features: Sequence[Tensor],

@@ -3,7 +3,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from amd_mm.models.blocks import INIT, build_blocks, init_mask_token
+from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
 from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
 from amd_mm.models.positions import sincos_positions
 from amd_mm.registry import MODELS
@@ -23,6 +23,8 @@ class PixelDecoder(BaseModule):
         embed_dims: width of the decoder.
         depth: number of blocks, at least 1.
         num_heads: attention heads; must divide the width.
+        channels: of the input.
+        with_cp: recompute blocks in the backward pass instead of keeping activations.
 
     Raises:
         ValueError: if the heads do not divide the width.
@@ -35,8 +37,10 @@ class PixelDecoder(BaseModule):
                  embed_dims: int = 512,
                  depth: int = 8,
                  num_heads: int = 16,
-                 channels: int = 3) -> None:
+                 channels: int = 3,
+                 with_cp: bool = False) -> None:
         super().__init__(init_cfg=list(INIT))
+        self.with_cp = with_cp
         self.grid = grid
         self.num_prefix_tokens = num_prefix_tokens
         self.embed = nn.Linear(in_dims, embed_dims, bias=not grid.is_video)
@@ -52,14 +56,14 @@ class PixelDecoder(BaseModule):
         init_mask_token(self.mask_token, self.grid)
 
     def forward(self, latent: Tensor, mask: TokenMask) -> Tensor:
-        """Pixels of the masked tokens.
+        """Pixels of the predicted tokens.
 
         Args:
             latent: (B, prefix + V, in_dims), the encoder's output at the visible tokens.
             mask: which tokens they are, and which to predict.
 
         Returns:
-            (B, M, pixels of a token), in the order of ``mask.masked``; inside a
+            (B, P, pixels of a token), in the order of ``mask.predicted``; inside a
             token (frame,) row, column, channel.
         """
         prefix_positions = self.pos_embed[:, :self.num_prefix_tokens]
@@ -67,7 +71,7 @@ class PixelDecoder(BaseModule):
         visible_positions = gather_tokens(positions, mask.visible)
         x = self.embed(latent) + torch.cat(
             [prefix_positions.expand(len(latent), -1, -1), visible_positions], dim=1)
-        x = torch.cat([x, self.mask_token + gather_tokens(positions, mask.masked)], dim=1)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x[:, -mask.masked.shape[1]:]))
+        x = torch.cat([x, self.mask_token + gather_tokens(positions, mask.predicted)], dim=1)
+        x = predict_tokens(
+            self.blocks, x, mask.predicted.shape[1], self.with_cp and self.training)
+        return self.head(self.norm(x))

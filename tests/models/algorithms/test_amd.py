@@ -22,14 +22,15 @@ class FixedMasks(nn.Module):
         return self.mask
 
 
-def video_step(neck: dict | None = None, edit=None) -> tuple[nn.Module, dict[str, Tensor]]:
-    model = load_golden(amd_video(neck))
+def video_step(neck: dict | None = None, edit=None,
+               **changes) -> tuple[nn.Module, dict[str, Tensor]]:
+    model = load_golden(amd_video(neck, **changes))
     masked, extra = golden.golden('amd.masked')[''], golden.golden('amd.extra')['']
 
     def ids(bools: Tensor) -> Tensor:
         return bools.nonzero()[:, 1].reshape(len(bools), -1)
 
-    model.mask_generator = FixedMasks(TokenMask(ids(~masked), ids(extra), ids(masked)))
+    model.mask_generator = FixedMasks(TokenMask(*map(ids, (~masked, extra, masked, masked))))
     if edit:
         edit(model)
     return model, model.loss(golden.golden('amd.clips')[''][:, None])
@@ -39,7 +40,7 @@ def image_step(normalize: str | None) -> tuple[nn.Module, dict[str, Tensor]]:
     model = load_golden(dmae_image(normalize))
     visible = golden.golden('dmae.ids_keep')['']
     masked = golden.golden('dmae.masked')[''].nonzero()[:, 1].reshape(len(visible), -1)
-    model.mask_generator = FixedMasks(TokenMask(visible, visible[:, :0], masked))
+    model.mask_generator = FixedMasks(TokenMask(visible, visible[:, :0], masked, masked))
     return model, model.loss(golden.golden('dmae.images')[''])
 
 
@@ -63,6 +64,50 @@ def test_video_losses_and_gradients_are_the_released_ones():
     loss_error, gradient_error = deviations(
         *video_step(), 'amd.', 'amd.grad.', VIDEO_NAMES)
     assert loss_error < 1e-6 and gradient_error < 2e-5
+
+
+def test_recomputation_changes_no_number():
+    model, losses = video_step(with_cp=True, edit=lambda model: model.train())
+    recomputed = [part.with_cp for part in (model.backbone, model.decoder, *model.neck.generators)]
+    assert recomputed == [True] * 4
+    # Every block of student, decoder and generators runs again in the backward pass.
+    parts = (model.backbone, model.decoder, *model.neck.generators)
+    again = []
+    for block in (block for part in parts for block in part.blocks):
+        block.register_forward_pre_hook(lambda block, args: again.append(block))
+    loss_error, gradient_error = deviations(model, losses, 'amd.', 'amd.grad.', VIDEO_NAMES)
+    assert loss_error < 1e-6 and gradient_error < 2e-5
+    assert len(again) == sum(len(part.blocks) for part in parts)
+
+
+def test_bfloat16_autocast_is_close():
+    with torch.autocast('cpu', torch.bfloat16):
+        _, losses = video_step()
+    expected = golden.golden('amd.loss_')
+    for name, loss in losses.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(expected[name[len('loss_'):]].item(), rel=2e-2)
+
+
+def test_decoder_can_be_spared_tokens():
+    def spare(model):
+        mask = model.mask_generator.mask
+        model.mask_generator.mask = mask._replace(predicted=mask.masked[:, ::2])
+
+    model, losses = video_step(edit=spare)
+    # What the decoder gets to see decides what it predicts: another loss, the others untouched.
+    expected = golden.golden('amd.loss_')
+    for name in ('dir', 'gen'):
+        assert losses[f'loss_{name}'].item() == pytest.approx(expected[name].item(), rel=1e-6)
+    images = golden.golden('amd.clips')['']
+    mask = model.mask_generator.mask
+    latent, _ = model.backbone.encode(images, mask.visible)
+    target = model.head.paint(model.decoder(latent, mask), images, mask)
+    assert losses['loss_rec'].item() != pytest.approx(expected['rec'].item(), rel=1e-3)
+    painted = model.reconstruct(images[:, None])
+    assert painted.mask.predicted is painted.mask.masked
+    unseen = (target != model.head.to_unit_scale(images).clamp(0, 1)).any(1).float().mean()
+    assert unseen < (mask.masked.shape[1] / 64) / 2 + .01
 
 
 @pytest.mark.parametrize('normalize, name', [(None, 'dmae.norm0.'), ('token', 'dmae.norm1.')])
@@ -122,8 +167,8 @@ def swapped_taps(model):
 
 
 def shifted_mask(model):
-    visible, extra, masked = model.mask_generator.mask
-    model.mask_generator.mask = TokenMask(visible, (extra + 1) % 64, masked)
+    mask = model.mask_generator.mask
+    model.mask_generator.mask = mask._replace(extra=(mask.extra + 1) % 64)
 
 
 def mutated_pixel_target(model):
