@@ -72,3 +72,8 @@ VIDEO_BASE = Sizes(
     visible=160, extra=232, masked=1408, pixels=2 * 16 * 16 * 3, width=768, depth=12,
     decoder_width=384, decoder_depth=4, teacher_width=1024, teacher_depth=24, pairs=2,
     generator_depth=2)
+
+# The same after recipes.shrink: 2 x 4 x 4 tokens.
+SHRUNK_VIDEO_BASE = Sizes(
+    visible=4, extra=4, masked=28, pixels=2 * 16 * 16 * 3, width=48, depth=4, decoder_width=24,
+    decoder_depth=1, teacher_width=64, teacher_depth=8, pairs=2, generator_depth=1)

@@ -1,82 +1,58 @@
 """Times one training step of a config on made input, by part, against the machine's matrix rate.
 
 The teacher gets random weights: time does not depend on them. Floating-point operations are
-counted by torch's counter (a multiplication and an addition are two); recomputation
-is not counted, as usual for the utilisation of a model.
+counted as amd_mm.engine.flops says: a multiplication and an addition are two, and recomputation
+is left out.
+
+Example:
+    python tools/analysis_tools/benchmark_step.py \
+        configs/amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py --batch-size 64
 """
 import argparse
 import json
 import resource
 import statistics
+import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
-from torch.utils.flop_counter import FlopCounterMode
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.engine.flops import count_flops, matrix_rate, synchronise
+from amd_mm.engine.parts import Parts
 from amd_mm.registry import MODELS
 
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
+# ru_maxrss is in bytes on macOS, in KiB elsewhere.
+RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='a pre-training config')
-    parser.add_argument('--batch-size', type=int, default=2, help='images or clips (default 2)')
+    parser.add_argument('--batch-size', type=int, default=2,
+                        help='images or clips; a repeat of a video is a clip (default 2)')
     parser.add_argument('--device', choices=['cpu', 'cuda'],
                         default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--precision', choices=list(PRECISIONS), default='bf16')
+    parser.add_argument('--precision', choices=list(PRECISIONS), default='bf16',
+                        help='bf16 is autocast (default)')
     parser.add_argument('--compile', action='store_true', help='torch.compile the loss')
     parser.add_argument('--steps', type=int, default=10, help='timed steps (default 10)')
     parser.add_argument('--warm-up', type=int, default=3, help='steps before (default 3)')
     parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
                         help='settings of the config to change: key=value')
-    return parser.parse_args()
-
-
-class Parts:
-    """Adds up what the named parts of a step take, by wrapping their calls.
-
-    Args:
-        measure: called without arguments before and after a call; the difference is added.
-    """
-
-    def __init__(self, measure: Callable[[], float]) -> None:
-        self.measure = measure
-        self.totals: dict[str, float] = defaultdict(float)
-        self._undo: list[tuple[object, str]] = []
-
-    def watch(self, name: str, owner: object, method: str) -> None:
-        """Count the calls of ``owner.method`` as part ``name``."""
-        original = getattr(owner, method)
-
-        def measured(*args: object, **kwargs: object) -> object:
-            with self.part(name):
-                return original(*args, **kwargs)
-
-        owner.__dict__[method] = measured
-        self._undo.append((owner, method))
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Count what happens inside as part ``name``."""
-        before = self.measure()
-        yield
-        self.totals[name] += self.measure() - before
-
-    def stop(self) -> None:
-        """Unwrap the calls."""
-        for owner, method in self._undo:
-            del owner.__dict__[method]
+    args = parser.parse_args()
+    if args.batch_size < 1 or args.steps < 2 or args.warm_up < 0:
+        parser.error('there must be at least 1 input, 2 timed steps and 0 before them, got '
+                     f'{args.batch_size}, {args.steps} and {args.warm_up}')
+    return args
 
 
 class Step:
@@ -99,64 +75,31 @@ class Step:
         self.inputs = torch.randn(args.batch_size, 3, *grid.input_size, device=self.device)
         self.loss = torch.compile(self.model.loss) if args.compile else self.model.loss
 
-    def forward(self) -> torch.Tensor:
+    def losses(self) -> dict[str, torch.Tensor]:
         with torch.autocast(self.device.type, self.precision,
                             enabled=self.precision != torch.float32):
-            return sum(self.loss(self.inputs).values())
+            return self.loss(self.inputs)
+
+    def run(self) -> None:
+        """One training step."""
+        self.optim_wrapper.update_params(sum(self.losses().values()))
+
+    def run_in_parts(self) -> dict[str, float]:
+        """One training step; seconds of each part, the device waited for after each."""
+        parts = Parts(self.now)
+        with parts.watching(self.model):
+            losses = parts.forward(self.losses)
+            with parts.part('backward'):
+                sum(losses.values()).backward()
+            with parts.part('optimizer'):
+                self.optim_wrapper.step()
+                self.optim_wrapper.zero_grad()
+        return parts.totals
 
     def now(self) -> float:
         """Seconds, after the device has done what it was given."""
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize()
+        synchronise(self.device)
         return time.perf_counter()
-
-    def watch_parts(self, parts: Parts) -> None:
-        """Names the parts as the papers do."""
-        model = self.model
-        parts.watch('mask', model.mask_generator, 'forward')
-        parts.watch('student', model.backbone, 'encode')
-        if 'teacher' in model.__dict__:
-            parts.watch('teacher', model.teacher, 'forward')
-            parts.watch('generator', model.neck, 'forward')
-        if model.decoder is not None:
-            parts.watch('decoder', model.decoder, 'forward')
-
-    def run(self, parts: Parts | None = None) -> None:
-        """One training step; with ``parts``, also what each of them takes."""
-        if parts is None:
-            self.optim_wrapper.update_params(self.forward())
-            return
-        before, inside = parts.measure(), sum(parts.totals.values())
-        loss = self.forward()
-        forward = parts.measure() - before
-        parts.totals['losses'] += forward - (sum(parts.totals.values()) - inside)
-        with parts.part('backward'):
-            loss.backward()
-        with parts.part('optimizer'):
-            self.optim_wrapper.step()
-            self.optim_wrapper.zero_grad()
-
-
-def count_flops(step: Step) -> dict[str, float]:
-    """Floating-point operations of one step by part."""
-    with FlopCounterMode(display=False) as counter:
-        parts = Parts(lambda: float(counter.get_total_flops()))
-        step.watch_parts(parts)
-        step.run(parts)
-    parts.stop()
-    return dict(parts.totals)
-
-
-def time_parts(step: Step, steps: int) -> dict[str, float]:
-    """Median seconds by part; waiting for the device between parts makes their sum larger."""
-    runs = []
-    for _ in range(steps):
-        parts = Parts(step.now)
-        step.watch_parts(parts)
-        step.run(parts)
-        parts.stop()
-        runs.append(parts.totals)
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 def time_steps(step: Step, steps: int) -> list[float]:
@@ -169,28 +112,15 @@ def time_steps(step: Step, steps: int) -> list[float]:
     return seconds
 
 
-def matrix_rate(step: Step) -> float:
-    """Operations a second of a large matrix product in the step's precision."""
-    size = 8192 if step.device.type == 'cuda' else 2048
-    a, b = (torch.randn(size, size, device=step.device, dtype=step.precision) for _ in range(2))
-    seconds = []
-    for _ in range(8):
-        before = step.now()
-        a @ b
-        seconds.append(step.now() - before)
-    return 2 * size**3 / statistics.median(seconds[3:])
-
-
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of the allocator on a GPU, of the whole process on a CPU."""
+    """Bytes: of torch's allocator on a GPU, of the whole process since its start on a CPU."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
-def main() -> None:
-    args = parse_args()
-    MMLogger.get_instance('benchmark', log_level='ERROR')
+def measure(args: argparse.Namespace) -> dict:
+    """All numbers, as they go into the JSON file."""
     step = Step(args)
     for _ in range(args.warm_up):
         step.run()
@@ -199,35 +129,63 @@ def main() -> None:
     seconds = time_steps(step, args.steps)
     memory = peak_memory(step.device)
     # Parts cannot be told apart inside a compiled graph.
-    parts = {} if args.compile else time_parts(step, args.steps)
-    flops = {} if args.compile else count_flops(step)
-    rate = matrix_rate(step)
+    runs = [] if args.compile else [step.run_in_parts() for _ in range(args.steps)]
+    flops = count_flops(step.model, lambda model: model.loss(step.inputs))
+    rate = matrix_rate(step.device, step.precision, seconds=1.)
 
-    median = statistics.median(seconds)
-    result = dict(
+    quartiles = statistics.quantiles(seconds, n=4, method='inclusive')
+    median = quartiles[1]
+    by_part = {name: [1e3 * run[name] for run in runs] for name in (runs[0] if runs else ())}
+    return dict(
         config=args.config, batch_size=args.batch_size, device=args.device,
+        device_name=(torch.cuda.get_device_name() if args.device == 'cuda' else 'CPU'),
         precision=args.precision, compile=args.compile, torch=torch.__version__,
         threads=torch.get_num_threads(), seconds=seconds, seconds_median=median,
+        seconds_quartiles=quartiles,
         clips_per_second=args.batch_size / median, peak_memory_bytes=memory,
-        milliseconds_by_part={name: 1e3 * value for name, value in parts.items()},
-        flops_per_clip_by_part={name: value / args.batch_size for name, value in flops.items()},
-        matrix_flops_per_second=rate)
-    if flops:
-        result['utilisation'] = sum(flops.values()) / median / rate
+        milliseconds_by_part={
+            name: statistics.median(values) for name, values in by_part.items()},
+        milliseconds_quartiles_by_part={
+            name: statistics.quantiles(values, n=4, method='inclusive')
+            for name, values in by_part.items()},
+        flops_per_clip_by_part={
+            name: value / args.batch_size for name, value in flops.items()},
+        matrix_flops_per_second=rate,
+        utilisation=sum(flops.values()) / median / rate)
+
+
+def report(result: dict) -> None:
+    """Prints the numbers."""
+    low, median, high = (1e3 * value for value in result['seconds_quartiles'])
+    print(f'{result["config"]}: {result["batch_size"]} clips, {result["device_name"]}, '
+          f'{result["precision"]}{", compiled" if result["compile"] else ""}, '
+          f'torch {result["torch"]}, {result["threads"]} threads')
+    print(f'step {median:.1f} ms (median of {len(result["seconds"])}; quartiles {low:.1f} and '
+          f'{high:.1f}), {result["clips_per_second"]:.2f} clips/s, peak memory '
+          f'{result["peak_memory_bytes"] / 2**30:.2f} GiB')
+    milliseconds, flops = result['milliseconds_by_part'], result['flops_per_clip_by_part']
+    for name in milliseconds or flops:
+        time_and_spread = '-'
+        if name in milliseconds:
+            low, median, high = result['milliseconds_quartiles_by_part'][name]
+            time_and_spread = f'{median:.1f} ms ({low:.1f} to {high:.1f})'
+        print(f'  {name:10} {time_and_spread:>28} {flops.get(name, 0.) / 1e9:10.2f} GFLOP a clip')
+    if result['compile']:
+        print('  (parts of a compiled step cannot be timed)')
+    elif result['device'] != 'cpu':
+        print('  (timed in other steps, with a wait for the device after each part: their sum is '
+              'more than the step)')
+    print(f'matrix product {result["matrix_flops_per_second"] / 1e12:.2f} TFLOP/s; '
+          f'utilisation of the step {100 * result["utilisation"]:.0f} %')
+
+
+def main() -> None:
+    args = parse_args()
+    MMLogger.get_instance('benchmark', log_level='ERROR')
+    result = measure(args)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + '\n')
-
-    print(f'{args.config}: {args.batch_size} clips, {args.device}, {args.precision}'
-          f'{", compiled" if args.compile else ""}, torch {torch.__version__}')
-    print(f'step {1e3 * median:.1f} ms (median of {args.steps}; '
-          f'{1e3 * min(seconds):.1f} to {1e3 * max(seconds):.1f}), '
-          f'{args.batch_size / median:.2f} clips/s, peak memory {memory / 2**30:.2f} GiB')
-    for name in parts:
-        print(f'  {name:10} {1e3 * parts[name]:9.1f} ms '
-              f'{flops[name] / args.batch_size / 1e9:10.2f} GFLOP a clip')
-    if flops:
-        print(f'matrix product {rate / 1e12:.2f} TFLOP/s; '
-              f'utilisation of the step {100 * result["utilisation"]:.0f} %')
+    report(result)
 
 
 if __name__ == '__main__':
