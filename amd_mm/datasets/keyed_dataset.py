@@ -7,6 +7,7 @@ import torch
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
+from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.datasets.sample_key import SampleIndex, mix64, seeded
 from amd_mm.registry import DATASETS
 
@@ -53,6 +54,12 @@ class KeyedDataset(Dataset):
     is whatever makes a pipeline return None or raise an exception outside ``NOT_BAD_DATA``
     (out of memory, missing module, unknown name or key, wrong type: these are raised).
 
+    With ``time_limit`` so is what hangs its decoder or crashes it (an exception cannot tell):
+    samples are loaded in a child process that may be lost (:class:`LoadingProcess`), one for
+    each worker of the dataloader. A sample that cost a process is not tried again, by any
+    worker, until the run is started anew. A child killed for lack of memory is no fault of
+    its sample and raised.
+
     The metainfo of every packed data sample gets ``sample_key``, ``repeat`` and, where the
     sample had to be replaced, ``bad_samples``: a tuple of (path, reason).
     :class:`amd_mm.BadSampleHook` counts them.
@@ -64,6 +71,8 @@ class KeyedDataset(Dataset):
         num_repeats: Repeated samples of one decoded clip, at least 1 (the recipes of AMD
             and VideoMAE use 4, after arXiv 1901.09335).
         max_retries: How many other samples to try in place of a bad one, at least 0.
+        time_limit: Seconds that loading one sample with its repeats may take, above 0: well
+            above what the slowest storage takes. None: no limit, and no child process.
 
     Raises:
         ValueError: For an empty data set or a number out of range.
@@ -73,7 +82,8 @@ class KeyedDataset(Dataset):
                  dataset: dict | Dataset,
                  pipeline: Sequence[dict | Callable],
                  num_repeats: int = 4,
-                 max_retries: int = 10) -> None:
+                 max_retries: int = 10,
+                 time_limit: float | None = None) -> None:
         if num_repeats < 1:
             raise ValueError(
                 f'num_repeats of KeyedDataset must be at least 1, got {num_repeats}; '
@@ -82,12 +92,21 @@ class KeyedDataset(Dataset):
             raise ValueError(
                 f'max_retries of KeyedDataset must not be negative, got {max_retries}; '
                 'use 0 to stop at the first bad sample')
+        if time_limit is not None and time_limit <= 0:
+            raise ValueError(
+                f'time_limit of KeyedDataset must be above 0 seconds, got {time_limit}; '
+                'use None for no limit')
         self.dataset = _build(dataset) if isinstance(dataset, dict) else dataset
         if len(self.dataset) == 0:
             raise ValueError(_EMPTY.format(type(self.dataset).__name__))
         self.pipeline = Compose(pipeline)
         self.num_repeats = num_repeats
         self.max_retries = max_retries
+        self._process = None
+        if time_limit is not None:
+            self._process = LoadingProcess(self._load, time_limit)
+            # What each sample did to its process, 0 for nothing; all workers share it.
+            self._exit_codes = torch.zeros(len(self.dataset), dtype=torch.int16).share_memory_()
 
     def full_init(self) -> None:
         """Let the wrapped data set read its annotations, if it has not done so."""
@@ -126,10 +145,11 @@ class KeyedDataset(Dataset):
             raise IndexError(
                 f'index of KeyedDataset must be in [0, {len(self)}), got {index.index}')
 
+        load = self._load if self._process is None else self._load_in_process
         bad_samples: list[tuple[str, str]] = []
         for candidate in self._candidates(index):
             try:
-                return self._load(candidate, index, tuple(bad_samples))
+                return load(candidate, index, tuple(bad_samples))
             except NOT_BAD_DATA:
                 raise
             except Exception as error:
@@ -152,6 +172,17 @@ class KeyedDataset(Dataset):
                 candidate = (candidate + 1) % len(self)
             tried.add(candidate)
             yield candidate
+
+    def _load_in_process(self, candidate: int, index: SampleIndex,
+                         bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
+        before = int(self._exit_codes[candidate])
+        if before:
+            raise ProcessLost(before, self._process.time_limit)
+        try:
+            return self._process(candidate, index, bad_samples)
+        except ProcessLost as error:
+            self._exit_codes[candidate] = error.exit_code
+            raise
 
     def _load(self, candidate: int, index: SampleIndex,
               bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:

@@ -1,4 +1,7 @@
+import ctypes
+import os
 import random
+import signal
 
 import cv2
 import numpy as np
@@ -35,7 +38,7 @@ def videos(folder, pipeline=None, **settings):
 
 
 class Numbers(BaseDataset):
-    """Sample ``n`` is an array full of ``n``; what ``faults`` maps ``n`` to is raised, or None."""
+    """Sample ``n`` is an array full of ``n``; a fault of ``n`` is called or raised, or is None."""
 
     def __init__(self, length, faults=None):
         self.length, self.faults, self.tried = length, faults or {}, []
@@ -49,6 +52,8 @@ class Numbers(BaseDataset):
         if results['sample_idx'] in self.faults:
             if self.faults[results['sample_idx']] is None:
                 return None
+            if callable(self.faults[results['sample_idx']]):
+                self.faults[results['sample_idx']]()
             raise self.faults[results['sample_idx']]
         results['imgs'] = np.full(3, results['sample_idx'])
         results['drawn'] = (random.random(), np.random.rand(), torch.rand(()).item())
@@ -161,6 +166,8 @@ def test_wrong_arguments_are_named():
         numbers(num_repeats=0)
     with pytest.raises(ValueError, match='max_retries .* not be negative, got -1'):
         numbers(max_retries=-1)
+    with pytest.raises(ValueError, match='time_limit .* above 0 seconds, got 0'):
+        numbers(time_limit=0)
     with pytest.raises(ValueError, match='Numbers inside KeyedDataset must hold at least one'):
         numbers(0)
     with pytest.raises(TypeError, match='num_repeat'):
@@ -197,6 +204,44 @@ def test_real_clips_do_not_depend_on_workers_or_processes():
     for found in (batches(dataset, order, 2), {**ranks[0], **ranks[1]}):
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def pack_tensor(results):
+    return dict(pack(results), inputs=torch.from_numpy(results['imgs']))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_samples_that_hang_or_crash_are_bad_samples(workers):
+    tries = torch.zeros(2).share_memory_()
+
+    def hang():
+        tries[0] += 1
+        # Holds the interpreter's lock, as a decoder that never comes back from C.
+        ctypes.PyDLL(None).sleep(60)
+
+    def crash():
+        tries[1] += 1
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    expected = KeyedDataset(Numbers(8, {3: OSError('x'), 6: OSError('x')}), [pack_tensor])
+    found = KeyedDataset(Numbers(8, {3: hang, 6: crash}), [pack_tensor], time_limit=.3)
+    # Twice, with workers of their own: what cost a process is not tried again.
+    for epoch in range(2):
+        order = [SampleIndex(epoch, index) for index in range(8)]
+        clips, others = batches(found, order, workers), batches(expected, order, 0)
+        assert clips.keys() == others.keys()
+        assert all(torch.equal(clips[key], others[key]) for key in clips)
+    assert tries.tolist() == [1, 1]
+    for index, reason in ((3, 'ProcessLost: no end within the time_limit of 0.3 s'),
+                          (6, 'ProcessLost: crashed its process (SIGSEGV)')):
+        assert (f'file {index}', reason) in found[
+            SampleIndex(2, index)][0]['data_samples'].bad_samples
+
+
+def test_mistakes_in_a_process_are_no_bad_data():
+    with pytest.raises(KeyError, match='imgs'):
+        numbers(faults={7: KeyError('imgs')}, time_limit=10)[SampleIndex(0, 7)]
 
 
 def test_repeats_of_a_clip_are_other_crops_of_the_same_frames(tmp_path):

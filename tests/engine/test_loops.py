@@ -1,15 +1,39 @@
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 from runs import loaded, recorded, run, toy_config, weights
+from toys import ToyData
 
 # 10 samples make 2 updates of 2 x 2, and 2 samples are left out of each epoch.
 RUN = dict(accumulative_counts=2, max_epochs=3)
 BY_ITERATION = dict(type='CheckpointHook', interval=2, by_epoch=False)
 BY_EPOCH = dict(type='CheckpointHook', interval=1)
 ITERATIONS = 12
+
+
+@DATASETS.register_module()
+class TroubledData(ToyData):
+    """Sample 3 hangs and sample 8 crashes its process; or both raise an exception."""
+
+    def __init__(self, polite: bool, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.polite = polite
+
+    def prepare_data(self, index: int) -> dict:
+        if index in (3, 8) and self.polite:
+            raise OSError('bad')
+        if index == 3:
+            time.sleep(60)
+        if index == 8:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().prepare_data(index)
 
 
 def resumed(work_dir: Path, source: Path, **kwargs) -> Config:
@@ -115,3 +139,24 @@ def test_resuming_with_another_batch_is_refused(by_iteration, tmp_path):
     cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_2.pth')))
     with pytest.raises(ValueError, match='started with, 2 samples an iteration .* got 1'):
         run(cfg)
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_files_that_hang_or_crash_are_replaced_like_any_bad_file(tmp_path, num_workers):
+    def trained(name: str, polite: bool, num_workers: int = 0) -> Config:
+        cfg = toy_config(tmp_path / name, num_workers=num_workers, **RUN)
+        cfg.train_dataloader.dataset.dataset.update(type='TroubledData', polite=polite)
+        cfg.train_dataloader.dataset.time_limit = None if polite else .5
+        cfg.custom_hooks.append(dict(type='amd_mm.BadSampleHook', max_share=.9))
+        run(cfg)
+        return cfg
+
+    expected = trained('polite', True)
+    found = trained('rude', False, num_workers)
+    assert [line['keys'] for line in recorded(found)] == [
+        line['keys'] for line in recorded(expected)]
+    torch.testing.assert_close(
+        weights(found, 'epoch_3.pth'), weights(expected, 'epoch_3.pth'), rtol=1e-9, atol=0)
+    lines = sorted(Path(found.work_dir, 'bad_samples.txt').read_text().splitlines())
+    assert lines == ['3.toy\tProcessLost: no end within the time_limit of 0.5 s',
+                     '8.toy\tProcessLost: crashed its process (SIGSEGV)']

@@ -1,0 +1,147 @@
+"""Calls that may hang or crash, made in a process that can be lost."""
+import os
+import pickle
+import signal
+import traceback
+from collections.abc import Callable
+from multiprocessing import current_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import multiprocessing
+
+# Seconds a process is given, beyond the limit, to be ended by its own alarm.
+_GRACE = 5.
+
+
+class ProcessLost(Exception):
+    """The process of a call was ended by the call, or ran out of time.
+
+    Args:
+        exit_code: As of ``multiprocessing.Process``: a signal's number, negative, or a status.
+        time_limit: Seconds that the call had.
+    """
+
+    def __init__(self, exit_code: int, time_limit: float) -> None:
+        super().__init__(exit_code, time_limit)
+        self.exit_code = exit_code
+        self.time_limit = time_limit
+
+    def __str__(self) -> str:
+        if self.exit_code == -signal.SIGALRM:
+            return f'no end within the time_limit of {self.time_limit:g} s'
+        if self.exit_code < 0:
+            return f'crashed its process ({signal.Signals(-self.exit_code).name})'
+        return f'ended its process (status {self.exit_code})'
+
+
+class LoadingProcess:
+    """A function that runs in a child process, which it may hang or crash.
+
+    The child is forked at the first call, and anew after it was lost; every process that
+    calls (the workers of a DataLoader) has a child of its own. Tensors come back in shared
+    memory, so that a worker hands them on without a copy. An alarm of the kernel ends a call
+    that takes too long, wherever it hangs.
+
+    Args:
+        function: What to call. Its changes of the programme's state stay in the child.
+        time_limit: Seconds a call may take, above 0.
+    """
+
+    def __init__(self, function: Callable, time_limit: float) -> None:
+        self.function = function
+        self.time_limit = time_limit
+        self._caller: int | None = None
+        self._child: multiprocessing.Process | None = None
+        self._connection: Connection | None = None
+
+    def __getstate__(self) -> dict:
+        """A copy starts a child of its own."""
+        return dict(self.__dict__, _caller=None, _child=None, _connection=None)
+
+    def __call__(self, *args: Any) -> Any:
+        """What the function returns; what it raises is raised here.
+
+        Raises:
+            ProcessLost: If the call took longer than ``time_limit`` or ended its process.
+            MemoryError: If the process was killed by SIGKILL, which is what the kernel does to
+                a process when memory runs out, whatever it was at.
+        """
+        # One that was lost between two calls is no fault of this one.
+        if self._caller != os.getpid() or not self._child.is_alive():
+            self._start()
+        try:
+            self._connection.send(args)
+            answered = self._connection.poll(self.time_limit + _GRACE)
+            result, error, trace = self._connection.recv() if answered else self._lost()
+        except (EOFError, ConnectionError):
+            result, error, trace = self._lost()
+        if error is not None:
+            raise error from (trace and RuntimeError(f'in the loading process:\n{trace}'))
+        return result
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context('fork')
+        self._connection, theirs = context.Pipe()
+        # Workers of a DataLoader are daemons, which may have no children, since nobody ends
+        # these if the daemon cannot. Ours ends by itself, when its pipe closes.
+        caller = current_process()
+        daemon, caller.daemon = caller.daemon, False
+        try:
+            self._child = context.Process(
+                target=_serve, args=(self.function, self.time_limit, theirs, self._connection),
+                daemon=True)
+            self._child.start()
+        finally:
+            caller.daemon = daemon
+        theirs.close()
+        self._caller = os.getpid()
+
+    def _lost(self) -> tuple[None, Exception, None]:
+        self._connection.close()
+        self._caller = None
+        # Has an exit code already, or sleeps where not even the alarm wakes it.
+        self._child.join(_GRACE)
+        exit_code = self._child.exitcode
+        if exit_code is None:
+            self._child.kill()
+            exit_code = -signal.SIGALRM
+        if exit_code == -signal.SIGKILL:
+            return None, MemoryError(
+                'a process that loads samples was killed (SIGKILL), as happens when memory runs '
+                'out; lower num_workers, prefetch_factor or batch_size of the dataloader'), None
+        return None, ProcessLost(exit_code, self.time_limit), None
+
+
+def _serve(function: Callable, time_limit: float, connection: Connection,
+           callers_end: Connection) -> None:
+    """The child: answers calls until its caller is gone."""
+    callers_end.close()
+    # Only the caller minds an interrupt from the keyboard.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its default action ends the process without a word from Python, which may hang in C.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # As in any worker of a DataLoader; a pool of threads does not survive a fork.
+    torch.set_num_threads(1)
+    while True:
+        try:
+            args = connection.recv()
+        except EOFError:
+            return
+        signal.setitimer(signal.ITIMER_REAL, time_limit)
+        try:
+            answer = function(*args), None, None
+        except Exception as error:
+            answer = None, _portable(error), traceback.format_exc()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        connection.send(answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or one with its text if it cannot travel; some decoders' own cannot."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f'{type(error).__name__}: {error}')
+    return error

@@ -1,0 +1,139 @@
+import copy
+import ctypes
+import os
+import signal
+import time
+
+import pytest
+import torch
+from torch import multiprocessing
+
+from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
+
+LIMIT = .3
+
+
+class Decoder(Exception):
+    """Cannot be unpickled, as some decoders' exceptions."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+
+
+def hang():
+    # Holds the interpreter's lock, as a decoder does that never comes back from C.
+    ctypes.PyDLL(None).sleep(60)
+
+
+def crash(number):
+    # torch tells of a crash on standard error, which is no matter here.
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def fail(error):
+    raise error
+
+
+def fail_with_decoder():
+    raise Decoder(3, 'no picture')
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def call(function, *args):
+    """What a process is asked here: as many things as a decoder may do."""
+    return function(*args)
+
+
+@pytest.fixture
+def process():
+    return LoadingProcess(call, LIMIT)
+
+
+def test_returns_and_raises_as_the_function(process):
+    assert process(sum, (1, 2)) == 3
+    with pytest.raises(KeyError, match='imgs') as raised:
+        process(fail, KeyError('imgs'))
+    assert 'test_loading_process.py' in str(raised.value.__cause__)
+    with pytest.raises(RuntimeError, match='Decoder: no picture'):
+        process(fail_with_decoder)
+    first = process(os.getpid)
+    assert first != os.getpid() and process(os.getpid) == first
+
+
+def test_tensors_come_back_shared(process):
+    found = process(torch.arange, 1000)
+    assert torch.equal(found, torch.arange(1000)) and found.is_shared()
+    # Still there when its maker is gone.
+    with pytest.raises(ProcessLost):
+        process(os._exit, 3)
+    assert int(found.sum()) == 499500
+
+
+@pytest.mark.parametrize('what, message', [
+    ((hang, ), r'no end within the time_limit of 0\.3 s'),
+    ((crash, signal.SIGSEGV), 'crashed its process .SIGSEGV.'),
+    ((os._exit, 3), 'ended its process .status 3.')])
+def test_loses_a_process_and_goes_on(process, what, message):
+    first = process(os.getpid)
+    with pytest.raises(ProcessLost, match=message):
+        process(*what)
+    assert process(os.getpid) != first
+    assert process(sum, (1, 2)) == 3
+
+
+def test_a_call_has_the_whole_limit_however_many_came_before(process):
+    for _ in range(3):
+        process(time.sleep, .6 * LIMIT)
+
+
+def test_lack_of_memory_is_nobodys_fault(process):
+    with pytest.raises(MemoryError, match='SIGKILL.*lower num_workers'):
+        process(kill)
+    assert process(sum, (1, 2)) == 3
+
+
+def test_lost_between_two_calls_is_not_blamed_on_the_next(process):
+    os.kill(process(os.getpid), signal.SIGTERM)
+    process._child.join()
+    assert process(sum, (1, 2)) == 3
+
+
+def _tell(process, queue):
+    queue.put((os.getpid(), process(os.getpid), process(os.getppid)))
+    signal.pause()
+
+
+def test_every_caller_has_a_child_that_ends_with_it(process):
+    mine = process(os.getpid)
+    context = multiprocessing.get_context('fork')
+    queue = context.SimpleQueue()
+    # A daemon, as a worker of a DataLoader.
+    worker = context.Process(target=_tell, args=(process, queue), daemon=True)
+    worker.start()
+    caller, child, parent = queue.get()
+    assert caller == parent == worker.pid and child not in (mine, caller)
+    assert process(os.getpid) == mine
+    worker.kill()
+    worker.join()
+    deadline = time.monotonic() + 10
+    while _running(child) and time.monotonic() < deadline:
+        time.sleep(.01)
+    assert not _running(child)
+
+
+def _running(pid):
+    """Whether the process is there and no zombie (whom an init process has yet to bury)."""
+    try:
+        with open(f'/proc/{pid}/stat') as stream:
+            return stream.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_a_copy_has_a_child_of_its_own(process):
+    mine = process(os.getpid)
+    assert copy.deepcopy(process)(os.getpid) != mine
