@@ -1,0 +1,653 @@
+"""Re-encodes a tree of videos so that a clip at a random place is decoded fast.
+
+    python tools/data/prepare_videos.py data/kinetics400/videos data/kinetics400/videos_256
+
+Every video below SRC comes out as H.264 in an MP4 container, with the same frames at the same
+times (counted from 0) at a smaller size: a key frame every 16 frames, so that little before a
+clip must be decoded; between them three B frames, which no other frame refers to, after each P
+frame, so that a decoder may leave out frames it does not need; no arithmetic coding or deblocking
+(x264's fastdecode). Rotation in the metadata is applied, colour tags are kept, sound is dropped.
+
+Names stay as they are, so that lists of SRC are right for DST: clip.avi is still clip.avi,
+although its content is an MP4. Decoders (FFmpeg, PyAV, decord, OpenCV) go by the content. Files
+that are no videos (lists, labels, annotations) are copied, hidden ones left out, links followed.
+
+In DST besides:
+
+    prepared.tsv    path, bytes before and after, frames, width, height, PSNR of a video a line
+    failed.txt      path TAB reason: they are missing in DST, and the next run tries them again
+    prepared.json   the settings; a run with others is refused
+
+A run that was stopped, however, goes on where it was when it is started again. A file that cannot
+be decoded to its end, or kills its decoder, is one of failed.txt and stops nothing else.
+
+PSNR is that of luma, all frames of a video together, against the frames that were encoded (scaled
+already). Exit status: 0, 1 for a wrong call, 2 if a file failed, 130 when interrupted.
+"""
+import argparse
+import csv
+import fcntl
+import filecmp
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from multiprocessing import connection, get_context
+from pathlib import Path
+from statistics import median
+
+import av
+import numpy as np
+
+TABLE, FAILED, SETTINGS = 'prepared.tsv', 'failed.txt', 'prepared.json'
+_UNSPECIFIED_MATRIX = 2
+_REPORT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the encoded videos depend on.
+
+    Args:
+        short_side: Of the frames, in pixels; smaller videos keep their size. Sizes are even.
+        key_frame_interval: In frames, exactly.
+        crf: x264's constant rate factor, in [0, 51]; lower is better and larger.
+        preset: x264's, from ultrafast to placebo.
+        tune: x264's, or ``none``.
+    """
+    short_side: int = 256
+    key_frame_interval: int = 16
+    crf: float = 23.
+    preset: str = 'medium'
+    tune: str = 'fastdecode'
+
+    def __post_init__(self) -> None:
+        if self.short_side % 2 or self.short_side < 16:
+            raise ValueError('--short-side must be even (4:2:0 colour) and at least 16, got '
+                             f'{self.short_side}')
+        if self.key_frame_interval < 1:
+            raise ValueError('--key-frame-interval must be at least 1 frame, got '
+                             f'{self.key_frame_interval}')
+        if not 0 <= self.crf <= 51:
+            raise ValueError(f'--crf must be in [0, 51], got {self.crf}')
+
+    def options(self) -> dict[str, str]:
+        """Of FFmpeg's libx264; closed groups of pictures are x264's default."""
+        every = self.key_frame_interval
+        options = dict(preset=self.preset, crf=str(self.crf), **{
+            'x264-params': f'keyint={every}:min-keyint={every}:scenecut=0:bframes=3:b-adapt=0:'
+                           'b-pyramid=none:ref=1:threads=1'})
+        return options if self.tune == 'none' else dict(options, tune=self.tune)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Of the encoded frames: both even, the shorter at most ``short_side``."""
+        short = min(width, height)
+        wanted = max(min(self.short_side, short // 2 * 2), 2)
+        if wanted in (short, short - 1):
+            return max(width // 2 * 2, 2), max(height // 2 * 2, 2)
+        long = round(max(width, height) * wanted / short / 2) * 2
+        return (wanted, long) if width < height else (long, wanted)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; ``psnr`` in dB, infinite where nothing was lost."""
+    path: str
+    bytes_before: int
+    bytes_after: int
+    frames: int
+    width: int
+    height: int
+    psnr: float
+
+
+class Times:
+    """Timestamps of frames: the source's from 0 on, strictly increasing.
+
+    One that is missing follows the last by ``step``, one that is not after the last by a tick.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.first: int | None = None
+        self.all: list[int] = []
+
+    def next(self, pts: int | None) -> int:
+        last = self.all[-1] if self.all else None
+        if pts is None:
+            value = 0 if last is None else last + self.step
+        else:
+            self.first = pts if self.first is None else self.first
+            value = pts - self.first
+        if last is not None and value <= last:
+            value = last + 1
+        self.all.append(value)
+        return value
+
+
+class Comparison:
+    """Luma of what was encoded against what the encoder put out, frame by frame.
+
+    The packets are decoded as they come, so that no more frames are held than the encoder
+    looks ahead.
+    """
+
+    def __init__(self) -> None:
+        self.decoder = av.CodecContext.create('h264', 'r')
+        self.decoder.thread_count = 1
+        self.waiting: deque[np.ndarray] = deque()
+        self.squares = self.pixels = self.frames = 0
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """A frame that goes into the encoder."""
+        self.waiting.append(_luma(frame))
+
+    def decode(self, packet: av.Packet | None, extradata: bytes | None) -> None:
+        """A packet that comes out of it, or None for the end."""
+        if not self.decoder.is_open:
+            self.decoder.extradata = extradata
+        for frame in self.decoder.decode(packet):
+            difference = np.subtract(_luma(frame), self.waiting.popleft(), dtype=np.int32)
+            self.squares += int(np.square(difference).sum(dtype=np.int64))
+            self.pixels += difference.size
+            self.frames += 1
+
+    @property
+    def psnr(self) -> float:
+        """In dB."""
+        if not self.squares:
+            return math.inf
+        return 10 * math.log10(255**2 * self.pixels / self.squares)
+
+
+def _luma(frame: av.VideoFrame) -> np.ndarray:
+    plane = frame.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:frame.height, :frame.width]
+
+
+class Upright:
+    """Turns frames by what the metadata say, as decord and OpenCV do and PyAV does not.
+
+    Args:
+        frame: The first one, scaled.
+        rotation: Degrees counterclockwise; those between the multiples of 90 are left alone, as
+            the decoders do.
+    """
+
+    FILTERS = {90: ['transpose=cclock'], 180: ['hflip', 'vflip'], 270: ['transpose=clock']}
+
+    def __init__(self, frame: av.VideoFrame, rotation: int) -> None:
+        self.graph = None
+        filters = self.FILTERS.get(rotation % 360)
+        if filters:
+            self.graph = av.filter.Graph()
+            nodes = [self.graph.add_buffer(width=frame.width, height=frame.height,
+                                           format=frame.format.name, time_base=Fraction(1, 1000))]
+            nodes += [self.graph.add(*name.split('=')) for name in filters]
+            self.graph.link_nodes(*nodes, self.graph.add('buffersink')).configure()
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        if self.graph is None:
+            return frame
+        self.graph.push(frame)
+        return self.graph.pull()
+
+
+def decode(container: av.container.InputContainer,
+           settings: Settings) -> Iterator[av.VideoFrame]:
+    """The frames of a video, scaled and upright, in yuv420p.
+
+    Raises:
+        ValueError: Without a video stream, or if something in it is damaged.
+    """
+    stream = container.streams.best('video')
+    if stream is None:
+        raise ValueError('a video must have a video stream, found none')
+    stream.codec_context.thread_count = 1
+    upright = None
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise ValueError(f'the file ends or is damaged within the frame at byte {packet.pos}')
+        for frame in packet.decode():
+            if frame.is_corrupt:
+                raise ValueError(f'the frame at {frame.time} seconds is damaged')
+            if upright is None:
+                width, height = settings.size(frame.width, frame.height)
+            scaled = frame.reformat(width=width, height=height, format='yuv420p',
+                                    interpolation='BICUBIC', threads=1)
+            upright = upright or Upright(scaled, frame.rotation)
+            turned = upright(scaled)
+            turned.pts, turned.duration = frame.pts, frame.duration
+            # x264 makes a key frame where the source had one unless this is unset.
+            turned.pict_type = 0
+            yield turned
+
+
+def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, int, float]:
+    """Re-encodes one video.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        target: The MP4 to write, of any name.
+        settings: Of the encoder.
+
+    Returns:
+        Number of frames, width, height and PSNR.
+
+    Raises:
+        ValueError: For a source or a result that is not whole.
+        av.FFmpegError: For a source that cannot be decoded.
+    """
+    comparison = Comparison()
+    with av.open(str(source)) as reader, av.open(
+            str(target), 'w', format='mp4', options=dict(movflags='faststart')) as writer:
+        encoder = None
+        for frame in decode(reader, settings):
+            if encoder is None:
+                encoder, times = _add_encoder(writer, reader.streams.best('video'), frame,
+                                              settings)
+            frame.time_base = encoder.codec_context.time_base
+            frame.pts = times.next(frame.pts)
+            comparison.add(frame)
+            _write(encoder.encode(frame), writer, encoder, comparison)
+        if encoder is None:
+            raise ValueError('a video must have at least one frame, found none')
+        _write(encoder.encode(None), writer, encoder, comparison)
+        comparison.decode(None, None)
+        size, time_base = (encoder.width, encoder.height), encoder.codec_context.time_base
+    if comparison.frames != len(times.all):
+        raise ValueError(f'the result must have the {len(times.all)} frames of the source, got '
+                         f'{comparison.frames}')
+    _check_written(target, [value * time_base for value in times.all])
+    return len(times.all), *size, comparison.psnr
+
+
+def _add_encoder(writer: av.container.OutputContainer, source: av.VideoStream,
+                 frame: av.VideoFrame, settings: Settings) -> tuple[av.VideoStream, Times]:
+    """A stream for frames like this one, and timestamps for them."""
+    rate = (source.average_rate or source.guessed_rate or Fraction(25)).limit_denominator(1001)
+    encoder = writer.add_stream('libx264', rate=rate, options=settings.options())
+    context = encoder.codec_context
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, 'yuv420p'
+    context.time_base, context.thread_count = source.time_base, 1
+    # A decoder must take them for the same colours as the source's. Frames from RGB still say RGB.
+    context.colorspace = frame.colorspace or _UNSPECIFIED_MATRIX
+    context.color_range = frame.color_range
+    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+    return encoder, Times(max(round(1 / (rate * source.time_base)), 1))
+
+
+def _write(packets: Iterable[av.Packet], writer: av.container.OutputContainer,
+           encoder: av.VideoStream, comparison: Comparison) -> None:
+    for packet in packets:
+        comparison.decode(packet, encoder.codec_context.extradata)
+        writer.mux(packet)
+
+
+def _check_written(path: Path, times: list[Fraction]) -> None:
+    """Whether the file holds a frame at each of these times (seconds), as its reader sees it."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        found = sorted(packet.pts * stream.time_base for packet in container.demux(stream)
+                       if packet.size and not packet.is_discard)
+    if found != times:
+        raise ValueError(f'the result must have {len(times)} frames at the times of the source, '
+                         f'got {len(found)}, or other times; MP4 cannot hold them')
+
+
+def find_files(source: Path, target: Path) -> tuple[list[str], list[str]]:
+    """Videos and other files below a folder, as sorted relative paths; hidden ones left out.
+
+    Raises:
+        ValueError: For links in a circle or to where this writes, or a folder without videos.
+    """
+    # The hosts behind it take seconds to import, which the encoding processes need not wait for.
+    from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
+    videos, others = [], []
+
+    def visit(folder: Path, above: tuple[Path, ...]) -> None:
+        real = folder.resolve()
+        if real in above or real == target or target in real.parents:
+            raise ValueError(f'{folder}: a link must not lead to a folder above it or to DST, got '
+                             f'{real}; remove it')
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith('.'):
+                continue
+            if path.is_dir():
+                visit(path, (*above, real))
+            else:
+                kind = videos if path.name.lower().endswith(VIDEO_EXTENSIONS) else others
+                kind.append(path.relative_to(source).as_posix())
+
+    visit(source, ())
+    if not videos:
+        raise ValueError(f'{source}: SRC must hold at least one file ending in '
+                         f'{", ".join(VIDEO_EXTENSIONS)}, found none')
+    return videos, others
+
+
+def check_folders(source: Path, target: Path) -> None:
+    """Refuses folders that a run could damage.
+
+    Raises:
+        ValueError: If one holds the other, SRC is a result, or DST is in other use.
+    """
+    if not source.is_dir():
+        raise ValueError(f'SRC must be a folder, got {source}')
+    real, other = source.resolve(), target.resolve()
+    if real == other or real in other.parents or other in real.parents:
+        raise ValueError(f'neither of SRC and DST may lie in the other, got {source} and {target}; '
+                         'give another DST')
+    for name in (TABLE, FAILED, SETTINGS):
+        if (source / name).exists():
+            raise ValueError(f'{source}: SRC must not hold {name}, which this writes into DST; '
+                             'prepare the original videos, or rename the file')
+    if target.exists() and not target.is_dir():
+        raise ValueError(f'DST must be a folder, got {target}')
+    if target.is_dir() and any(target.iterdir()) and not (target / SETTINGS).exists():
+        raise ValueError(f'{target}: DST must be new, empty, or from this tool, but holds files '
+                         f'and no {SETTINGS}; give another DST')
+
+
+def claim(target: Path, settings: Settings) -> int:
+    """Writes the settings into DST, or compares with those there, and keeps other runs out.
+
+    Returns:
+        A file descriptor that holds the lock until it is closed.
+
+    Raises:
+        ValueError: For other settings, or while another run is at it.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / SETTINGS
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(f'{target}: another run is writing to it; wait for it, or end it') from (
+            error)
+    except OSError:
+        pass  # Some network file systems have no locks.
+    wanted, text = asdict(settings) | settings.options(), path.read_text()
+    if not text:  # Of this run, or of one that was killed at this very place.
+        path.write_text(json.dumps(wanted, indent=2) + '\n')
+        return lock
+    there = json.loads(text)
+    changed = [f'{key} {there.get(key)!r}, now {wanted.get(key)!r}'
+               for key in sorted(there | wanted) if there.get(key) != wanted.get(key)]
+    if changed:
+        raise ValueError(f'{target}: one DST must have one group of settings, but was begun with '
+                         f'{"; ".join(changed)}; give the same settings or another DST')
+    return lock
+
+
+def read_table(path: Path) -> dict[str, Row]:
+    """Rows by path; a line that was cut off when a run was killed is left out."""
+    if not path.exists():
+        return {}
+    rows = {}
+    with path.open(newline='', errors='surrogateescape') as file:
+        for values in csv.reader(file, 'excel-tab'):
+            try:
+                row = Row(values[0], *map(int, values[1:6]), float(values[6]))
+            except (IndexError, ValueError):
+                continue
+            rows[row.path] = row
+    return rows
+
+
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """The whole table at once, sorted."""
+    part = path.with_name(f'.{path.name}.part')
+    with part.open('w', newline='', errors='surrogateescape') as file:
+        lines = csv.writer(file, 'excel-tab', lineterminator='\n')
+        lines.writerow(field.name for field in fields(Row))
+        lines.writerows(_cells(row) for row in sorted(rows, key=lambda row: row.path))
+    os.replace(part, path)
+
+
+def _cells(row: Row) -> list[object]:
+    return [*(getattr(row, field.name) for field in fields(Row)[:-1]), f'{row.psnr:.3f}']
+
+
+def is_finished(row: Row | None, source: Path, target: Path) -> bool:
+    """Whether a file in DST is what the table says, made from what is in SRC."""
+    return (row is not None and target.is_file() and target.stat().st_size == row.bytes_after
+            and source.is_file() and source.stat().st_size == row.bytes_before)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is while it is not finished: hidden, and no video by its name."""
+    return path.with_name(f'.{path.name}.part')
+
+
+def copy_others(names: Iterable[str], source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Copies what is new; yields name and reason of what could not be."""
+    for name in names:
+        old, new = source / name, target / name
+        try:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if not new.exists() or not filecmp.cmp(old, new):
+                shutil.copy2(old, part_of(new))
+                os.replace(part_of(new), new)
+        except OSError as error:
+            yield name, str(error)
+
+
+def _work(sender: connection.Connection, source: Path, target: Path, settings: Settings) -> None:
+    """What a process does: sends the numbers of :func:`encode`, or the reason of a failure."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends its children.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A process whose parent was killed may still be writing to the old one.
+        target.unlink(missing_ok=True)
+        result = encode(source, target, settings)
+    except ValueError as error:
+        result = str(error)
+    except Exception as error:  # Whatever it is, it is about this file.
+        result = f'{type(error).__name__}: {error}'
+    sender.send(result)
+
+
+def encode_all(jobs: Iterable[tuple[str, Path, Path]], settings: Settings, workers: int,
+               timeout: float) -> Iterator[tuple[str, tuple | str]]:
+    """Runs :func:`encode` on many files, a process each.
+
+    A process that crashes or is killed takes nothing else with it, which a pool's would.
+
+    Args:
+        jobs: Name, source, target.
+        settings: Of the encoder.
+        workers: Processes at a time.
+        timeout: Seconds after which a process is killed.
+
+    Yields:
+        Name, and what :func:`encode` returned or the reason why it did not, as they end.
+    """
+    # Forking needs no second import, and this process has no threads that could hold a lock.
+    context = get_context('fork')
+    waiting = iter(jobs)
+    running: dict[connection.Connection, tuple] = {}
+
+    def start(name: str, source: Path, target: Path) -> None:
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(sender, source, target, settings),
+                                  daemon=True)
+        process.start()
+        sender.close()
+        running[receiver] = name, process, time.monotonic() + timeout
+
+    def end(receiver: connection.Connection) -> tuple[str, tuple | str]:
+        name, process, deadline = running[receiver]
+        try:
+            result = receiver.recv()
+        except EOFError:
+            process.join()
+            result = f'its process ended with {_status(process.exitcode)}'
+            if time.monotonic() > deadline:
+                result = f'not done after {timeout:g} seconds, see --timeout'
+        process.join()
+        receiver.close()
+        del running[receiver]
+        return name, result
+
+    try:
+        while True:
+            while len(running) < workers and (job := next(waiting, None)):
+                start(*job)
+            if not running:
+                return
+            for receiver in connection.wait(running, timeout=1):
+                yield end(receiver)
+            for _, process, deadline in running.values():
+                if time.monotonic() > deadline:
+                    process.kill()
+    finally:
+        for _, process, _ in running.values():
+            process.kill()
+            process.join()
+
+
+def _status(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f'status {code}'
+
+
+class Progress:
+    """Prints a line every few seconds."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.begin = self.last = time.monotonic()
+
+    def step(self) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.last >= _REPORT_SECONDS:
+            self.last = now
+            rate = self.done / (now - self.begin)
+            print(f'{self.done} of {self.total} videos, {rate:.2f} a second, '
+                  f'{(self.total - self.done) / rate / 60:.0f} minutes left', flush=True)
+
+
+def summarize(rows: list[Row]) -> str:
+    """What the prepared videos cost."""
+    if not rows:
+        return 'no video prepared'
+    before, after = sum(row.bytes_before for row in rows), sum(row.bytes_after for row in rows)
+    psnr = [row.psnr for row in rows]
+    return (f'{len(rows)} videos, {sum(row.frames for row in rows)} frames: '
+            f'{before / 1e6:.3f} MB before, {after / 1e6:.3f} MB after '
+            f'({after / before - 1:+.0%}); PSNR of luma: median {median(psnr):.2f} dB, '
+            f'lowest {min(psnr):.2f} dB')
+
+
+def prepare(source: Path, target: Path, settings: Settings, workers: int,
+            timeout: float) -> tuple[list[Row], int]:
+    """Prepares a tree, or the rest of it.
+
+    Returns:
+        The rows of all finished videos, and how many files failed.
+
+    Raises:
+        ValueError: For folders or settings that must not be used.
+    """
+    check_folders(source, target)
+    videos, others = find_files(source, target.resolve())
+    lock = claim(target, settings)
+    try:
+        rows = {name: row for name, row in read_table(target / TABLE).items()
+                if is_finished(row, source / name, target / name)}
+        jobs = [(name, source / name, part_of(target / name)) for name in videos
+                if name not in rows]
+        print(f'{len(videos)} videos, {len(videos) - len(jobs)} of them finished before; '
+              f'{len(others)} other files')
+        write_table(target / TABLE, rows.values())
+        progress, failures = Progress(len(jobs)), 0
+        with (target / TABLE).open('a', newline='', errors='surrogateescape') as table, (
+                target / FAILED).open('w', newline='', errors='surrogateescape') as failed:
+            lines = csv.writer(table, 'excel-tab', lineterminator='\n')
+            faults = csv.writer(failed, 'excel-tab', lineterminator='\n')
+
+            def fail(name: str, reason: str) -> None:
+                nonlocal failures
+                failures += 1
+                reason = ' '.join(reason.split())
+                faults.writerow([name, reason])
+                failed.flush()
+                print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
+
+            for name, reason in copy_others(others, source, target):
+                fail(name, reason)
+            for name, result in encode_all(jobs, settings, workers, timeout):
+                part, new = part_of(target / name), target / name
+                if isinstance(result, str):
+                    part.unlink(missing_ok=True)
+                    fail(name, result)
+                else:
+                    frames, width, height, psnr = result
+                    row = rows[name] = Row(name, (source / name).stat().st_size,
+                                           part.stat().st_size, frames, width, height, psnr)
+                    os.replace(part, new)
+                    lines.writerow(_cells(row))
+                    table.flush()
+                progress.step()
+        write_table(target / TABLE, rows.values())
+        return [rows[name] for name in videos if name in rows], failures
+    finally:
+        os.close(lock)
+
+
+def parse_args(arguments: list[str]) -> argparse.Namespace:
+    default = Settings()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, metavar='SRC', help='folder of videos')
+    parser.add_argument('target', type=Path, metavar='DST', help='folder to write, outside SRC')
+    parser.add_argument('--short-side', type=int, default=default.short_side,
+                        help='pixels; smaller videos keep their size (default: %(default)s)')
+    parser.add_argument('--key-frame-interval', type=int, default=default.key_frame_interval,
+                        metavar='FRAMES', help='default: %(default)s')
+    parser.add_argument('--crf', type=float, default=default.crf,
+                        help="x264's quality, lower is better and larger (default: %(default)s)")
+    parser.add_argument('--preset', default=default.preset,
+                        help="x264's, slower is smaller (default: %(default)s)")
+    parser.add_argument('--tune', choices=['fastdecode', 'none'], default=default.tune,
+                        help='default: %(default)s')
+    parser.add_argument('--workers', type=int, default=len(os.sched_getaffinity(0)),
+                        help='videos at a time, a process each (default: all cores, %(default)s)')
+    parser.add_argument('--timeout', type=float, default=3600., metavar='SECONDS',
+                        help='of one video; it has failed then (default: %(default)s)')
+    args = parser.parse_args(arguments)
+    for name in ('workers', 'timeout'):
+        if getattr(args, name) <= 0:
+            parser.error(f'--{name} must be above 0, got {getattr(args, name)}')
+    return args
+
+
+def main(arguments: list[str]) -> int:
+    args = parse_args(arguments)
+    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    rows, failures = prepare(args.source, args.target, settings, args.workers, args.timeout)
+    print(f'{summarize(rows)} -> {args.target / TABLE}')
+    if failures:
+        print(f'{failures} files failed -> {args.target / FAILED}', file=sys.stderr)
+    return 2 if failures else 0
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        sys.exit(130)
