@@ -1,18 +1,24 @@
 """Calls that may hang or crash, made in a process that can be lost."""
+import io
 import os
 import pickle
 import signal
 import traceback
 from collections.abc import Callable
-from multiprocessing import current_process
+from mmap import mmap
+from multiprocessing import Process, current_process, get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
 import torch
-from torch import multiprocessing
+from torch import Tensor
 
 # Seconds a process is given, beyond the limit, to be ended by its own alarm.
 _GRACE = 5.
+# Bytes that both processes see, of which only those that are used take memory. What does not
+# fit takes the slow way, through the pipe.
+_SHARED = 1 << 28
 
 
 class ProcessLost(Exception):
@@ -40,12 +46,11 @@ class LoadingProcess:
     """A function that runs in a child process, which it may hang or crash.
 
     The child is forked at the first call, and anew after it was lost; every process that
-    calls (the workers of a DataLoader) has a child of its own. Tensors come back in shared
-    memory, so that a worker hands them on without a copy. An alarm of the kernel ends a call
-    that takes too long, wherever it hangs.
+    calls (the workers of a DataLoader) has a child of its own. An alarm of the kernel ends a
+    call that takes too long, wherever it hangs.
 
     Args:
-        function: What to call. Its changes of the programme's state stay in the child.
+        function: What to call. What it changes in the programme's state stays in the child.
         time_limit: Seconds a call may take, above 0.
     """
 
@@ -53,12 +58,13 @@ class LoadingProcess:
         self.function = function
         self.time_limit = time_limit
         self._caller: int | None = None
-        self._child: multiprocessing.Process | None = None
-        self._connection: Connection | None = None
+        self._child: Process | None = None
+        self._pipe: Connection | None = None
+        self._shared: mmap | None = None
 
     def __getstate__(self) -> dict:
         """A copy starts a child of its own."""
-        return dict(self.__dict__, _caller=None, _child=None, _connection=None)
+        return dict(self.__dict__, _caller=None, _child=None, _pipe=None, _shared=None)
 
     def __call__(self, *args: Any) -> Any:
         """What the function returns; what it raises is raised here.
@@ -72,25 +78,28 @@ class LoadingProcess:
         if self._caller != os.getpid() or not self._child.is_alive():
             self._start()
         try:
-            self._connection.send(args)
-            answered = self._connection.poll(self.time_limit + _GRACE)
-            result, error, trace = self._connection.recv() if answered else self._lost()
+            self._pipe.send(args)
+            if not self._pipe.poll(self.time_limit + _GRACE):
+                raise self._lost()
+            result, error, trace = _receive(self._pipe, self._shared)
         except (EOFError, ConnectionError):
-            result, error, trace = self._lost()
+            raise self._lost() from None
         if error is not None:
-            raise error from (trace and RuntimeError(f'in the loading process:\n{trace}'))
+            raise error from RuntimeError(f'in the loading process:\n{trace}')
         return result
 
     def _start(self) -> None:
-        context = multiprocessing.get_context('fork')
-        self._connection, theirs = context.Pipe()
+        context = get_context('fork')
+        self._pipe, theirs = context.Pipe()
+        self._shared = mmap(-1, _SHARED)
         # Workers of a DataLoader are daemons, which may have no children, since nobody ends
         # these if the daemon cannot. Ours ends by itself, when its pipe closes.
         caller = current_process()
         daemon, caller.daemon = caller.daemon, False
         try:
             self._child = context.Process(
-                target=_serve, args=(self.function, self.time_limit, theirs, self._connection),
+                target=_serve,
+                args=(self.function, self.time_limit, theirs, self._pipe, self._shared),
                 daemon=True)
             self._child.start()
         finally:
@@ -98,24 +107,24 @@ class LoadingProcess:
         theirs.close()
         self._caller = os.getpid()
 
-    def _lost(self) -> tuple[None, Exception, None]:
-        self._connection.close()
+    def _lost(self) -> Exception:
+        self._pipe.close()
         self._caller = None
-        # Has an exit code already, or sleeps where not even the alarm wakes it.
         self._child.join(_GRACE)
         exit_code = self._child.exitcode
         if exit_code is None:
+            # Asleep in the kernel, where no signal wakes it: leave it behind.
             self._child.kill()
             exit_code = -signal.SIGALRM
         if exit_code == -signal.SIGKILL:
-            return None, MemoryError(
+            return MemoryError(
                 'a process that loads samples was killed (SIGKILL), as happens when memory runs '
-                'out; lower num_workers, prefetch_factor or batch_size of the dataloader'), None
-        return None, ProcessLost(exit_code, self.time_limit), None
+                'out; lower num_workers, prefetch_factor or batch_size of the dataloader')
+        return ProcessLost(exit_code, self.time_limit)
 
 
-def _serve(function: Callable, time_limit: float, connection: Connection,
-           callers_end: Connection) -> None:
+def _serve(function: Callable, time_limit: float, pipe: Connection, callers_end: Connection,
+           shared: mmap) -> None:
     """The child: answers calls until its caller is gone."""
     callers_end.close()
     # Only the caller minds an interrupt from the keyboard.
@@ -126,7 +135,7 @@ def _serve(function: Callable, time_limit: float, connection: Connection,
     torch.set_num_threads(1)
     while True:
         try:
-            args = connection.recv()
+            args = pipe.recv()
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_REAL, time_limit)
@@ -135,7 +144,7 @@ def _serve(function: Callable, time_limit: float, connection: Connection,
         except Exception as error:
             answer = None, _portable(error), traceback.format_exc()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send(answer)
+        _send(pipe, shared, answer)
 
 
 def _portable(error: Exception) -> Exception:
@@ -145,3 +154,45 @@ def _portable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(f'{type(error).__name__}: {error}')
     return error
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves the data of tensors out of the pickle, as it does with arrays, in their order."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not Tensor:
+            return NotImplemented
+        data = torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage()).numpy()
+        return _tensor, (data, value.dtype, value.storage_offset(), value.shape, value.stride())
+
+
+def _tensor(data: np.ndarray, dtype: torch.dtype, *place: Any) -> Tensor:
+    return torch.empty(0, dtype=dtype).set_(torch.from_numpy(data).untyped_storage(), *place)
+
+
+def _pickled(answer: Any, buffer_callback: Callable | None) -> bytes:
+    stream = io.BytesIO()
+    _Pickler(stream, protocol=5, buffer_callback=buffer_callback).dump(answer)
+    return stream.getvalue()
+
+
+def _send(pipe: Connection, shared: mmap, answer: Any) -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = _pickled(answer, buffers.append)
+    buffers = [buffer.raw() for buffer in buffers]
+    if sum(buffer.nbytes for buffer in buffers) > len(shared):
+        pickled, buffers = _pickled(answer, None), []
+    shared.seek(0)
+    for buffer in buffers:
+        shared.write(buffer)
+    pipe.send((pickled, [buffer.nbytes for buffer in buffers]))
+
+
+def _receive(pipe: Connection, shared: mmap) -> Any:
+    pickled, sizes = pipe.recv()
+    buffers, start = [], 0
+    with memoryview(shared) as view:
+        for size in sizes:
+            buffers.append(bytearray(view[start:start + size]))
+            start += size
+    return pickle.loads(pickled, buffers=buffers)

@@ -4,10 +4,12 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import multiprocessing
 
+from amd_mm.datasets import loading_process
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 
 LIMIT = .3
@@ -64,13 +66,27 @@ def test_returns_and_raises_as_the_function(process):
     assert first != os.getpid() and process(os.getpid) == first
 
 
-def test_tensors_come_back_shared(process):
-    found = process(torch.arange, 1000)
-    assert torch.equal(found, torch.arange(1000)) and found.is_shared()
-    # Still there when its maker is gone.
+def turned():
+    return torch.arange(24).reshape(2, 3, 4).permute(2, 0, 1)[1:]
+
+
+@pytest.mark.parametrize('room', [1 << 28, 40])
+def test_data_come_back_as_they_are(process, monkeypatch, room):
+    monkeypatch.setattr(loading_process, '_SHARED', room)
+    values = dict(
+        array=np.arange(6.).reshape(2, 3).T, turned=turned(), half=torch.ones(3).bfloat16(),
+        none=torch.zeros(0, 2), text='x')
+    found = process(copy.copy, values)
+    assert found.keys() == values.keys() and found['text'] == 'x'
+    assert np.array_equal(found['array'], values['array'])
+    for name in ('turned', 'half', 'none'):
+        torch.testing.assert_close(found[name], values[name], rtol=0, atol=0)
+    assert process(turned).stride() == turned().stride()
+    # Neither the next answer nor the end of its maker changes them; and they can be changed.
+    process(torch.full, (100, ), 7)
     with pytest.raises(ProcessLost):
         process(os._exit, 3)
-    assert int(found.sum()) == 499500
+    assert torch.equal(found['turned'].mul_(2), 2 * turned())
 
 
 @pytest.mark.parametrize('what, message', [
