@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
 LITE = ['mmcv-lite>=2.1.0,<2.2']
-QUICKSTART = ['av', 'mlxtend', 'scikit-image']
+QUICKSTART = ['mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
@@ -70,6 +70,7 @@ setup(
         'mmengine>=0.10.7,<1.0',
         'mmpretrain>=1.2.0,<2.0',
         'mmaction2>=1.2.0,<2.0',
+        'av>=12',
         'decord>=0.6',
         'safetensors',
     ],

@@ -187,5 +187,5 @@ def test_samples(path):
     crop = TRANSFORMS.build(transforms['amd_mm.MultiScaleCrop'])
     assert (tuple(crop.scales), crop.num_fixed_crops, crop.max_wh_scale_gap,
             crop.random_crop) == ((1, .875, .75, .66), 13, 1, False)
-    resize = transforms['mmaction.Resize']
-    assert (tuple(resize.scale), resize.keep_ratio) == ((224, 224), False)
+    resize = transforms['amd_mm.ResizeClip']
+    assert tuple(resize.scale) == (224, 224) and 'keep_ratio' not in resize

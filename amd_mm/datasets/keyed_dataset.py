@@ -100,6 +100,9 @@ class KeyedDataset(Dataset):
         if len(self.dataset) == 0:
             raise ValueError(_EMPTY.format(type(self.dataset).__name__))
         self.pipeline = Compose(pipeline)
+        # A whole copy costs as much as the resizing; transforms that make one say so.
+        copies = any(getattr(step, 'copies_images', False) for step in self.pipeline.transforms[:1])
+        self._copy = copy.copy if copies else copy.deepcopy
         self.num_repeats = num_repeats
         self.max_retries = max_retries
         self._process = None
@@ -197,7 +200,8 @@ class KeyedDataset(Dataset):
         for repeat in range(self.num_repeats):
             key = index.key(repeat)
             # Some transforms of the hosts (flips) work in place; the last may have the original.
-            own = decoded if repeat == self.num_repeats - 1 else copy.deepcopy(decoded)
+            last = repeat == self.num_repeats - 1
+            own = decoded if last else self._copy(decoded)
             with seeded(key):
                 packed = self.pipeline(own)
             if packed is None:

@@ -14,11 +14,12 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
 from amd_mm.datasets import KeyedDataset, SampleIndex, collate_repeats, sample_key
+from amd_mm.datasets.transforms import MultiScaleCrop
 
 SIZE = 32
 CROPS = [
     dict(type='amd_mm.MultiScaleCrop'),
-    dict(type='mmaction.Resize', scale=(SIZE, SIZE), keep_ratio=False),
+    dict(type='amd_mm.ResizeClip', scale=(SIZE, SIZE)),
     dict(type='mmaction.FormatShape', input_format='NCTHW'),
     dict(type='mmaction.PackActionInputs'),
 ]
@@ -276,11 +277,11 @@ def test_broken_videos_among_good_ones(tmp_path, decoder):
     assert frames.pop(f'{tmp_path}/one frame.mp4') == [0, 0, 0, 0]
     assert frames.pop(f'{tmp_path}/shorter than its span.mp4') == [0, 0, 0, 0]
     assert frames.pop(f'{tmp_path}/good.mp4') == [0, 15, 30, 45]
-    # decord counts the frames itself: of a file cut short it can use what is left.
+    # decord and PyAV count the frames themselves: of a file cut short they use what is left.
     left = {str(paths['truncated'])} if frames else set()
     assert bad == {str(path) for path in paths.values()} - left
     assert all(ids[0] == 0 and max(ids) < 45 for ids in frames.values())
-    assert not frames or decoder[0] == 'mmaction.DecordInit'
+    assert bool(frames) == (decoder[0] != 'amd_mm.OpenCVInit')
 
 
 def test_image_data_sets_and_one_channel_pictures(tmp_path):
@@ -315,3 +316,21 @@ def test_data_set_of_a_host(tmp_path):
     repeats = dataset[SampleIndex(0, 0)]
     assert [int(r['data_samples'].gt_label) for r in repeats] == [3] * 4
     assert dataset.metainfo == dataset.dataset.metainfo
+
+
+@pytest.mark.parametrize('copies', [True, False])
+def test_a_clip_is_copied_whole_only_where_the_crop_does_not_copy(tmp_path, monkeypatch, copies):
+    write_video(tmp_path / 'a.mp4', 60)
+    expected = videos(tmp_path)[SampleIndex(3, 0)]
+    monkeypatch.setattr(MultiScaleCrop, 'copies_images', copies)
+    seen, crop = [], MultiScaleCrop._crop_imgs
+
+    def record(images, box):
+        seen.append(images[0])
+        return crop(images, box)
+
+    monkeypatch.setattr(MultiScaleCrop, '_crop_imgs', staticmethod(record))
+    found = videos(tmp_path)[SampleIndex(3, 0)]
+    assert len({id(image) for image in seen}) == (1 if copies else len(found))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a['inputs'], b['inputs'])

@@ -155,6 +155,8 @@ def test_run_goes_on_or_stops(tmp_path):
     videos = tmp_path / 'videos'
     videos.mkdir()
     bad = write_broken_videos(videos)
+    # Used as far as it goes.
+    bad.pop('truncated').unlink()
     for number in range(6):
         write_video(videos / f'good {number}.mp4', 60)
     hook = train(videos, tmp_path / 'tolerant', max_share=.6)

@@ -1,6 +1,6 @@
 """Transforms that no host has, or not exactly."""
 from amd_mm.datasets.transforms.clip_augment import ClipRandAugment
-from amd_mm.datasets.transforms.cropping import MultiScaleCrop
+from amd_mm.datasets.transforms.cropping import MultiScaleCrop, ResizeClip
 from amd_mm.datasets.transforms.decoding import (
     OpenCVDecode,
     OpenCVInit,
@@ -12,5 +12,5 @@ from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedF
 
 __all__ = [
     'ClipRandAugment', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit',
-    'RawFrameDecode', 'SampleEvenFrames', 'SampleStridedFrames'
+    'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames', 'SampleStridedFrames'
 ]

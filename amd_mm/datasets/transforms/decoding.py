@@ -3,15 +3,17 @@
 Where the hosts' classes do, as ``mmaction.DecordInit`` with ``mmaction.DecordDecode``, they
 are used as they are.
 """
+import io
+
+import av
 import mmcv
 import numpy as np
 from mmaction.datasets.transforms import OpenCVDecode as _OpenCVDecode
 from mmaction.datasets.transforms import OpenCVInit as _OpenCVInit
-from mmaction.datasets.transforms import PyAVDecode as _PyAVDecode
-from mmaction.datasets.transforms import PyAVInit as _PyAVInit
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get, join_path
 
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 from amd_mm.registry import TRANSFORMS
 
 
@@ -24,25 +26,26 @@ def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
             f'a video must hold the {results["total_frames"]} frames it promises, but frame '
             f'{missing[0]} cannot be decoded')
     # A repeated frame is an array of its own each time: some transforms work in place.
-    results['imgs'] = [frames[number].copy() for number in asked]
+    results['imgs'] = [frames[number] if number not in asked[:place] else frames[number].copy()
+                       for place, number in enumerate(asked)]
     results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
     results['video_reader'] = None
     return results
 
 
 @TRANSFORMS.register_module()
-class PyAVInit(_PyAVInit):
-    """mmaction2's ``PyAVInit`` for containers that do not say how many frames they hold too.
-
-    Matroska, WebM and others do not: their packets are then counted, without decoding.
+class PyAVInit(BaseTransform):
+    """Open a video with PyAV and number its frames, without decoding any.
 
     Args:
-        io_backend: Storage backend of mmengine.
-        backend_args: Arguments of that backend.
+        multi_thread: Whether FFmpeg may use several threads for one video; slower where many
+            workers load, see :class:`IndexedVideo`.
+        backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
-    def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
-        super().__init__(io_backend, **(backend_args or {}))
+    def __init__(self, multi_thread: bool = False, backend_args: dict | None = None) -> None:
+        self.multi_thread = multi_thread
+        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Open the file.
@@ -51,38 +54,24 @@ class PyAVInit(_PyAVInit):
             results: Holds ``filename``.
 
         Returns:
-            The same dictionary with ``video_reader`` and ``total_frames``.
+            The same dictionary with ``video_reader`` for :class:`PyAVDecode`,
+            ``total_frames`` and ``avg_fps``.
 
         Raises:
             ValueError: If the file has no video stream.
         """
-        try:
-            super().transform(results)
-        except IndexError as error:
-            raise ValueError('a video must have a video stream, found none') from error
-        if results['total_frames'] == 0:
-            packets = results['video_reader'].demux(video=0)
-            total_frames = sum(packet.size > 0 for packet in packets)
-            # Seeking back is not exact in every container.
-            super().transform(results)
-            results['total_frames'] = total_frames
+        content = get(results['filename'], backend_args=self.backend_args)
+        video = IndexedVideo(av.open(io.BytesIO(content)), self.multi_thread)
+        results.update(video_reader=video, total_frames=len(video), avg_fps=video.avg_fps)
         return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(multi_thread={self.multi_thread})'
 
 
 @TRANSFORMS.register_module()
-class PyAVDecode(_PyAVDecode):
-    """mmaction2's ``PyAVDecode`` that keeps only the frames asked for.
-
-    It decodes from the start, so it is exact whatever the distances of the key frames, and
-    slower than decord on long videos. The host's class keeps every frame on the way in
-    memory, and starts again at the first one where the file has fewer than it promises.
-
-    Args:
-        multi_thread: Whether FFmpeg may use several threads for one video.
-    """
-
-    def __init__(self, multi_thread: bool = False) -> None:
-        super().__init__(multi_thread=multi_thread)
+class PyAVDecode(BaseTransform):
+    """Decode the asked frames of a video that :class:`PyAVInit` opened, exactly."""
 
     def transform(self, results: dict) -> dict:
         """Decode.
@@ -96,18 +85,11 @@ class PyAVDecode(_PyAVDecode):
         Raises:
             ValueError: If the file holds fewer frames than it promises.
         """
-        container = results['video_reader']
-        if self.multi_thread:
-            container.streams.video[0].thread_type = 'AUTO'
-        asked = set(np.ravel(results['frame_inds']).tolist())
-        frames: dict[int, np.ndarray] = {}
-        for number, frame in enumerate(container.decode(video=0)):
-            if number in asked:
-                frames[number] = frame.to_ndarray(format='rgb24')
-            if len(frames) == len(asked):
-                break
-        container.close()
-        return _finish(results, frames)
+        numbers = np.unique(results['frame_inds']).tolist()
+        return _finish(results, results['video_reader'].decode(numbers))
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
 
 
 @TRANSFORMS.register_module()

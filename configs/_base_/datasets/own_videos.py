@@ -2,9 +2,9 @@
 # A decoded clip of 16 frames, every 4th, gives 4 samples, each with its own crop.
 # Pictures leave here as uint8 RGB; mmaction.ActionDataPreprocessor normalises on the device.
 #
-# Another decoder: amd_mm.PyAVInit and amd_mm.PyAVDecode, or amd_mm.OpenCVInit and
-# amd_mm.OpenCVDecode, in place of DecordInit and DecordDecode. Should decord hang on a broken
-# file (one more setting, train_dataloader.timeout in seconds, makes that an error), use PyAV.
+# Another decoder: mmaction.DecordInit and mmaction.DecordDecode, or amd_mm.OpenCVInit and
+# amd_mm.OpenCVDecode, in place of PyAVInit and PyAVDecode. All give the same frames; PyAV is the
+# fastest and holds no memory back (docs/performance.md).
 train_dataloader = dict(
     batch_size=16,
     num_workers=8,
@@ -19,13 +19,13 @@ train_dataloader = dict(
             ann_file='',
             data_prefix=dict(video='data/videos'),
             pipeline=[
-                dict(type='mmaction.DecordInit'),
+                dict(type='amd_mm.PyAVInit'),
                 dict(type='amd_mm.SampleStridedFrames', clip_len=16, frame_interval=4),
-                dict(type='mmaction.DecordDecode'),
+                dict(type='amd_mm.PyAVDecode'),
             ]),
         pipeline=[
             dict(type='amd_mm.MultiScaleCrop'),
-            dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
+            dict(type='amd_mm.ResizeClip', scale=(224, 224)),
             dict(type='mmaction.FormatShape', input_format='NCTHW'),
             dict(type='mmaction.PackActionInputs'),
         ]))

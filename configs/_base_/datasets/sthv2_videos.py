@@ -5,7 +5,7 @@ train_dataloader = dict(dataset=dict(dataset=dict(
     ann_file='data/sthv2/sthv2_train_list_videos.txt',
     data_prefix=dict(video='data/sthv2/videos'),
     pipeline=[
-        dict(type='mmaction.DecordInit'),
+        dict(type='amd_mm.PyAVInit'),
         dict(type='amd_mm.SampleEvenFrames', clip_len=16, frame_interval=2),
-        dict(type='mmaction.DecordDecode'),
+        dict(type='amd_mm.PyAVDecode'),
     ])))

@@ -6,7 +6,7 @@ from clips import REAL, frame_number, write_broken_videos, write_video
 from mmengine.registry import TRANSFORMS
 
 import amd_mm  # noqa: F401 (its fixes, before a host is imported)
-from amd_mm.datasets.transforms import RawFrameDecode
+from amd_mm.datasets.transforms import PyAVInit, RawFrameDecode
 
 DECODERS = {
     'decord': ('mmaction.DecordInit', 'mmaction.DecordDecode'),
@@ -72,11 +72,23 @@ def test_messages_of_the_mended_decoders(tmp_path):
         decode(write_video(tmp_path / 'good.mp4', 60), 'pyav', [0, 75])
 
 
-@pytest.mark.parametrize('opener', ['amd_mm.PyAVInit', 'amd_mm.OpenCVInit'])
-def test_openers_hand_backend_args_to_the_host(opener):
+def test_opener_hands_backend_args_to_the_host():
     built = TRANSFORMS.build(dict(
-        type=opener, io_backend='petrel', backend_args=dict(enable_mc=False)))
+        type='amd_mm.OpenCVInit', io_backend='petrel', backend_args=dict(enable_mc=False)))
     assert (built.io_backend, built.kwargs) == ('petrel', dict(enable_mc=False))
+
+
+def test_storage_backend_reads_the_file(tmp_path, monkeypatch):
+    content, asked = write_video(tmp_path / 'a.mp4', 5).read_bytes(), []
+
+    def get(path, backend_args):
+        asked.append((path, backend_args))
+        return content
+
+    monkeypatch.setattr('amd_mm.datasets.transforms.decoding.get', get)
+    opened = PyAVInit(backend_args=dict(backend='petrel'))(dict(filename='s3://bucket/a.mp4'))
+    assert opened['total_frames'] == 5 and opened['avg_fps'] == 10
+    assert asked == [('s3://bucket/a.mp4', dict(backend='petrel'))]
 
 
 def frames_folder(folder):

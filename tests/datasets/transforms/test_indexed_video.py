@@ -1,0 +1,131 @@
+from fractions import Fraction
+from itertools import islice
+
+import av
+import numpy as np
+import pytest
+from clips import REAL, write_sound
+
+from amd_mm.datasets.transforms import indexed_video
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo
+
+FRAMES, SIZE = 48, (64, 48)
+# Every key frame, and every frame that others refer to, at a known place: I B B B P B B B ...
+FIXED = {'bf': '3', 'b_strategy': '0',
+         'x264-params': 'b-pyramid=none:keyint=16:min-keyint=16:scenecut=0'}
+FILES = {
+    'h264.mp4': ('libx264', {'g': '20'}),
+    'open_gop.mkv': ('libx264', {'g': '12', 'x264-params': 'open-gop=1'}),
+    'intra_refresh.mov': ('libx264', {'x264-params': 'intra-refresh=1:keyint=12'}),
+    'h264.ts': ('libx264', {'g': '20'}),
+    'no_times.avi': ('libx264', {'g': '20'}),
+    'hevc.mp4': ('libx265', {'x265-params': 'keyint=12:open-gop=1:log-level=none'}),
+    'mpeg4.avi': ('mpeg4', {'g': '12', 'bf': '2'}),
+    'hidden_frames.webm': ('libvpx-vp9', {'g': '20', 'b': '200k', 'lag-in-frames': '16'}),
+    'fixed.mp4': ('libx264', FIXED),
+}
+
+
+def encode(path, codec, options):
+    with av.open(str(REAL / 'bikes.mp4')) as source, av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        (stream.width, stream.height), stream.pix_fmt = SIZE, 'yuv420p'
+        for number, frame in enumerate(islice(source.decode(video=0), FRAMES)):
+            frame = frame.reformat(width=SIZE[0], height=SIZE[1], format='yuv420p')
+            frame.pts, frame.time_base, frame.pict_type = number, Fraction(1, 25), 0
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def sequential(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+
+
+@pytest.fixture
+def outcome(monkeypatch):
+    """Counts what comes out of the decoder."""
+    counts = []
+    decode = IndexedVideo._decode
+
+    def counted(*args):
+        counts.append(0)
+        for frame in decode(*args):
+            counts[-1] += 1
+            yield frame
+
+    monkeypatch.setattr(IndexedVideo, '_decode', counted)
+    return counts
+
+
+@pytest.mark.parametrize('multi_thread', [False, True])
+@pytest.mark.parametrize('name', FILES)
+def test_frames_are_those_of_sequential_decoding(tmp_path, name, multi_thread):
+    path = encode(tmp_path / name, *FILES[name])
+    expected = sequential(path)
+    video = IndexedVideo(av.open(str(path)), multi_thread)
+    assert len(video) == len(expected) == FRAMES and video.avg_fps == 25
+    for asked in ([0], [47], [5, 4, 4], [45, 46, 47], range(1, 48, 4), range(20, 36, 4),
+                  range(13, 29, 2), range(48)):
+        found = video.decode(asked)
+        assert found.keys() == set(asked)
+        for number, picture in found.items():
+            np.testing.assert_array_equal(picture, expected[number])
+
+
+def test_only_what_is_needed_is_decoded(tmp_path, outcome):
+    video = IndexedVideo(av.open(str(encode(tmp_path / 'a.mp4', *FILES['fixed.mp4']))))
+    # 32 is a key frame and 36, 40, 44 are referred to; 34 is not, and needs 36.
+    video.decode([32, 36, 40, 44])
+    video.decode([34])
+    # From the key frame 16: 16, 20, 24, 28, which are referred to, 32 after them, and the asked.
+    video.decode([29, 30])
+    assert outcome == [4, 2, 6]
+
+
+def test_time_of_showing_is_not_trusted_where_there_is_none(tmp_path):
+    known = {name: bool(IndexedVideo(av.open(str(encode(tmp_path / name, *FILES[name]))))._times)
+             for name in ('h264.mp4', 'no_times.avi')}
+    assert known == {'h264.mp4': True, 'no_times.avi': False}
+
+
+def test_key_frame_that_is_none_costs_time_and_no_frame(tmp_path, outcome):
+    path = encode(tmp_path / 'a.mp4', *FILES['h264.mp4'])
+    video = IndexedVideo(av.open(str(path)))
+
+    class Packet:
+        """Says that it is a key frame."""
+
+        def __init__(self, packet):
+            self.pts, self.is_keyframe, self.packet = packet.pts, True, packet
+
+    class Codec:
+        """Decodes what is in it."""
+
+        def __init__(self, codec):
+            self.codec, self.flush_buffers = codec, codec.flush_buffers
+
+        def decode(self, packet):
+            return self.codec.decode(packet and packet.packet)
+
+    video._packets = [Packet(packet) for packet in video._packets]
+    video._codec = Codec(video._codec)
+    np.testing.assert_array_equal(video.decode([17])[17], sequential(path)[17])
+    assert len(outcome) == 2
+
+
+def test_damaged_frames_are_missing(tmp_path, monkeypatch):
+    video = IndexedVideo(av.open(str(encode(tmp_path / 'a.mp4', *FILES['h264.mp4']))))
+
+    class Damaged:
+        is_corrupt = True
+
+    frames = [(0, next(video._decode(0))), (1, Damaged())]
+    assert list(indexed_video._pictures(frames, {0, 1})) == [0]
+
+
+def test_no_video_stream_is_named(tmp_path):
+    path = write_sound(tmp_path / 'sound.mp4')
+    with pytest.raises(ValueError, match='must have a video stream, found none'):
+        IndexedVideo(av.open(str(path)))
