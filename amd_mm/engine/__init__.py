@@ -13,6 +13,7 @@ from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.precision import enable_amp
 from amd_mm.engine.reconstruction_hook import ReconstructionHook
+from amd_mm.engine.throughput_hook import ThroughputHook
 
 __all__ = [
     'BadSampleHook',
@@ -23,6 +24,7 @@ __all__ = [
     'LabelRangeHook',
     'NonFiniteLossHook',
     'ReconstructionHook',
+    'ThroughputHook',
     'accumulative_counts',
     'build_runner',
     'config_parser',

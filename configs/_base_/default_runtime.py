@@ -14,6 +14,7 @@ custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
+    dict(type='amd_mm.ThroughputHook'),
 ]
 
 env_cfg = dict(
