@@ -37,7 +37,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from contextlib import closing, contextmanager
+from dataclasses import asdict, astuple, dataclass, fields
 from fractions import Fraction
 from multiprocessing import connection, get_context
 from pathlib import Path
@@ -90,7 +91,7 @@ class Settings:
         """Of the encoded frames: both even, the shorter at most ``short_side``."""
         short = min(width, height)
         wanted = max(min(self.short_side, short // 2 * 2), 2)
-        if wanted in (short, short - 1):
+        if wanted >= short - 1:
             return max(width // 2 * 2, 2), max(height // 2 * 2, 2)
         long = round(max(width, height) * wanted / short / 2) * 2
         return (wanted, long) if width < height else (long, wanted)
@@ -106,6 +107,9 @@ class Row:
     width: int
     height: int
     psnr: float
+
+    def cells(self) -> list[object]:
+        return [*astuple(self)[:-1], f'{self.psnr:.3f}']
 
 
 class Times:
@@ -211,10 +215,12 @@ def decode(container: av.container.InputContainer,
     if stream is None:
         raise ValueError('a video must have a video stream, found none')
     stream.codec_context.thread_count = 1
-    upright = None
+    upright, packets = None, 0
     for packet in container.demux(stream):
         if packet.is_corrupt:
-            raise ValueError(f'the file ends or is damaged within the frame at byte {packet.pos}')
+            raise ValueError('the file ends or is damaged within a frame, the one after '
+                             f'{packets} others')
+        packets += packet.size > 0
         for frame in packet.decode():
             if frame.is_corrupt:
                 raise ValueError(f'the frame at {frame.time} seconds is damaged')
@@ -228,6 +234,10 @@ def decode(container: av.container.InputContainer,
             # x264 makes a key frame where the source had one unless this is unset.
             turned.pict_type = 0
             yield turned
+    # Elsewhere the index holds key frames only, and a file that ends between frames is whole.
+    if 'mp4' in container.format.name and packets < len(stream.index_entries):
+        raise ValueError(f'the file must hold the {len(stream.index_entries)} frames of its index, '
+                         f'but ends after {packets}')
 
 
 def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, int, float]:
@@ -356,36 +366,35 @@ def check_folders(source: Path, target: Path) -> None:
                          f'and no {SETTINGS}; give another DST')
 
 
-def claim(target: Path, settings: Settings) -> int:
+@contextmanager
+def claim(target: Path, settings: Settings) -> Iterator[None]:
     """Writes the settings into DST, or compares with those there, and keeps other runs out.
-
-    Returns:
-        A file descriptor that holds the lock until it is closed.
 
     Raises:
         ValueError: For other settings, or while another run is at it.
     """
     target.mkdir(parents=True, exist_ok=True)
-    path = target / SETTINGS
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(f'{target}: another run is writing to it; wait for it, or end it') from (
-            error)
-    except OSError:
-        pass  # Some network file systems have no locks.
-    wanted, text = asdict(settings) | settings.options(), path.read_text()
-    if not text:  # Of this run, or of one that was killed at this very place.
-        path.write_text(json.dumps(wanted, indent=2) + '\n')
-        return lock
-    there = json.loads(text)
-    changed = [f'{key} {there.get(key)!r}, now {wanted.get(key)!r}'
-               for key in sorted(there | wanted) if there.get(key) != wanted.get(key)]
-    if changed:
-        raise ValueError(f'{target}: one DST must have one group of settings, but was begun with '
-                         f'{"; ".join(changed)}; give the same settings or another DST')
-    return lock
+    wanted = asdict(settings) | settings.options()
+    with (target / SETTINGS).open('a+') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f'{target}: only one run at a time may write to DST, but another '
+                             'does; wait for it, or end it') from None
+        except OSError:
+            pass  # Some network file systems have no locks.
+        file.seek(0)
+        there = json.loads(file.read() or 'null')
+        if there is None:
+            json.dump(wanted, file, indent=2)
+            file.flush()
+            there = wanted
+        changed = [f'{key} {there.get(key)!r}, now {wanted.get(key)!r}'
+                   for key in sorted(there | wanted) if there.get(key) != wanted.get(key)]
+        if changed:
+            raise ValueError(f'{target}: one DST must have one group of settings, but was begun '
+                             f'with {"; ".join(changed)}; give the same or another DST')
+        yield
 
 
 def read_table(path: Path) -> dict[str, Row]:
@@ -409,18 +418,14 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     with part.open('w', newline='', errors='surrogateescape') as file:
         lines = csv.writer(file, 'excel-tab', lineterminator='\n')
         lines.writerow(field.name for field in fields(Row))
-        lines.writerows(_cells(row) for row in sorted(rows, key=lambda row: row.path))
+        lines.writerows(row.cells() for row in sorted(rows, key=lambda row: row.path))
     os.replace(part, path)
 
 
-def _cells(row: Row) -> list[object]:
-    return [*(getattr(row, field.name) for field in fields(Row)[:-1]), f'{row.psnr:.3f}']
-
-
-def is_finished(row: Row | None, source: Path, target: Path) -> bool:
+def is_finished(row: Row, source: Path, target: Path) -> bool:
     """Whether a file in DST is what the table says, made from what is in SRC."""
-    return (row is not None and target.is_file() and target.stat().st_size == row.bytes_after
-            and source.is_file() and source.stat().st_size == row.bytes_before)
+    return (source.is_file() and source.stat().st_size == row.bytes_before
+            and target.is_file() and target.stat().st_size == row.bytes_after)
 
 
 def part_of(path: Path) -> Path:
@@ -450,6 +455,8 @@ def _work(sender: connection.Connection, source: Path, target: Path, settings: S
         # A process whose parent was killed may still be writing to the old one.
         target.unlink(missing_ok=True)
         result = encode(source, target, settings)
+    except av.FFmpegError as error:
+        result = f'FFmpeg: {error.strerror}'
     except ValueError as error:
         result = str(error)
     except Exception as error:  # Whatever it is, it is about this file.
@@ -520,23 +527,6 @@ def _status(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f'status {code}'
 
 
-class Progress:
-    """Prints a line every few seconds."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
-        self.begin = self.last = time.monotonic()
-
-    def step(self) -> None:
-        self.done += 1
-        now = time.monotonic()
-        if now - self.last >= _REPORT_SECONDS:
-            self.last = now
-            rate = self.done / (now - self.begin)
-            print(f'{self.done} of {self.total} videos, {rate:.2f} a second, '
-                  f'{(self.total - self.done) / rate / 60:.0f} minutes left', flush=True)
-
-
 def summarize(rows: list[Row]) -> str:
     """What the prepared videos cost."""
     if not rows:
@@ -547,6 +537,39 @@ def summarize(rows: list[Row]) -> str:
             f'{before / 1e6:.3f} MB before, {after / 1e6:.3f} MB after '
             f'({after / before - 1:+.0%}); PSNR of luma: median {median(psnr):.2f} dB, '
             f'lowest {min(psnr):.2f} dB')
+
+
+class Report:
+    """The table and the list of failures, a line as each file ends, and what is printed."""
+
+    def __init__(self, target: Path, videos: int) -> None:
+        self.videos, self.done, self.failures = videos, 0, 0
+        self.begin = self.printed = time.monotonic()
+        self.files = {name: (target / name).open(mode, newline='', errors='surrogateescape')
+                      for name, mode in ((TABLE, 'a'), (FAILED, 'w'))}
+
+    def write(self, name: str, cells: list[object]) -> None:
+        csv.writer(self.files[name], 'excel-tab', lineterminator='\n').writerow(cells)
+        self.files[name].flush()
+
+    def fail(self, name: str, reason: str) -> None:
+        self.failures += 1
+        reason = ' '.join(reason.split())
+        self.write(FAILED, [name, reason])
+        print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
+
+    def step(self) -> None:
+        """Counts a video, and prints a line every few seconds."""
+        self.done += 1
+        now = time.monotonic()
+        if now - self.printed >= _REPORT_SECONDS:
+            self.printed, rate = now, self.done / (now - self.begin)
+            print(f'{self.done} of {self.videos} videos, {rate:.2f} a second, '
+                  f'{(self.videos - self.done) / rate / 60:.0f} minutes left', flush=True)
+
+    def close(self) -> None:
+        for file in self.files.values():
+            file.close()
 
 
 def prepare(source: Path, target: Path, settings: Settings, workers: int,
@@ -561,48 +584,31 @@ def prepare(source: Path, target: Path, settings: Settings, workers: int,
     """
     check_folders(source, target)
     videos, others = find_files(source, target.resolve())
-    lock = claim(target, settings)
-    try:
+    with claim(target, settings):
         rows = {name: row for name, row in read_table(target / TABLE).items()
                 if is_finished(row, source / name, target / name)}
         jobs = [(name, source / name, part_of(target / name)) for name in videos
                 if name not in rows]
         print(f'{len(videos)} videos, {len(videos) - len(jobs)} of them finished before; '
-              f'{len(others)} other files')
+              f'{len(others)} other files', flush=True)
         write_table(target / TABLE, rows.values())
-        progress, failures = Progress(len(jobs)), 0
-        with (target / TABLE).open('a', newline='', errors='surrogateescape') as table, (
-                target / FAILED).open('w', newline='', errors='surrogateescape') as failed:
-            lines = csv.writer(table, 'excel-tab', lineterminator='\n')
-            faults = csv.writer(failed, 'excel-tab', lineterminator='\n')
-
-            def fail(name: str, reason: str) -> None:
-                nonlocal failures
-                failures += 1
-                reason = ' '.join(reason.split())
-                faults.writerow([name, reason])
-                failed.flush()
-                print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
-
+        with closing(Report(target, len(jobs))) as report:
             for name, reason in copy_others(others, source, target):
-                fail(name, reason)
+                report.fail(name, reason)
             for name, result in encode_all(jobs, settings, workers, timeout):
                 part, new = part_of(target / name), target / name
                 if isinstance(result, str):
-                    part.unlink(missing_ok=True)
-                    fail(name, result)
+                    for path in (part, new):  # One made of what SRC held before is not right.
+                        path.unlink(missing_ok=True)
+                    report.fail(name, result)
                 else:
-                    frames, width, height, psnr = result
-                    row = rows[name] = Row(name, (source / name).stat().st_size,
-                                           part.stat().st_size, frames, width, height, psnr)
+                    sizes = (source / name).stat().st_size, part.stat().st_size
+                    rows[name] = Row(name, *sizes, *result)
                     os.replace(part, new)
-                    lines.writerow(_cells(row))
-                    table.flush()
-                progress.step()
+                    report.write(TABLE, rows[name].cells())
+                report.step()
         write_table(target / TABLE, rows.values())
-        return [rows[name] for name in videos if name in rows], failures
-    finally:
-        os.close(lock)
+        return [rows[name] for name in videos if name in rows], report.failures
 
 
 def parse_args(arguments: list[str]) -> argparse.Namespace:
