@@ -3,8 +3,10 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
-from torch import Tensor
+from mmengine.dist import get_world_size
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints import load_encoder
 from amd_mm.registry import MODELS
@@ -23,6 +25,10 @@ class FrozenTeacher(BaseModule):
         taps: blocks, counted from 1, whose raw outputs are the features.
         checkpoint: file or folder of any layout in ``amd_mm.checkpoints``. It has to be
             given; None asks for random weights and warns.
+        shard: every process keeps its share of the weights and fetches a block when it is
+            that block's turn (torch's ``fully_shard``), for teachers too large for one GPU. All
+            processes have to call the teacher together, as training does. One process keeps
+            everything.
 
     Raises:
         ValueError: if no checkpoint is given or it does not fit, or if taps are not
@@ -32,7 +38,8 @@ class FrozenTeacher(BaseModule):
     def __init__(self,
                  backbone: dict,
                  taps: Sequence[int],
-                 checkpoint: str | None = '') -> None:
+                 checkpoint: str | None = '',
+                 shard: bool = False) -> None:
         super().__init__()
         if checkpoint == '':
             raise ValueError(
@@ -54,6 +61,8 @@ class FrozenTeacher(BaseModule):
         self.backbone.truncate(self.taps[-1])
         self.requires_grad_(False)
         self.eval()
+        if shard and get_world_size() > 1:
+            _shard(self.backbone)
 
     def train(self, mode: bool = True) -> 'FrozenTeacher':
         """Stays in eval mode whatever is asked."""
@@ -67,6 +76,17 @@ class FrozenTeacher(BaseModule):
     def forward(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K)."""
         return self.backbone.encode(images, token_ids, self.taps)[1]
+
+
+def _shard(backbone: nn.Module) -> None:
+    """Shards blocks one by one, and what is outside them together."""
+    for blocks in backbone.children():
+        if isinstance(blocks, ModuleList):
+            for block in blocks:
+                fully_shard(block)
+    # Its parameters too are given back after use, so that the teacher can be cast at any time.
+    fully_shard(backbone, reshard_after_forward=True)
+    register_fsdp_forward_method(backbone, 'encode')
 
 
 def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
