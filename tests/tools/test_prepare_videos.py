@@ -136,6 +136,11 @@ def test_the_same_frames_at_the_same_times(name: str, source: Path, prepared: Pa
     assert len(after) == len(before) == int(table(prepared)[name]['frames'])
     assert [frame.time - after[0].time for frame in after] == pytest.approx(
         [frame.time - before[0].time for frame in before])
+    rates = []
+    for folder in (source, prepared):
+        with av.open(str(folder / name)) as container:
+            rates.append(container.streams.video[0].average_rate)
+    assert rates[0] == rates[1]
     scaled, found = (np.stack([frame.reformat(64, 48, 'gray').to_ndarray().astype(int)
                                for frame in frames]) for frames in (before, after))
     assert [np.abs(scaled - picture).mean((1, 2)).argmin() for picture in found] == list(
@@ -275,7 +280,7 @@ class TestAgain:
         run(tmp_path / 'in', tmp_path / 'out', *SMALL)
         assert table(tmp_path / 'out')['clip.mp4']['frames'] == '9'
         (tmp_path / 'in/clip.mp4').write_bytes(b'')
-        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 2
+        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 3
         assert not (tmp_path / 'out/clip.mp4').exists()
 
     def test_other_settings(self, source: Path, prepared: Path) -> None:
@@ -323,7 +328,7 @@ class TestFailures:
         write_video(tmp_path / 'in/good.mp4', 12)
         (tmp_path / 'in/gone.mp4').symlink_to(tmp_path / 'nowhere')
         (tmp_path / 'in/gone.txt').symlink_to(tmp_path / 'nowhere')
-        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 2
+        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 3
         found = failures(tmp_path / 'out')
         assert set(found) == {path.name for path in broken.values()} | {'gone.mp4', 'gone.txt'}
         assert 'must have a video stream' in found['no_video_stream.mp4']
@@ -335,7 +340,7 @@ class TestFailures:
         assert said.out.count('1 videos, 12 frames') == 1 and '8 files failed' in said.err
         # The next run tries them again.
         write_video(tmp_path / 'in/empty.mp4', 3)
-        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 2
+        assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 3
         assert set(found) - set(failures(tmp_path / 'out')) == {'empty.mp4'}
         assert set(table(tmp_path / 'out')) == {'good.mp4', 'empty.mp4'}
 
@@ -355,7 +360,7 @@ class TestFailures:
             return encode(path, target, settings)
 
         monkeypatch.setitem(namespace, 'encode', fragile)
-        assert run(source, tmp_path / 'out', *SMALL, '--timeout', 2) == 2
+        assert run(source, tmp_path / 'out', *SMALL, '--timeout', 2) == 3
         assert failures(tmp_path / 'out') == {
             'grey.mkv': 'its process ended with SIGSEGV',
             'link.mp4': 'its process ended with status 3',

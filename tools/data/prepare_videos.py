@@ -22,7 +22,7 @@ A run that was stopped, however, goes on where it was when it is started again. 
 be decoded to its end, or kills its decoder, is one of failed.txt and stops nothing else.
 
 PSNR is that of luma, all frames of a video together, against the frames that were encoded (scaled
-already). Exit status: 0, 1 for a wrong call, 2 if a file failed, 130 when interrupted.
+already). Exit status: 0; 1 or 2 for a wrong call; 3 if a file failed; 130 when interrupted.
 """
 import argparse
 import csv
@@ -48,6 +48,8 @@ import av
 import numpy as np
 
 TABLE, FAILED, SETTINGS = 'prepared.tsv', 'failed.txt', 'prepared.json'
+PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower',
+           'veryslow', 'placebo')
 _UNSPECIFIED_MATRIX = 2
 _REPORT_SECONDS = 10
 
@@ -60,7 +62,7 @@ class Settings:
         short_side: Of the frames, in pixels; smaller videos keep their size. Sizes are even.
         key_frame_interval: In frames, exactly.
         crf: x264's constant rate factor, in [0, 51]; lower is better and larger.
-        preset: x264's, from ultrafast to placebo.
+        preset: x264's, one of ``PRESETS``.
         tune: x264's, or ``none``.
     """
     short_side: int = 256
@@ -113,9 +115,10 @@ class Row:
 
 
 class Times:
-    """Timestamps of frames: the source's from 0 on, strictly increasing.
+    """Timestamps of frames, in ticks of the source: its own from 0 on, strictly increasing.
 
     One that is missing follows the last by ``step``, one that is not after the last by a tick.
+    Such are some AVI files', whose format has no presentation times.
     """
 
     def __init__(self, step: int) -> None:
@@ -282,7 +285,8 @@ def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, in
 def _add_encoder(writer: av.container.OutputContainer, source: av.VideoStream,
                  frame: av.VideoFrame, settings: Settings) -> tuple[av.VideoStream, Times]:
     """A stream for frames like this one, and timestamps for them."""
-    rate = (source.average_rate or source.guessed_rate or Fraction(25)).limit_denominator(1001)
+    found = Fraction(source.average_rate or source.guessed_rate or 0)
+    rate = found.limit_denominator(1001) or Fraction(25)
     encoder = writer.add_stream('libx264', rate=rate, options=settings.options())
     context = encoder.codec_context
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, 'yuv420p'
@@ -623,7 +627,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
                         metavar='FRAMES', help='default: %(default)s')
     parser.add_argument('--crf', type=float, default=default.crf,
                         help="x264's quality, lower is better and larger (default: %(default)s)")
-    parser.add_argument('--preset', default=default.preset,
+    parser.add_argument('--preset', choices=PRESETS, default=default.preset,
                         help="x264's, slower is smaller (default: %(default)s)")
     parser.add_argument('--tune', choices=['fastdecode', 'none'], default=default.tune,
                         help='default: %(default)s')
@@ -645,7 +649,7 @@ def main(arguments: list[str]) -> int:
     print(f'{summarize(rows)} -> {args.target / TABLE}')
     if failures:
         print(f'{failures} files failed -> {args.target / FAILED}', file=sys.stderr)
-    return 2 if failures else 0
+    return 3 if failures else 0
 
 
 if __name__ == '__main__':
