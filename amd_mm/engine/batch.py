@@ -1,7 +1,7 @@
 """How many samples an update of the weights sees, and what that does to the learning rate."""
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from amd_mm.registry import HOOKS
 
@@ -17,17 +17,21 @@ def accumulative_counts(optim_wrapper: OptimWrapper | dict) -> int:
     return optim_wrapper.get('accumulative_counts', 1)
 
 
-def count_accumulation(runner: Runner) -> None:
+def count_accumulation(runner: Runner | FlexibleRunner) -> None:
     """Make the runner's automatic learning rate count gradient accumulation.
 
     MMEngine scales the rate by batch size x processes over ``base_batch_size``. To be called
     between building a runner and training with it. The config is left as it is, so that the
     one dumped into the work dir can be used again.
     """
-    if runner.auto_scale_lr and runner.auto_scale_lr.get('enable', False):
-        base = runner.auto_scale_lr['base_batch_size']
+    # MMEngine's FlexibleRunner leaves the scaling to its strategy.
+    owner, name = ((runner.strategy, '_auto_scale_lr') if isinstance(runner, FlexibleRunner)
+                   else (runner, 'auto_scale_lr'))
+    settings = getattr(owner, name)
+    if settings and settings.get('enable', False):
+        base = settings['base_batch_size']
         counts = accumulative_counts(runner.optim_wrapper)
-        runner.auto_scale_lr = dict(enable=True, base_batch_size=base / counts)
+        setattr(owner, name, dict(enable=True, base_batch_size=base / counts))
 
 
 @HOOKS.register_module()
