@@ -50,6 +50,8 @@ import numpy as np
 TABLE, FAILED, SETTINGS = 'prepared.tsv', 'failed.txt', 'prepared.json'
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower',
            'veryslow', 'placebo')
+# Names of files need not be valid UTF-8, and the locale need not be UTF-8.
+_TEXT = dict(newline='', encoding='utf-8', errors='surrogateescape')
 _UNSPECIFIED_MATRIX = 2
 _REPORT_SECONDS = 10
 
@@ -406,7 +408,7 @@ def read_table(path: Path) -> dict[str, Row]:
     if not path.exists():
         return {}
     rows = {}
-    with path.open(newline='', errors='surrogateescape') as file:
+    with path.open(**_TEXT) as file:
         for values in csv.reader(file, 'excel-tab'):
             try:
                 row = Row(values[0], *map(int, values[1:6]), float(values[6]))
@@ -419,7 +421,7 @@ def read_table(path: Path) -> dict[str, Row]:
 def write_table(path: Path, rows: Iterable[Row]) -> None:
     """The whole table at once, sorted."""
     part = path.with_name(f'.{path.name}.part')
-    with part.open('w', newline='', errors='surrogateescape') as file:
+    with part.open('w', **_TEXT) as file:
         lines = csv.writer(file, 'excel-tab', lineterminator='\n')
         lines.writerow(field.name for field in fields(Row))
         lines.writerows(row.cells() for row in sorted(rows, key=lambda row: row.path))
@@ -549,7 +551,7 @@ class Report:
     def __init__(self, target: Path, videos: int) -> None:
         self.videos, self.done, self.failures = videos, 0, 0
         self.begin = self.printed = time.monotonic()
-        self.files = {name: (target / name).open(mode, newline='', errors='surrogateescape')
+        self.files = {name: (target / name).open(mode, **_TEXT)
                       for name, mode in ((TABLE, 'a'), (FAILED, 'w'))}
 
     def write(self, name: str, cells: list[object]) -> None:
