@@ -1,0 +1,195 @@
+"""Estimates time, memory and loader rate of a full pre-training recipe; nothing is computed.
+
+Time is floating-point operations, counted as amd_mm.engine.flops says, over GPUs x rate x
+utilisation. Take rate and utilisation from benchmark_step.py on the machine in question. It
+leaves out start-up, validation, checkpoints, and waits for data, other processes and the network.
+
+Memory is what tensors hold, on each GPU: weights and buffers; the teacher's; two moments for
+AdamW; with several GPUs the buckets in which DDP exchanges gradients; and the most that activations
+and gradients hold at a time, followed through a step on imagined tensors with a CPU's operators.
+What comes on top is not estimated: the CUDA context and workspaces of kernels (a GB or two),
+fragmentation.
+
+Example:
+    python tools/analysis_tools/estimate_cost.py \
+        configs/amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py \
+        --gpus 32 --gpu-tflops 700 --samples 240000
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from torch import nn
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.engine import accumulative_counts
+from amd_mm.engine.flops import count_flops
+from amd_mm.engine.memory import module_bytes, step_memory
+from amd_mm.registry import DATASETS, MODELS
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='a pre-training config')
+    parser.add_argument('--gpus', type=int, required=True, help='processes in all')
+    parser.add_argument('--gpu-tflops', type=float, required=True,
+                        help='TFLOP/s of a dense matrix product on one, in the precision of the '
+                        'config; best measured, by benchmark_step.py')
+    parser.add_argument('--utilisation', type=float, default=.45,
+                        help='share of it that a step reaches (default 0.45)')
+    parser.add_argument('--samples', type=int,
+                        help="videos or images of the data set; else the config's is counted")
+    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of the config to change: key=value')
+    args = parser.parse_args()
+    if args.gpus < 1 or args.gpu_tflops <= 0 or not 0 < args.utilisation <= 1:
+        parser.error('--gpus must be at least 1, --gpu-tflops positive and --utilisation in '
+                     f'(0, 1], got {args.gpus}, {args.gpu_tflops} and {args.utilisation}')
+    return args
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The model of a config, its teacher with random weights.
+
+    Raises:
+        ValueError: for a model that does not pre-train.
+    """
+    if 'mask_generator' not in cfg.model:
+        raise ValueError('estimate_cost.py needs a pre-training config, whose model has a '
+                         f'mask_generator, got a model of type {cfg.model.type}')
+    if 'teacher' in cfg.model:
+        cfg.model.teacher.checkpoint = None
+    return MODELS.build(cfg.model).train()
+
+
+def count_samples(cfg: Config) -> int:
+    """Videos or images of the config's data set.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    dataset = cfg.train_dataloader.dataset
+    try:
+        return len(DATASETS.build(dataset))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError('the number of samples is the length of train_dataloader.dataset, which '
+                         f'cannot be read ({error}); give --samples') from error
+
+
+def precision_of(cfg: Config) -> torch.dtype:
+    """What the run computes in: autocast's type, or float32."""
+    wrapper = cfg.optim_wrapper
+    if wrapper.get('type', '').endswith('AmpOptimWrapper'):
+        return getattr(torch, wrapper.get('dtype', 'float16'))
+    return torch.float32
+
+
+def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> dict[str, int]:
+    """Bytes on one GPU by what they are for."""
+    trained = module_bytes(model, trained=True)
+    teacher = module_bytes(model.teacher) if 'teacher' in vars(model) else 0
+    return {
+        'weights': module_bytes(model),
+        'teacher': teacher,
+        'optimizer': 2 * trained,
+        'gradient buckets': trained if gpus > 1 else 0,
+        'activations and gradients': step_memory(
+            model, (inputs, 3, *model.backbone.grid.input_size), precision_of(cfg),
+            accumulating=accumulative_counts(cfg.optim_wrapper) > 1),
+    }
+
+
+def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) -> dict:
+    """All numbers, as they go into the JSON file.
+
+    Args:
+        cfg: a pre-training config.
+        gpus: processes.
+        rate: floating-point operations a second that one of them gets done.
+        samples: of the data set; None counts the config's.
+
+    Raises:
+        ValueError: if there are not enough samples for an update, or the config is of another
+            kind.
+    """
+    model = build_model(cfg)
+    samples = count_samples(cfg) if samples is None else samples
+    loader = cfg.train_dataloader
+    repeats = loader.dataset.get('num_repeats', 1)
+    accumulated = accumulative_counts(cfg.optim_wrapper)
+    update = loader.batch_size * gpus * accumulated
+    updates = samples // update * cfg.train_cfg.max_epochs
+    if updates == 0:
+        raise ValueError(f'an epoch must hold at least one update of {update} samples, got a data '
+                         f'set of {samples}: lower --gpus, batch_size or accumulative_counts')
+
+    inputs = loader.batch_size * repeats
+    one = torch.empty(1, 3, *model.backbone.grid.input_size)
+    flops = {name: int(value)
+             for name, value in count_flops(model, lambda model: model.loss(one)).items()}
+    seconds = inputs * sum(flops.values()) / rate
+    hours = updates * accumulated * seconds / 3600
+    memory = estimate_memory(model, cfg, inputs, gpus)
+    return dict(
+        gpus=gpus, samples=samples, samples_an_update=update,
+        recipe_samples_an_update=cfg.get('auto_scale_lr', {}).get('base_batch_size'),
+        epochs=cfg.train_cfg.max_epochs, updates=updates, iterations=updates * accumulated,
+        repeats=repeats, inputs_an_iteration_a_gpu=inputs, flops_an_input_by_part=flops,
+        seconds_an_iteration=seconds, hours=hours, gpu_hours=hours * gpus,
+        inputs_per_second=gpus * inputs / seconds,
+        samples_per_second=gpus * loader.batch_size / seconds,
+        memory_bytes_by_part=memory, memory_bytes=sum(memory.values()))
+
+
+def report(result: dict, args: argparse.Namespace) -> None:
+    """Prints the numbers."""
+    gpus = result['gpus']
+    flops = result['flops_an_input_by_part']
+    print(f'{args.config}\n{gpus} GPUs of {args.gpu_tflops:g} TFLOP/s, '
+          f'{100 * args.utilisation:.3g} % of it used')
+    print(f'data: {result["samples"]} samples, {result["repeats"]} inputs from each, '
+          f'{result["epochs"]} epochs')
+    print(f'update: {result["samples_an_update"]} samples; {result["updates"]} updates, '
+          f'{result["iterations"]} iterations')
+    expected = result['recipe_samples_an_update']
+    if expected not in (None, result['samples_an_update']):
+        print(f'  the learning rate of the recipe belongs to {expected} samples: change '
+              'batch_size or accumulative_counts, or use --auto-scale-lr')
+    parts = ', '.join(f'{name} {value / 1e9:.1f}' for name, value in flops.items() if value)
+    print(f'operations: {sum(flops.values()) / 1e9:.1f} GFLOP an input ({parts})')
+    print(f'time: {1e3 * result["seconds_an_iteration"]:.0f} ms an iteration of '
+          f'{result["inputs_an_iteration_a_gpu"]} inputs a GPU, {result["hours"]:.1f} hours, '
+          f'{result["gpu_hours"]:.0f} GPU-hours')
+    print(f'loader: {result["samples_per_second"]:.0f} samples/s decoded, '
+          f'{result["inputs_per_second"]:.0f} inputs/s made of them; a GPU '
+          f'{result["samples_per_second"] / gpus:.1f} and '
+          f'{result["inputs_per_second"] / gpus:.1f}')
+    print(f'memory: {result["memory_bytes"] / 2**30:.1f} GiB a GPU, CUDA context and workspaces '
+          'not included')
+    for name, value in result['memory_bytes_by_part'].items():
+        print(f'  {name:26} {value / 2**30:6.2f} GiB')
+
+
+def main() -> None:
+    args = parse_args()
+    MMLogger.get_instance('estimate', log_level='ERROR')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    try:
+        result = estimate(cfg, args.gpus, args.gpu_tflops * 1e12 * args.utilisation, args.samples)
+    except ValueError as error:
+        sys.exit(f'error: {error}')
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + '\n')
+    report(result, args)
+
+
+if __name__ == '__main__':
+    main()
