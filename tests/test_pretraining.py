@@ -7,6 +7,7 @@ from clips import REAL
 from golden import amd_video_config
 from mmengine.config import Config
 from runs import recorded, run, run_processes, weights
+from torch._dynamo.utils import counters
 
 CLIPS = ('bikes.mp4', 'bigbuckbunny.mp4', 'carphone_pristine.mp4', 'carphone_distorted.mp4')
 
@@ -32,12 +33,12 @@ def config(work_dir: Path, num_workers: int = 0, batch_size: int = 2, max_epochs
                     type='amd_mm.VideoDataset', ann_file=str(lists),
                     data_prefix=dict(video=str(REAL)),
                     pipeline=[
-                        dict(type='mmaction.DecordInit'),
+                        dict(type='amd_mm.PyAVInit'),
                         dict(type='amd_mm.SampleStridedFrames', clip_len=8, frame_interval=4),
-                        dict(type='mmaction.DecordDecode')]),
+                        dict(type='amd_mm.PyAVDecode')]),
                 pipeline=[
                     dict(type='amd_mm.MultiScaleCrop'),
-                    dict(type='mmaction.Resize', scale=(32, 32), keep_ratio=False),
+                    dict(type='amd_mm.ResizeClip', scale=(32, 32)),
                     dict(type='mmaction.FormatShape', input_format='NCTHW'),
                     dict(type='mmaction.PackActionInputs')]),
             sampler=dict(type='amd_mm.EpochSampler'),
@@ -95,6 +96,19 @@ def test_resumed_in_mid_epoch_equals_uninterrupted(whole, tmp_path, num_workers)
         assert other['losses'] == pytest.approx(one['losses'], rel=1e-6)
     torch.testing.assert_close(
         weights(rest, 'iter_4.pth'), weights(whole, 'iter_4.pth'), rtol=1e-6, atol=1e-8)
+
+
+def test_compile_in_a_config_makes_one_graph_and_no_other_run(whole, tmp_path):
+    torch.compiler.reset()
+    counters.clear()
+    compiled = config(tmp_path)
+    compiled.compile = dict(backend='aot_eager')
+    run(compiled)
+    # Four iterations: one compilation, no break, nothing left to Python.
+    assert counters['stats']['unique_graphs'] == counters['frames']['ok'] == 1
+    assert counters['frames']['total'] == 1 and not counters['graph_break']
+    for one, other in zip(recorded(whole), recorded(compiled), strict=True):
+        assert other['losses'] == pytest.approx(one['losses'], rel=1e-5)
 
 
 def test_two_processes_equal_one(tmp_path):

@@ -151,6 +151,27 @@ def _keep_scope_from_collate(runner_module: ModuleType) -> None:
     runner_module.Runner.build_dataloader = staticmethod(build_dataloader)
 
 
+def _compiles_train_step(runner_module: ModuleType) -> Verdict:
+    return Verdict(hasattr(runner_module.Runner, '_maybe_compile'),
+                   'MMEngine compiles train_step, with the log and the data samples in it')
+
+
+def _compile_networks_only(runner_module: ModuleType) -> None:
+    original = runner_module.Runner._maybe_compile
+
+    @wraps(original)
+    def maybe_compile(runner: object, target: str) -> None:
+        model = getattr(runner.model, 'module', runner.model)
+        settings = runner.cfg.get('compile')
+        if not settings or not hasattr(model, 'compile_networks'):
+            original(runner, target)
+            return
+        model.compile_networks(**({} if settings is True else settings))
+        runner.logger.info('The networks will be compiled: the first two iterations take minutes.')
+
+    runner_module.Runner._maybe_compile = maybe_compile
+
+
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
@@ -185,4 +206,10 @@ FIXES = [
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
         trigger='mmengine.runner.runner',
         check=_collate_gets_scope, apply=_keep_scope_from_collate),
+    Fix(name='mmengine-compile', host='mmengine',
+        symptom='compile=True: a new compilation in every iteration, until torch gives up',
+        affected='mmengine >= 0.8; only our own algorithms are spared it',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
+        trigger='mmengine.runner.runner',
+        check=_compiles_train_step, apply=_compile_networks_only),
 ]

@@ -124,3 +124,25 @@ def test_pkg_resources_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fix_mmengine.importlib.util, 'find_spec', lambda name: object())
     monkeypatch.setattr(fix_mmengine, 'is_installed', lambda name: False)
     assert not check(old).needed
+
+
+@pytest.mark.parametrize('compile_, backends', [
+    (True, [None]), (dict(backend='eager'), ['eager']), (False, [])])
+def test_compile_is_of_the_networks_where_a_model_knows_them(compile_, backends) -> None:
+    found, texts = [], []
+    model = SimpleNamespace(compile_networks=lambda backend=None: found.append(backend))
+    runner = SimpleNamespace(
+        model=model, cfg=dict(compile=compile_), logger=SimpleNamespace(info=texts.append))
+    mmengine.runner.Runner._maybe_compile(runner, 'train_step')
+    runner.model = SimpleNamespace(module=model)
+    mmengine.runner.Runner._maybe_compile(runner, 'train_step')
+    assert found == 2 * backends and len(texts) == 2 * len(backends)
+
+
+def test_compile_of_other_models_is_the_hosts() -> None:
+    runner = SimpleNamespace(
+        model=SimpleNamespace(train_step=lambda x: x + 1), cfg=dict(compile=dict(backend='eager')),
+        logger=SimpleNamespace(info=lambda text: None))
+    mmengine.runner.Runner._maybe_compile(runner, 'train_step')
+    assert hasattr(runner.model.train_step, '_torchdynamo_orig_callable')
+    assert runner.model.train_step(1) == 2

@@ -69,15 +69,12 @@ class AMD(MaskedAutoencoder):
         if self.decoder is None:
             self.backbone.drop_final_norm()
 
-    def loss(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_rec``, ``loss_dir`` and ``loss_gen`` of a batch, where configured.
+    def masked_loss(self, images: Tensor, keys: Tensor) -> dict[str, Tensor]:
+        """``loss_rec``, ``loss_dir`` and ``loss_gen``, where configured.
 
-        Args:
-            inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
-            data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
+        Arguments as in the parent class.
         """
-        images = self._fold_views(inputs)
-        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        mask = self.mask_generator(keys)
         teacher_features = self.teacher(images, mask.teacher_visible)
         latent, features = self.backbone.encode(images, mask.visible, self.taps)
         losses = self.neck.loss(features, teacher_features, mask)

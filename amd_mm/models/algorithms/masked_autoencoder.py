@@ -87,16 +87,33 @@ class MaskedAutoencoder(BaseModel):
         raise ValueError(f"mode must be 'loss' or 'tensor' in pre-training, got {mode!r}.")
 
     def loss(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_rec`` of a batch.
+        """The losses of a batch: ``loss_rec``, and what a subclass adds.
 
         Args:
             inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
             data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
-        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        return self.masked_loss(images, self._sample_keys(images, data_samples))
+
+    def masked_loss(self, images: Tensor, keys: Tensor) -> dict[str, Tensor]:
+        """The losses, of tensors alone: what is compiled.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            keys: (B,) int64, from which the masks are drawn.
+        """
+        mask = self.mask_generator(keys)
         latent, _ = self.backbone.encode(images, mask.visible)
         return self.head.loss(self.decoder(latent, mask), images, mask)
+
+    def compile_networks(self, **settings) -> None:
+        """What ``compile=True`` in a config asks for: the networks and losses as one graph.
+
+        Args:
+            settings: of ``torch.compile``.
+        """
+        self.masked_loss = torch.compile(self.masked_loss, **settings)
 
     @torch.no_grad()
     def reconstruct(self, inputs: Tensor,

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.utils import to_2tuple
 from torch import Tensor, nn
@@ -75,6 +76,10 @@ class ImageVisionTransformer(VisionTransformer):
             init_cfg=init_cfg)
         self.grid = grid
         self.with_cp = with_cp
+        # The host's are numpy's numbers, which torch.compile takes for arrays.
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = float(module.drop_prob)
         self.pos_embed.data.copy_(sincos_positions(self.grid, self.embed_dims, 1))
         self.pos_embed.requires_grad_(not fixed_positions and self.pos_embed.requires_grad)
 
