@@ -333,19 +333,25 @@ class TestFailures:
     def test_each_is_listed_and_stops_nothing(self, tmp_path: Path, capsys) -> None:
         (tmp_path / 'in').mkdir()
         broken = write_broken_videos(tmp_path / 'in')
+        broken['cut'] = write_real(tmp_path / 'in/cut.avi', codec='mpeg4')
+        # The decoder makes up what is missing of the last frame.
+        last = packets(broken['cut'])[-1]
+        broken['cut'].write_bytes(broken['cut'].read_bytes()[:last.pos + last.size * 3 // 4])
         write_video(tmp_path / 'in/good.mp4', 12)
         (tmp_path / 'in/gone.mp4').symlink_to(tmp_path / 'nowhere')
         (tmp_path / 'in/gone.txt').symlink_to(tmp_path / 'nowhere')
         assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 3
         found = failures(tmp_path / 'out')
         assert set(found) == {path.name for path in broken.values()} | {'gone.mp4', 'gone.txt'}
+        assert 'ends or is damaged within a frame' in found['cut.avi']
+        assert 'frames of its index, but ends after' in found['truncated.mp4']
         assert 'must have a video stream' in found['no_video_stream.mp4']
         assert 'No such file' in found['gone.mp4'] and 'No such file' in found['gone.txt']
         assert all(reason.strip() for reason in found.values())
         assert set(contents(tmp_path / 'out')) == {
             'good.mp4', 'prepared.tsv', 'failed.txt', 'prepared.json'}
         said = capsys.readouterr()
-        assert said.out.count('1 videos, 12 frames') == 1 and '8 files failed' in said.err
+        assert said.out.count('1 videos, 12 frames') == 1 and '9 files failed' in said.err
         # The next run tries them again.
         write_video(tmp_path / 'in/empty.mp4', 3)
         assert run(tmp_path / 'in', tmp_path / 'out', *SMALL) == 3

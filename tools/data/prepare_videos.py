@@ -235,9 +235,8 @@ def decode(container: av.container.InputContainer,
                                     interpolation='BICUBIC', threads=1)
             upright = upright or Upright(scaled, frame.rotation)
             turned = upright(scaled)
-            turned.pts, turned.duration = frame.pts, frame.duration
-            # x264 makes a key frame where the source had one unless this is unset.
-            turned.pict_type = 0
+            # x264 makes a key frame where the source had one unless the type is unset.
+            turned.pts, turned.pict_type = frame.pts, 0
             yield turned
     # Elsewhere the index holds key frames only, and a file that ends between frames is whole.
     if 'mp4' in container.format.name and packets < len(stream.index_entries):
