@@ -47,7 +47,7 @@ def config(work_dir: Path, num_workers: int = 0, batch_size: int = 2, max_epochs
             persistent_workers=num_workers > 0),
         train_cfg=dict(type='amd_mm.EpochTrainLoop', max_epochs=max_epochs),
         optim_wrapper=dict(
-            type='OptimWrapper', optimizer=optimizer or dict(type='AdamW', lr=3e-3),
+            type='OptimWrapper', optimizer=optimizer or dict(type='AdamW', lr=3e-3, fused=True),
             clip_grad=dict(max_norm=1.)),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False)),
         custom_hooks=[dict(type='amd_mm.NonFiniteLossHook'), dict(type='amd_mm.BadSampleHook'),

@@ -5,6 +5,6 @@ optim_wrapper = dict(
     dtype='bfloat16',
     # bfloat16 needs no scaling of the loss, and MMEngine would scale it.
     loss_scale=dict(enabled=False),
-    optimizer=dict(type='AdamW', betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type='AdamW', betas=(0.9, 0.95), weight_decay=0.05, fused=True),
     paramwise_cfg=dict(
         flat_decay_mult=0., custom_keys=dict(mask_token=dict(decay_mult=0.))))
