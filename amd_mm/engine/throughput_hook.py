@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from amd_mm.datasets.sample_key import seeded
@@ -133,7 +134,13 @@ class ThroughputHook(Hook):
 
 
 def _is_sharded(model: nn.Module) -> bool:
-    return is_model_wrapper(model) and not isinstance(model, DistributedDataParallel)
+    """Whether weights, or a teacher's outside of the module tree, are shared out."""
+    if is_model_wrapper(model):
+        if not isinstance(model, DistributedDataParallel):
+            return True
+        model = model.module
+    parts = [model, *(part for part in vars(model).values() if isinstance(part, nn.Module))]
+    return any(isinstance(weight, DTensor) for part in parts for weight in part.parameters())
 
 
 def _count(model: nn.Module, data_batch: dict) -> int:

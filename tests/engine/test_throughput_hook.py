@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from clips import write_video
+from golden import amd_video_config
 from hand_count import Sizes, block, hand_count, linear
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -152,17 +154,36 @@ def test_a_run_is_the_same_with_and_without(tmp_path):
 
 
 def test_several_processes_add_up(tmp_path):
-    cfg = toy_config(tmp_path, size=24, max_epochs=1)
-    cfg.custom_hooks = [dict(type='amd_mm.ThroughputHook')]
-    cfg.log_processor = dict(window_size=1)
-    run_processes(2, cfg)
-    lines = log_of(cfg)[0]
+    toy = toy_config(tmp_path / 'toy', size=24, max_epochs=1)
+    toy.log_processor = dict(window_size=1)
+    # A teacher whose weights are shared out must not be imagined: its hooks would notice.
+    sharded = toy_config(tmp_path / 'sharded', size=4, batch_size=1, max_epochs=1)
+    for number in range(4):
+        write_video(tmp_path / 'sharded' / f'{number}.mp4', 20)
+    sharded.model = amd_video_config()
+    sharded.model.teacher.shard = True
+    sharded.train_dataloader.dataset.dataset = dict(
+        type='amd_mm.VideoDataset', data_prefix=dict(video=sharded.work_dir),
+        pipeline=[dict(type='amd_mm.PyAVInit'),
+                  dict(type='amd_mm.SampleStridedFrames', clip_len=8, frame_interval=2),
+                  dict(type='amd_mm.PyAVDecode')])
+    sharded.train_dataloader.dataset.pipeline = [
+        dict(type='mmaction.Resize', scale=(32, 32), keep_ratio=False),
+        dict(type='mmaction.FormatShape', input_format='NCTHW'),
+        dict(type='mmaction.PackActionInputs')]
+    for cfg in (toy, sharded):
+        cfg.custom_hooks = [dict(type='amd_mm.ThroughputHook')]
+    run_processes(2, toy, sharded)
+
+    lines = log_of(toy)[0]
     assert len(lines) == 6
     for line in lines[1:]:
         # vectors, which are no clips, pass for images
         assert line['images_per_second'] == pytest.approx(2 * BATCH / line['time'])
         assert line['data_wait_share'] == pytest.approx(line['data_time'] / line['time'])
         assert line['utilisation'] > 0
+    first, second = log_of(sharded)[0]
+    assert second['clips_per_second'] > 0 and 'utilisation' not in second
 
 
 def test_a_compiled_model_has_the_same_figures(tmp_path):

@@ -64,7 +64,7 @@ def test_a_compiled_step_has_a_utilisation_too(benchmark, monkeypatch):
     monkeypatch.setattr(torch, 'compile', lambda call: compiled.append(call) or call)
     numbers, printed = benchmark(
         '--batch-size', '2', '--steps', '2', '--precision', 'bf16', '--compile')
-    assert [call.__name__ for call in compiled] == ['loss'] and numbers['compile']
+    assert [call.__name__ for call in compiled] == ['masked_loss'] and numbers['compile']
     check_figures(numbers, batch_size=2, steps=2)
     assert numbers['milliseconds_by_part'] == {}
     assert 'parts of a compiled step cannot be timed' in printed

@@ -102,6 +102,9 @@ def test_memory_of_the_parts(config, command):
     assert one['gradient buckets'] == 0 and several['gradient buckets'] == trained
     assert one['teacher'] == sum(
         t.nbytes for t in [*model.teacher.parameters(), *model.teacher.buffers()])
+    sharded = memory('--gpus', '8', '--cfg-options', 'model.teacher.shard=True')
+    block = sum(w.nbytes for w in model.teacher.backbone.blocks[0].parameters())
+    assert sharded['teacher'] == one['teacher'] // 8 + 2 * block
     assert one['activations and gradients'] == several['activations and gradients']
 
     smaller = memory('--gpus', '1', '--cfg-options', 'train_dataloader.batch_size=8')

@@ -4,9 +4,10 @@ Time is floating-point operations, counted as amd_mm.engine.flops says, over GPU
 utilisation. Take rate and utilisation from benchmark_step.py on the machine in question. It
 leaves out start-up, validation, checkpoints, and waits for data, other processes and the network.
 
-Memory is what tensors hold, on each GPU: weights and buffers; the teacher's; two moments for
-AdamW; with several GPUs the buckets in which DDP exchanges gradients; and the most that activations
-and gradients hold at a time, followed through a step on imagined tensors with a CPU's operators.
+Memory is what tensors hold, on each GPU: weights and buffers; the teacher's, or of one that is
+sharded a GPU's share and two blocks; two moments for AdamW; with several GPUs the buckets in
+which DDP exchanges gradients; and the most that activations and gradients hold at a time,
+followed through a step on imagined tensors with a CPU's operators. A student is never sharded here.
 What comes on top is not estimated: the CUDA context and workspaces of kernels (a GB or two),
 fragmentation.
 
@@ -95,6 +96,10 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
     """Bytes on one GPU by what they are for."""
     trained = module_bytes(model, trained=True)
     teacher = module_bytes(model.teacher) if 'teacher' in vars(model) else 0
+    if gpus > 1 and cfg.model.get('teacher', {}).get('shard'):
+        blocks = (block for blocks in model.teacher.backbone.children()
+                  if isinstance(blocks, nn.ModuleList) for block in blocks)
+        teacher = teacher // gpus + 2 * max(map(module_bytes, blocks))
     return {
         'weights': module_bytes(model),
         'teacher': teacher,
