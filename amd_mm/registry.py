@@ -10,6 +10,7 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -25,3 +26,5 @@ DATA_SAMPLERS = Registry(
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='amd_mm', locations=['amd_mm.engine'])
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='amd_mm', locations=['amd_mm.engine'])
 RUNNERS = Registry('runner', parent=MMENGINE_RUNNERS, scope='amd_mm', locations=['amd_mm.engine'])
+STRATEGIES = Registry(
+    'strategy', parent=MMENGINE_STRATEGIES, scope='amd_mm', locations=['amd_mm.engine'])

@@ -1,4 +1,5 @@
 """Teachers whose weights are shared out, and students trained by MMEngine's strategies."""
+import re
 from pathlib import Path
 
 import pytest
@@ -6,16 +7,25 @@ import torch
 from clips import write_video
 from golden import amd_video_config
 from mmengine.config import Config
-from recipes import CONFIGS
+from recipes import CONFIGS, ENCODERS, encoder_size
 from runs import command, recorded, run_processes, toy_config, weights
+
+from amd_mm.registry import MODELS
+
+pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
 
 LEAVES = sorted((CONFIGS / 'amd' / 'large_teachers').glob('*.py'))
 TRAIN = CONFIGS.parent / 'tools' / 'train.py'
 
 
 def amd_config(work_dir: Path, **teacher) -> Config:
-    """Two updates of the tiny AMD on made clips."""
-    cfg = toy_config(work_dir, batch_size=2, max_epochs=2, optimizer=dict(type='SGD', lr=1e-3))
+    """Two updates of the tiny AMD on made clips, with all that a recipe's optimizer does."""
+    cfg = toy_config(work_dir, batch_size=2, max_epochs=2,
+                     optimizer=dict(type='AdamW', lr=1e-3, eps=1e-3, weight_decay=.5))
+    cfg.optim_wrapper.update(
+        clip_grad=dict(max_norm=.02), paramwise_cfg=dict(flat_decay_mult=0.))
+    cfg.custom_hooks += [dict(type=f'amd_mm.{name}') for name in (
+        'BadSampleHook', 'EffectiveBatchHook', 'ThroughputHook')]
     for number in range(4):
         write_video(work_dir / f'{number}.mp4', 20 + 5 * number)
     cfg.model = amd_video_config()
@@ -35,13 +45,73 @@ def amd_config(work_dir: Path, **teacher) -> Config:
     return cfg
 
 
-def test_losses_with_a_sharded_teacher_are_those_with_a_whole_one(tmp_path):
-    whole, shared = amd_config(tmp_path / 'whole'), amd_config(tmp_path / 'shared', shard=True)
-    run_processes(2, whole, shared)
-    expected, found = recorded(whole), recorded(shared)
-    assert len(expected) == len(found) == 2
-    for one, other in zip(expected, found, strict=True):
-        assert one['keys'] == other['keys']
+def assert_same(found: Config, expected: Config, start: int = 0) -> None:
+    lines = recorded(expected)[start:]
+    assert len(lines) == 2 - start
+    for one, other in zip(lines, recorded(found), strict=True):
+        assert (one['keys'], one['lr']) == (other['keys'], other['lr'])
         assert other['losses'] == pytest.approx(one['losses'], rel=1e-6)
     torch.testing.assert_close(
-        weights(shared, 'epoch_2.pth'), weights(whole, 'epoch_2.pth'), rtol=1e-6, atol=1e-8)
+        weights(found, 'epoch_2.pth'), weights(expected, 'epoch_2.pth'), rtol=1e-6, atol=1e-8)
+
+
+def test_shared_out_is_the_same_as_whole(tmp_path):
+    whole = amd_config(tmp_path / 'whole')
+    teacher = amd_config(tmp_path / 'teacher', shard=True)
+    run_processes(2, whole, teacher)
+    assert_same(teacher, whole)
+
+    sharded = Config.fromfile(CONFIGS / '_base_' / 'sharded.py')
+    both, rest = (amd_config(tmp_path / name, shard=True) for name in ('both', 'rest'))
+    for cfg in (both, rest):
+        cfg.merge_from_dict(sharded)
+    train(both)
+    assert_same(both, whole)
+    # Whole checkpoints, so that another number of processes could go on with them.
+    train(rest, '--resume', tmp_path / 'both' / 'epoch_1.pth')
+    assert_same(rest, whole, start=1)
+
+
+def train(cfg: Config, *arguments: str | Path) -> None:
+    """Two processes of ``tools/train.py``."""
+    path = Path(cfg.work_dir, 'run.py')
+    cfg.dump(path)
+    command('python', '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+            TRAIN, path, '--launcher', 'pytorch', *arguments)
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_leaves_fit_and_are_what_their_names_say(path):
+    said = re.fullmatch(
+        r'amd_vit-(?P<student>base|large)-p(?P<patch>14|16)-from-(?P<teacher>huge|giant)'
+        r'_32xb(?P<batch>16|128)-.*', path.stem)
+    cfg = Config.fromfile(path)
+    student, teacher = cfg.model.backbone, cfg.model.teacher
+    assert encoder_size(student) == ENCODERS[said['student']]
+    assert encoder_size(teacher.backbone) == dict(
+        huge=(1280, 32, 16), giant=(1408, 40, 16))[said['teacher']]
+    assert student.patch_size == teacher.backbone.patch_size == int(said['patch'])
+    assert teacher.shard and 'checkpoint' not in teacher
+    assert list(teacher.taps) == [teacher_depth(cfg) // 2, teacher_depth(cfg)]
+    assert list(cfg.model.taps) == [ENCODERS[said['student']][1] // 2, ENCODERS[said['student']][1]]
+    assert cfg.train_dataloader.batch_size == int(said['batch'])
+    assert ('strategy' in cfg) == (said['student'] == 'large')
+
+    if said['teacher'] == 'giant':
+        assert int(1408 * teacher.backbone.mlp_ratio) == 6144
+
+    # The parts fit each other: the model itself, with two blocks each.
+    for network in (student, teacher.backbone):
+        width, _, heads = encoder_size(network)
+        network.update(
+            dict(arch=dict(embed_dims=width, num_layers=2, num_heads=heads,
+                           feedforward_channels=width)) if 'arch' in network else dict(depth=2))
+    teacher.update(taps=(1, 2), checkpoint=None)
+    cfg.model.update(taps=(1, 2))
+    cfg.model.neck.generator_depth = cfg.model.decoder.depth = 1
+    model = MODELS.build(cfg.model)
+    assert model.backbone.grid.per_frame == (224 // int(said['patch']))**2
+
+
+def teacher_depth(cfg: Config) -> int:
+    return encoder_size(cfg.model.teacher.backbone)[1]

@@ -13,6 +13,7 @@ from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.precision import enable_amp
 from amd_mm.engine.reconstruction_hook import ReconstructionHook
+from amd_mm.engine.sharding_strategy import ShardingStrategy
 from amd_mm.engine.throughput_hook import ThroughputHook
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'LabelRangeHook',
     'NonFiniteLossHook',
     'ReconstructionHook',
+    'ShardingStrategy',
     'ThroughputHook',
     'accumulative_counts',
     'build_runner',
