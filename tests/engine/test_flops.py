@@ -9,8 +9,9 @@ from recipes import CONFIGS, shrink
 from tiny_vits import pixels, pretraining, video_vit
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from amd_mm.engine.flops import count_flops, imagined, matrix_rate
+from amd_mm.engine.flops import ATTENTION, count_flops, imagined, matrix_rate
 from amd_mm.registry import MODELS
 
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py'
@@ -64,6 +65,22 @@ def test_recomputation_is_not_counted(modality):
         module.with_cp = True
     assert count_flops(model, lambda model: model.loss(inputs)) == expected
     assert recomputing and all(module.with_cp for module in recomputing)
+
+
+def test_every_kind_of_attention_counts_alike():
+    """The fused operator of a CPU, products written out, and those of GPUs, by their signatures."""
+    model, sizes, inputs = small_model('AMD on clips')
+    with sdpa_kernel(SDPBackend.MATH):
+        written_out = count_flops(model, lambda model: model.loss(inputs))
+    assert written_out == count_flops(model, lambda model: model.loss(inputs))
+    for operator, count in ATTENTION.items():
+        arguments = [argument.name for argument in operator.default._schema.arguments]
+        backward = str(operator).endswith('backward')
+        assert [name.strip('_') for name in arguments[:3 + backward]] == (
+            ['grad_out'] * backward + ['query', 'key', 'value'])
+        # 2 samples, 3 heads of 8 channels, 5 queries, 7 keys; 2 products, or 4 of gradients
+        shapes = [(2, 3, 5, 8)] * backward + [(2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)]
+        assert count(*shapes) == (4 if backward else 2) * 2 * 2 * 3 * 5 * 7 * 8
 
 
 def test_counting_leaves_no_trace():
