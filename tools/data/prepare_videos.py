@@ -473,7 +473,8 @@ def encode_all(jobs: Iterable[tuple[str, Path, Path]], settings: Settings, worke
                timeout: float) -> Iterator[tuple[str, tuple | str]]:
     """Runs :func:`encode` on many files, a process each.
 
-    A process that crashes or is killed takes nothing else with it, which a pool's would.
+    A process that crashes or is killed takes nothing else with it, which a pool's would. Those
+    that still run when the iterator is closed are killed.
 
     Args:
         jobs: Name, source, target.
@@ -491,8 +492,7 @@ def encode_all(jobs: Iterable[tuple[str, Path, Path]], settings: Settings, worke
 
     def start(name: str, source: Path, target: Path) -> None:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(sender, source, target, settings),
-                                  daemon=True)
+        process = context.Process(target=_work, args=(sender, source, target, settings))
         process.start()
         sender.close()
         running[receiver] = name, process, time.monotonic() + timeout
@@ -597,10 +597,11 @@ def prepare(source: Path, target: Path, settings: Settings, workers: int,
         print(f'{len(videos)} videos, {len(videos) - len(jobs)} of them finished before; '
               f'{len(others)} other files', flush=True)
         write_table(target / TABLE, rows.values())
-        with closing(Report(target, len(jobs))) as report:
+        with closing(Report(target, len(jobs))) as report, closing(
+                encode_all(jobs, settings, workers, timeout)) as results:
             for name, reason in copy_others(others, source, target):
                 report.fail(name, reason)
-            for name, result in encode_all(jobs, settings, workers, timeout):
+            for name, result in results:
                 part, new = part_of(target / name), target / name
                 if isinstance(result, str):
                     for path in (part, new):  # One made of what SRC held before is not right.
