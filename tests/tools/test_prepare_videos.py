@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -319,9 +320,13 @@ class TestAgain:
         while time.monotonic() < deadline and not (
                 (out / 'prepared.tsv').exists() and 'a.mp4' in table(out)):
             time.sleep(.05)
-        # A terminal sends its signal to the children too.
-        (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
-        _, errors = process.communicate(timeout=60)
+        try:
+            # A terminal sends its signal to the children too.
+            (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):  # None is left, as it must be.
+                os.killpg(process.pid, signal.SIGKILL)
         assert process.returncode == 130
         assert 'goes on from here' in errors and 'Traceback' not in errors
         kept = (out / 'a.mp4').stat().st_mtime_ns
