@@ -144,7 +144,7 @@ def test_figures_are_means_over_the_window_of_the_log(tmp_path):
 def test_a_run_is_the_same_with_and_without(tmp_path):
     def last(name: str, hooks: list[dict]) -> tuple[dict, torch.Tensor]:
         cfg = sleepy(tmp_path / name, [0.])
-        cfg.custom_hooks = hooks
+        cfg.custom_hooks = [*hooks, dict(type='StepHook')]
         run(cfg)
         return weights(cfg, 'epoch_1.pth'), torch.get_rng_state()
     state, random = last('without', [])
