@@ -1,0 +1,69 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from recipes import CONFIGS, shrink
+
+SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_scaling.py'
+RECIPE = CONFIGS / 'amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py'
+
+
+@pytest.fixture
+def benchmark(tmp_path, monkeypatch, capsys):
+    """Runs the command on a small AMD recipe; returns its numbers and what it printed."""
+    cfg = Config.fromfile(RECIPE)
+    shrink(cfg)
+    cfg.dump(tmp_path / 'config.py')
+
+    def run(*options: str) -> tuple[dict, str]:
+        file = tmp_path / 'numbers.json'
+        monkeypatch.setenv('PYTHONPATH', str(SCRIPT.parents[2]))
+        monkeypatch.setattr(sys, 'argv', [
+            str(SCRIPT), str(tmp_path / 'config.py'), '--json', str(file), *options])
+        runpy.run_path(str(SCRIPT), run_name='__main__')
+        return json.loads(file.read_text()), capsys.readouterr().out
+    return run
+
+
+def test_processes_exchange_what_trains(benchmark):
+    numbers, printed = benchmark('--steps', '2', '--cfg-options', 'model.neck.generator_depth=1')
+    one, two = numbers['measured']
+    assert (one['processes'], two['processes']) == (1, 2) and not numbers['paper']
+    assert one['parameters'] == two['parameters'] > 10_000
+    for row in (one, two):
+        assert row['inputs_per_second'] == pytest.approx(row['processes'] * 2 / row['seconds'])
+        assert row['exchange_seconds'] > 0
+    assert f'{one["seconds"] / two["seconds"]:.0%}' in printed and 'network' not in printed
+
+
+def test_paper(benchmark):
+    """A GPU that trains on 400 clips/s: 100 videos of 4 repeats; 64 clips x 4 an update."""
+    numbers, printed = benchmark(
+        '--processes', '--inputs-per-second', '400', '--loader-ms', '50',
+        '--file-bytes', '3e5', '--gpus', '1', '8', '32')
+    assert not numbers['measured'] and '2 (n - 1) / n x 4 bytes x parameters' in printed
+    alone, eight, many = numbers['paper']
+    assert alone['sent_bytes_an_update_a_gpu'] == 0
+    assert eight['sent_bytes_an_update_a_gpu'] / (7 / 8) == pytest.approx(
+        many['sent_bytes_an_update_a_gpu'] / (31 / 32))
+    parameters = eight['sent_bytes_an_update_a_gpu'] / (2 * 7 / 8 * 4)
+    assert parameters == pytest.approx(round(parameters)) and parameters > 10_000
+    assert eight['sent_bytes_per_second_a_gpu'] == pytest.approx(
+        eight['sent_bytes_an_update_a_gpu'] * 400 / 256)
+    for row in numbers['paper']:
+        assert row['inputs_per_second'] == row['gpus'] * 400
+        assert row['reads_per_second'] == row['gpus'] * 100
+        assert row['storage_bytes_per_second'] == row['gpus'] * 3e7
+        assert row['loader_cores_a_gpu'] == pytest.approx(5)
+
+
+def test_wrong_options_are_named(benchmark, capsys):
+    for options, message in (
+            (('--inputs-per-second', '400'), 'got (400.0, None, None)'),
+            (('--steps', '0'), 'must be at least 1')):
+        with pytest.raises(SystemExit):
+            benchmark(*options)
+        assert message in capsys.readouterr().err
