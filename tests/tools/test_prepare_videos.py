@@ -1,9 +1,9 @@
 """Prepared videos: the same frames at the same times, fast to enter, and what they cost."""
+import importlib.util
 import io
 import json
 import math
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -23,14 +24,24 @@ import amd_mm
 from amd_mm.datasets import VideoDataset
 
 SCRIPT = Path(__file__).parents[2] / 'tools/data/prepare_videos.py'
-tool = runpy.run_path(str(SCRIPT))
-Settings = tool['Settings']
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPT.with_name(f'{name}.py'))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+video_encoding = load('video_encoding')
+prepare_videos = load('prepare_videos')
+Settings = video_encoding.Settings
 SMALL = ('--short-side', 48, '--workers', 2)
 VIDEOS = ('a b/größe.mp4', 'grey.mkv', 'link.mp4', 'old.avi', 'one.mp4')
 
 
 def run(*arguments: object) -> int:
-    return tool['main']([str(argument) for argument in arguments])
+    return prepare_videos.main([str(argument) for argument in arguments])
 
 
 def write_real(path: Path, frames: int = 40, size: tuple = (96, 72), codec: str = 'libx264',
@@ -370,8 +381,7 @@ class TestFailures:
 
     def test_a_process_that_dies_or_hangs(self, source: Path, tmp_path: Path,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
-        namespace = tool['main'].__globals__
-        encode = namespace['encode']
+        encode = video_encoding.encode
 
         def fragile(path: Path, target: Path, settings: object) -> tuple:
             target.write_bytes(b'half')
@@ -383,7 +393,7 @@ class TestFailures:
                 signal.pause()
             return encode(path, target, settings)
 
-        monkeypatch.setitem(namespace, 'encode', fragile)
+        monkeypatch.setattr(video_encoding, 'encode', fragile)
         assert run(source, tmp_path / 'out', *SMALL, '--timeout', 2) == 3
         assert failures(tmp_path / 'out') == {
             'grey.mkv': 'its process ended with SIGKILL',
@@ -395,19 +405,18 @@ class TestFailures:
     def test_a_result_that_is_not_whole(self, source: Path, tmp_path: Path,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
         """Frames that the container loses, or shows at other times, are a failure."""
-        namespace = tool['main'].__globals__
-        write = namespace['_write']
+        write = video_encoding._write
 
         def lossy(packets: list, *others: object) -> None:
             write([packet for packet in packets if packet.pts != 3 * 512], *others)
 
-        monkeypatch.setitem(namespace, '_write', lossy)
+        monkeypatch.setattr(video_encoding, '_write', lossy)
         with pytest.raises(ValueError, match='must have the 40 frames of the source, got 39'):
-            namespace['encode'](source / 'a b/größe.mp4', tmp_path / 'out', Settings())
-        monkeypatch.setitem(namespace, '_write', write)
-        namespace['encode'](source / 'one.mp4', tmp_path / 'out', Settings())
+            video_encoding.encode(source / 'a b/größe.mp4', tmp_path / 'out', Settings())
+        monkeypatch.setattr(video_encoding, '_write', write)
+        video_encoding.encode(source / 'one.mp4', tmp_path / 'out', Settings())
         with pytest.raises(ValueError, match='must have 1 frames at the times'):
-            namespace['_check_written'](tmp_path / 'out', [Fraction(1)])
+            video_encoding._check_written(tmp_path / 'out', [Fraction(1)])
 
 
 @pytest.mark.parametrize(('folders', 'words'), [
@@ -451,7 +460,7 @@ def test_settings_that_are_refused(option: str, value: int, words: str, tmp_path
 
 
 def test_two_runs_at_once(source: Path, prepared: Path) -> None:
-    with tool['claim'](prepared, Settings(short_side=48)), pytest.raises(
+    with prepare_videos.claim(prepared, Settings(short_side=48)), pytest.raises(
             ValueError, match='only one run at a time may write to DST'):
         run(source, prepared, *SMALL)
     assert run(source, prepared, *SMALL) == 0
