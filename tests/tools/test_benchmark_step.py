@@ -44,6 +44,8 @@ def check_figures(numbers: dict, batch_size: int, steps: int) -> None:
     assert numbers['flops_per_clip_by_part'] == flops
     assert numbers['utilisation'] == pytest.approx(
         batch_size * sum(flops.values()) / median / numbers['matrix_flops_per_second'])
+    assert numbers['matrix_flops_per_second'] == max(
+        numbers['matrix_flops_per_second_before_and_after'])
     assert numbers['peak_memory_bytes'] > 2**20
 
 
