@@ -3,7 +3,6 @@
 Measured on made input: inputs a second of 1, 2, ... processes that exchange gradients as training
 does (DistributedDataParallel), each with one thread on a CPU or a GPU of its own; and the exchange
 (all-reduce) of as many gradients by itself.
-
 On paper, from what the other benchmarks measured: network, loader cores and storage for --gpus.
 
 Example:
@@ -33,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.engine import accumulative_counts
+from amd_mm.engine import accumulative_counts, leave_processes
 from amd_mm.engine.flops import synchronise
 from amd_mm.registry import MODELS
 
@@ -117,17 +116,15 @@ def measure_here(args: argparse.Namespace) -> dict[str, float]:
 
     def step() -> None:
         with optim_wrapper.optim_context(network):
-            losses = network(inputs, mode='loss')
-        optim_wrapper.update_params(sum(losses.values()))
+            loss = sum(network(inputs, mode='loss').values())
+        optim_wrapper.update_params(loss)
 
     gradients = torch.zeros(parameters, device=device)
     seconds = median_seconds(step, args.steps, device)
     exchange = median_seconds(lambda: distributed.all_reduce(gradients), args.steps, device)
     processes = distributed.get_world_size()
-    distributed.destroy_process_group()
     return dict(processes=processes, parameters=parameters, seconds=seconds,
-                exchange_seconds=exchange,
-                inputs_per_second=processes * args.batch_size / seconds)
+                exchange_seconds=exchange, inputs_per_second=processes * args.batch_size / seconds)
 
 
 def median_seconds(step: Callable, steps: int, device: torch.device) -> float:
@@ -186,6 +183,7 @@ def main() -> None:
         result = measure_here(args)
         if os.environ['RANK'] == '0':
             args.json.write_text(json.dumps(result))
+        leave_processes()
         return
     paper = []
     if args.inputs_per_second is not None:
