@@ -8,7 +8,12 @@ from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
-from amd_mm.datasets.sample_key import SampleIndex, mix64, seeded
+from amd_mm.datasets.sample_key import (
+    SampleIndex,
+    mix64,
+    preserved_generators,
+    seed_generators,
+)
 from amd_mm.registry import DATASETS
 
 # What an unreadable file raises differs from decoder to decoder (OSError, RuntimeError,
@@ -187,12 +192,13 @@ class KeyedDataset(Dataset):
             self._exit_codes[candidate] = error.exit_code
             raise
 
+    @preserved_generators()
     def _load(self, candidate: int, index: SampleIndex,
               bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
-        with seeded(index.key(-1)):
-            # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
-            load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
-            decoded = load(candidate)
+        seed_generators(index.key(-1))
+        # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
+        load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
+        decoded = load(candidate)
         if decoded is None:
             raise ValueError('the pipeline of the wrapped data set returned None')
 
@@ -202,8 +208,8 @@ class KeyedDataset(Dataset):
             # Some transforms of the hosts (flips) work in place; the last may have the original.
             last = repeat == self.num_repeats - 1
             own = decoded if last else self._copy(decoded)
-            with seeded(key):
-                packed = self.pipeline(own)
+            seed_generators(key)
+            packed = self.pipeline(own)
             if packed is None:
                 raise ValueError('the pipeline of KeyedDataset returned None')
             metainfo = {'sample_key': key, 'repeat': repeat}

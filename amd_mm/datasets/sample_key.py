@@ -62,23 +62,35 @@ def sample_key(seed: int, epoch: int, index: int, repeat: int) -> int:
     return state >> 1
 
 
-@contextmanager
-def seeded(key: int) -> Iterator[None]:
-    """Seed ``random``, ``numpy.random`` and torch's CPU generator, and restore them on exit.
+def seed_generators(key: int) -> None:
+    """Seed ``random``, ``numpy.random`` and torch's CPU generator.
 
     Args:
         key: A sample key.
     """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(key)
     # Not the key itself: both are Mersenne twisters, and would give the same numbers.
     numpy_key = mix64(key)
     np.random.seed([numpy_key & 0xFFFFFFFF, numpy_key >> 32])
     # torch.manual_seed would reseed the accelerators of the main process too.
     torch.default_generator.manual_seed(key)
+
+
+@contextmanager
+def preserved_generators() -> Iterator[None]:
+    """Give ``random``, ``numpy.random`` and torch's CPU generator their states back on exit."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
+
+
+@contextmanager
+def seeded(key: int) -> Iterator[None]:
+    """:func:`seed_generators` for a while: their states come back on exit."""
+    with preserved_generators():
+        seed_generators(key)
+        yield

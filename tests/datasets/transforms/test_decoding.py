@@ -7,6 +7,7 @@ from mmengine.registry import TRANSFORMS
 
 import amd_mm  # noqa: F401 (its fixes, before a host is imported)
 from amd_mm.datasets.transforms import PyAVInit, RawFrameDecode
+from amd_mm.datasets.transforms.decoding import _container_format
 
 DECODERS = {
     'decord': ('mmaction.DecordInit', 'mmaction.DecordDecode'),
@@ -44,6 +45,16 @@ def test_any_order_and_repeated_frames(tmp_path, decoder, suffix):
     assert [frame_number(image) for image in results['imgs']] == [31, 59, 0, 31, 31]
     results['imgs'][0][:] = 0
     assert frame_number(results['imgs'][3]) == 31
+
+
+@pytest.mark.parametrize('suffix,known', [
+    ('.mp4', True), ('.mov', True), ('.mkv', True), ('.avi', False), ('.ts', False)])
+def test_the_container_is_known_by_its_content(tmp_path, suffix, known):
+    path = write_video(tmp_path / f'a{suffix}', 5).rename(tmp_path / 'no name')
+    assert decode(path, 'pyav', [4])['total_frames'] == 5
+    found = _container_format(path.read_bytes())
+    with av.open(str(path)) as container:
+        assert found in container.format.name.split(',') if known else found is None
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
