@@ -115,6 +115,8 @@ def test_two_steps_and_map(name: str, root: Path, tmp_path: Path) -> None:
     # Two batches of three: five of the six key frames, one is excluded.
     assert runner.iter == 2 and len(runner.train_dataloader.dataset) == 5
     assert 0 < metrics['mAP/overall'] <= 1
+    # No utilisation: how much the head computes hangs on the boxes.
+    assert transfer.throughput(runner) == {'clips_per_second', 'data_wait_share'}
     after = runner.model.backbone.state_dict()
     changed = {key: not torch.equal(value, before[f'backbone.{key}'])
                for key, value in after.items() if f'backbone.{key}' in before}

@@ -7,7 +7,7 @@ import torch
 import transfer
 from mmengine.config import Config
 from mmengine.runner import Runner
-from transfer import IMAGES, RECIPES, VIDEOS
+from transfer import IMAGES, RECIPES, VIDEOS, throughput
 
 from amd_mm.engine import CompleteCheckpointHook
 
@@ -50,6 +50,7 @@ def test_clips(name: str, data: Path, tmp_path: Path) -> None:
     assert runner.iter == 2 and len(changes) == 29
     assert changes.pop('pos_embed') is False and all(changes.values())
     assert 0 <= metrics['acc/top1'] <= 1
+    assert throughput(runner) == {'clips_per_second', 'data_wait_share', 'utilisation'}
     if own:
         assert metrics['confusion_matrix/result'].sum() == 4
         assert metrics['confusion_matrix/result'].shape == (2, 2)
@@ -64,6 +65,7 @@ def test_pictures(name: str, data: Path, tmp_path: Path) -> None:
     assert runner.iter == 2 and len(changes) > 25
     assert set(changes.values()) == ({False} if 'linear' in name else {True})
     assert 0 <= metrics['accuracy/top1'] <= 100
+    assert throughput(runner) == {'images_per_second', 'data_wait_share', 'utilisation'}
     if 'own' in name:
         assert runner.model.head.num_classes == 2
 

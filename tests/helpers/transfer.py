@@ -142,3 +142,13 @@ def train_and_test(cfg: Config) -> tuple[Runner, dict[str, float]]:
     cfg.load_from = str(Path(cfg.work_dir, 'epoch_1.pth'))
     cfg.experiment_name += '_test'
     return runner, build_runner(cfg).test()
+
+
+def throughput(runner: Runner) -> set[str]:
+    """Which of ThroughputHook's figures a run logged, all of them positive."""
+    scalars = {name.removeprefix('train/'): buffer.current()
+               for name, buffer in runner.message_hub.log_scalars.items()}
+    found = {name for name in scalars if name.endswith('_per_second')
+             or name in ('data_wait_share', 'utilisation')}
+    assert all(scalars[name] > 0 for name in found)
+    return found

@@ -123,3 +123,46 @@ def test_steps_are_compared_in_turns(script, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['', 'amd', '--device', 'cpu', '--rounds', '2'])
     script['main']()
     assert 'released 5500 ms, ours 3000 ms: 1.75 times as fast' in capsys.readouterr().out
+
+
+def test_batches_that_fill_a_gpu_are_compared(script, monkeypatch, capsys):
+    """The released step fits 24 inputs at 1 GiB each, ours 48 at half of it, 100 recomputing."""
+    class Side:
+        def __init__(self, build, device, precision):
+            limit, self.seconds_an_input, self.memory_an_input = build
+            self.student, self.fits, self.size = None, lambda size: size <= limit, None
+
+        def set_batch(self, size):
+            self.size = size
+            return self
+
+        def step(self):
+            peak[0] = self.size * self.memory_an_input * 2**30
+
+        def seconds(self):
+            self.step()
+            return self.size * self.seconds_an_input
+
+    def ours(what, with_cp=False, compile=False):
+        return (100, .025, .25) if with_cp else (48, .01 if compile else .02, .5)
+
+    peak, names = [0], script['main'].__globals__
+    for name, value in dict(
+            Side=Side, BASELINES=dict(amd=(24, .04, 1.)), ours=ours, trained=lambda student: 1,
+            matrix_rate=lambda *args, **options: 4e14,
+            count_flops=lambda student, losses: dict(teacher=3e12, student=1e12)).items():
+        monkeypatch.setitem(names, name, value)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'a GPU')
+    monkeypatch.setattr(torch.cuda, 'reset_peak_memory_stats', lambda: None)
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda: peak[0])
+    monkeypatch.setattr(sys, 'argv', ['', 'amd', '--device', 'cuda'])
+    script['main']()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f'amd, bf16, a GPU, torch {torch.__version__}'
+    assert [' '.join(line.split()) for line in printed[2:]] == [
+        'released, 24 25.0 inputs/s (1.00), 24.0 GiB (1.00), utilisation 25 %',
+        'ours, 24 50.0 inputs/s (2.00), 12.0 GiB (0.50), utilisation 50 %',
+        'ours, 48 50.0 inputs/s (2.00), 24.0 GiB (1.00), utilisation 50 %',
+        'ours, recomputing, 24 40.0 inputs/s (1.60), 6.0 GiB (0.25), utilisation 40 %',
+        'ours, recomputing, 96 40.0 inputs/s (1.60), 24.0 GiB (1.00), utilisation 40 %',
+        'ours, compiled, 24 100.0 inputs/s (4.00), 12.0 GiB (0.50), utilisation 100 %']

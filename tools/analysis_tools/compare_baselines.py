@@ -204,6 +204,9 @@ def on_gpu(args: argparse.Namespace) -> dict:
           f'torch {torch.__version__}')
     released = Side(BASELINES[args.what], device, precision)
     size = args.batch_size or largest_batch(released.fits)
+    if size == 0:
+        raise SystemExit(f'{BATCH_STEP} inputs must fit the GPU, but the released step does not '
+                         'find the memory; give a smaller --batch-size')
     weights = trained(released.student)
     results = {f'released, {size}': measure_on_gpu(released, size, args.rounds)}
     del released

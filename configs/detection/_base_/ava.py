@@ -79,6 +79,10 @@ val_videos = dict(
         pipeline=[open_video, _base_.val_pipeline[0], decode_video, *_base_.val_pipeline[2:]],
         **videos))
 
-custom_hooks = [dict(type='amd_mm.NonFiniteLossHook'), dict(type='amd_mm.EffectiveBatchHook')]
+custom_hooks = [
+    dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.ThroughputHook'),
+]
 # Fixed, because a resumed run has to draw the order of the data that the first one drew.
 randomness = dict(seed=0)

@@ -19,5 +19,6 @@ custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.LabelRangeHook'),
+    dict(type='amd_mm.ThroughputHook'),
 ]
 default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))

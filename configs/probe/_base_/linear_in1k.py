@@ -22,4 +22,5 @@ custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.LabelRangeHook'),
+    dict(type='amd_mm.ThroughputHook'),
 ]
