@@ -1,7 +1,7 @@
 """mmaction2."""
 from types import ModuleType
 
-from amd_mm.compat.fix import Fix
+from amd_mm.compat.fix import Fix, Verdict
 
 _DRN_ISSUE = 'https://github.com/open-mmlab/mmaction2/issues/2714'
 
@@ -26,6 +26,22 @@ def _placeholder_drn(module: ModuleType) -> None:
     module.DRN = DRN
 
 
+def _refuses_stacked_batches(module: ModuleType) -> Verdict:
+    import torch
+    batch = dict(inputs=torch.zeros(1, 3, 1, 1), data_samples=[None])
+    try:
+        module.ActionDataPreprocessor()(batch)
+    except AssertionError:
+        return Verdict(True, 'ActionDataPreprocessor takes lists alone')
+    return Verdict(False, 'ActionDataPreprocessor takes a stacked batch')
+
+
+def _take_stacked_batches(module: ModuleType) -> None:
+    import torch
+    stack = module.stack_batch
+    module.stack_batch = lambda inputs: inputs if torch.is_tensor(inputs) else stack(inputs)
+
+
 FIXES = [
     Fix(name=f'mmaction-{name}', host='mmaction',
         symptom='import mmaction.models: No module named mmaction.models.localizers.drn',
@@ -34,4 +50,13 @@ FIXES = [
     for name, trigger, fill, is_package in [
         ('drn-folder', 'mmaction.models.localizers.drn', _package_without_content, True),
         ('drn', 'mmaction.models.localizers.drn.drn', _placeholder_drn, False)]
+] + [
+    Fix(name='mmaction-stacked-batches', host='mmaction',
+        symptom="a batch of MMEngine's default_collate: Expected input type to be list, but got "
+                'torch.Tensor',
+        affected='mmaction2 1.2.0',
+        link='https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/models/'
+             'data_preprocessors/data_preprocessor.py',
+        trigger='mmaction.models.data_preprocessors.data_preprocessor',
+        check=_refuses_stacked_batches, apply=_take_stacked_batches)
 ]

@@ -6,6 +6,7 @@ one remedy is the one without which no other host can be looked at, torchvision'
 import importlib
 import json
 import os
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable
@@ -120,6 +121,16 @@ def look_for_drn() -> None:
     assert 'drn' in os.listdir(folder), f'no drn in {folder}'
 
 
+def preprocess_a_stacked_batch() -> None:
+    # its file alone, for the same reason
+    import mmaction
+    import torch
+    path = os.path.join(mmaction.__path__[0], 'models', 'data_preprocessors',
+                        'data_preprocessor.py')
+    preprocessor = runpy.run_path(path)['ActionDataPreprocessor']()
+    preprocessor(dict(inputs=torch.zeros(1, 3, 1, 1), data_samples=[None]))
+
+
 def main() -> None:
     observe_import('torchvision-schemas', 'torchvision')
     if SYMPTOMS['torchvision-schemas']:
@@ -145,6 +156,7 @@ def main() -> None:
     observe('mmaction-tubes', compare_tubes)
     observe('mmaction-numpy-bool', try_imgaug)
     observe('mmaction-drn', look_for_drn)
+    observe('mmaction-stacked-batches', preprocess_a_stacked_batch)
     print(json.dumps(SYMPTOMS))
 
 

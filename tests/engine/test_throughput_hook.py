@@ -72,7 +72,7 @@ def tiny_amd() -> torch.nn.Module:
 class ToyThatLooks(ToyModel):
     """Its computation hangs on a value."""
 
-    def forward(self, inputs: list, data_samples: list, mode: str) -> dict:
+    def forward(self, inputs: torch.Tensor, data_samples: list, mode: str) -> dict:
         losses = super().forward(inputs, data_samples, mode)
         assert losses['loss_rec'].item() >= 0
         return losses

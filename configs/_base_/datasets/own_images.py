@@ -4,6 +4,7 @@ train_dataloader = dict(
     batch_size=512,
     num_workers=8,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='amd_mm.EpochSampler'),
     collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
     dataset=dict(

@@ -19,6 +19,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=0,
     persistent_workers=False,
+    pin_memory=False,
     dataset=dict(
         dataset=dict(
             data_root='data/moving_digits',
