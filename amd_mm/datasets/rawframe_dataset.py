@@ -25,7 +25,8 @@ class RawframeDataset(_RawframeDataset):
             ``start_index``, ``with_offset``, ...); an unknown one is a TypeError there.
 
     Raises:
-        ValueError: For a list that is empty or does not fit; the message names file and line.
+        ValueError: For a list that is empty or does not fit (the message names file and line), or
+            a data_prefix without ``img``.
     """
 
     def __init__(self,
@@ -34,6 +35,10 @@ class RawframeDataset(_RawframeDataset):
                  data_prefix: dict = dict(img=''),  # noqa: B006 (never changed)
                  need_labels: bool = False,
                  **kwargs) -> None:
+        if 'img' not in data_prefix:
+            raise ValueError(
+                f"data_prefix of RawframeDataset must have the key 'img', got {data_prefix}; write "
+                'data_prefix=dict(img=folder)')
         self.need_labels = need_labels
         super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, **kwargs)
 

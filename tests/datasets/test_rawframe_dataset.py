@@ -14,9 +14,9 @@ def folder(tmp_path):
 
 def build(folder, text, **settings):
     (folder / 'list.txt').write_text(text)
-    return DATASETS.build(dict(
+    return DATASETS.build(dict(dict(
         type='amd_mm.RawframeDataset', ann_file=str(folder / 'list.txt'), pipeline=[],
-        data_prefix=dict(img=str(folder)), **settings))
+        data_prefix=dict(img=str(folder))), **settings))
 
 
 def test_list_with_spaces(folder):
@@ -56,3 +56,8 @@ def test_fewer_frames_than_the_folder_holds_are_fine(folder):
 def test_offset_counts(folder):
     with pytest.raises(ValueError, match='total_frames is 6'):
         build(folder, '78687 2 6 1\n', with_offset=True)
+
+
+def test_a_prefix_of_another_kind_is_refused(folder):
+    with pytest.raises(ValueError, match="must have the key 'img', got {'video': 'there'}; write"):
+        build(folder, 'a clip 5\n', data_prefix=dict(video='there'))
