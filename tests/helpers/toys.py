@@ -73,8 +73,8 @@ class ToyModel(BaseModel):
             for weight in self.parameters():
                 weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
 
-    def forward(self, inputs: torch.Tensor, data_samples: list, mode: str):
-        x = inputs.to(self.net[0].weight)
+    def forward(self, inputs: list | torch.Tensor, data_samples: list, mode: str):
+        x = torch.stack(list(inputs)).to(self.net[0].weight)  # a list, or stacked
         keys = torch.tensor([sample.sample_key for sample in data_samples])
         visible = (keys[:, None] >> torch.arange(WIDTH)) % 2
         output = self.net(x * visible)
