@@ -27,6 +27,13 @@ def test_channels_stay_where_they_are_in_memory():
     assert inputs[:, 0].permute(0, 2, 3, 4, 1).is_contiguous()
 
 
+def test_views_are_stacked_one_by_one():
+    views = [[torch.full((3, 2, 2), 10 * n + v) for v in range(2)] for n in range(3)]
+    inputs = collate_repeats([[dict(packed(n), inputs=views[n])] for n in range(3)])['inputs']
+    assert [view.shape for view in inputs] == [(3, 3, 2, 2)] * 2
+    assert [view[:, 0, 0, 0].tolist() for view in inputs] == [[0, 10, 20], [1, 11, 21]]
+
+
 def test_sizes_that_differ_are_refused():
     other = dict(packed(1), inputs=torch.zeros(3))
     with pytest.raises(ValueError, match=r'one shape, got \(2,\) and \(3,\); let the pipeline'):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from clips import write_video
+from mmengine.config import Config
+from recipes import CONFIGS
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_loader.py'
 CONFIG = """
@@ -121,3 +123,16 @@ def test_other_data_sets_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, 'argv', ['', str(tmp_path / 'host.py')])
     with pytest.raises(SystemExit, match='must be an amd_mm.KeyedDataset, got mmaction.Vid'):
         runpy.run_path(str(SCRIPT), run_name='__main__')
+
+
+def test_pictures_have_one_way_and_nothing_to_seek(monkeypatch, tmp_path):
+    cfg = Config.fromfile(CONFIGS / '_base_/datasets/own_images.py')
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((40, 30, 3), number, np.uint8))
+    cfg.train_dataloader.dataset.dataset.data_prefix = str(tmp_path)
+    cfg.dump(tmp_path / 'images.py')
+    monkeypatch.setattr(sys, 'argv', ['', str(tmp_path / 'images.py'), '--samples', '4', '--json',
+                                      str(tmp_path / 'out.json')])
+    runpy.run_path(str(SCRIPT), run_name='__main__')
+    found = json.loads((tmp_path / 'out.json').read_text())['decoders']['own']
+    assert set(found['seconds_by_stage']) == {'decode', 'crop', 'pack'}

@@ -67,3 +67,14 @@ def test_wrong_options_are_named(benchmark, capsys):
         with pytest.raises(SystemExit):
             benchmark(*options)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('config,options,message', [
+    ('quickstart/finetune_student.py', [], 'a pre-training config is needed'),
+    ('quickstart/pretrain_amd_student.py', ['--processes'], 'there is nothing to do'),
+])
+def test_what_cannot_be_measured_is_refused(monkeypatch, capsys, config, options, message):
+    monkeypatch.setattr(sys, 'argv', ['', str(CONFIGS / config), *options])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(SCRIPT), run_name='__main__')
+    assert message in f'{stop.value.code}{capsys.readouterr().err}'

@@ -82,3 +82,10 @@ def test_too_little_to_measure_is_refused(benchmark, options, capsys):
     with pytest.raises(SystemExit):
         benchmark(*options)
     assert 'at least 1 input, 2 timed steps' in capsys.readouterr().err
+
+
+def test_a_config_that_does_not_pre_train_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', [
+        '', str(CONFIGS / 'quickstart/finetune_student.py'), '--device', 'cpu'])
+    with pytest.raises(SystemExit, match='error: a pre-training config is needed'):
+        runpy.run_path(str(SCRIPT), run_name='__main__')

@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -152,6 +153,7 @@ def test_batches_that_fill_a_gpu_are_compared(script, monkeypatch, capsys):
             matrix_rate=lambda *args, **options: 4e14,
             count_flops=lambda student, losses: dict(teacher=3e12, student=1e12)).items():
         monkeypatch.setitem(names, name, value)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'a GPU')
     monkeypatch.setattr(torch.cuda, 'reset_peak_memory_stats', lambda: None)
     monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda: peak[0])
@@ -166,3 +168,18 @@ def test_batches_that_fill_a_gpu_are_compared(script, monkeypatch, capsys):
         'ours, recomputing, 24 40.0 inputs/s (1.60), 6.0 GiB (0.25), utilisation 40 %',
         'ours, recomputing, 96 40.0 inputs/s (1.60), 24.0 GiB (1.00), utilisation 40 %',
         'ours, compiled, 24 100.0 inputs/s (4.00), 12.0 GiB (0.50), utilisation 100 %']
+
+
+@pytest.mark.parametrize('arguments,message', [
+    (['loader', 'nowhere.mp4'], 'a video must be a file of one of .*, got nowhere.mp4'),
+    (['loader', __file__], 'a video must be a file of one of'),
+    (['loader', str(REAL / 'bikes.mp4'), '--rounds', '0'], 'must be at least 1, got 0'),
+    (['amd', '--device', 'cpu', '--batch-size', '0'], 'must be at least 1, got 5 and 0'),
+    (['amd', '--device', 'cuda'], 'needs a GPU that torch can use'),
+])
+def test_what_cannot_be_compared_is_refused(script, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(sys, 'argv', ['', *arguments])
+    with pytest.raises(SystemExit):
+        script['main']()
+    assert re.search(message, capsys.readouterr().err)

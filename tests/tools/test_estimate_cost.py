@@ -91,7 +91,7 @@ def test_memory_of_the_parts(config, command):
 
     tool = runpy.run_path(str(TOOLS / 'estimate_cost.py'))
     cfg = Config.fromfile(config)
-    model = tool['build_model'](cfg)
+    model = tool['trial_model'](cfg)
     wrapper = build_optim_wrapper(model, dict(type='OptimWrapper', optimizer=dict(type='AdamW')))
     clips = torch.zeros(2, 3, *model.backbone.grid.input_size)
     wrapper.update_params(sum(model.loss(clips).values()))
@@ -127,8 +127,11 @@ def test_samples_of_the_config_are_counted(config, tmp_path, command):
     (None, ['--samples', '15'], 'at least one update of 16 samples, got a data set of 15'),
     (None, [], 'cannot be read .*; give --samples'),
     ('dmae/dmae_vit-base-p16_32xb128-100e_in1k.py', [], 'cannot be read .*; give --samples'),
-    ('finetune/vit-base-p16_amd-pre_8xb128-coslr-100e_in1k.py', [], 'needs a pre-training config'),
+    ('finetune/vit-base-p16_amd-pre_8xb128-coslr-100e_in1k.py', [], 'pre-training config is'),
     (None, ['--utilisation', '45'], 'utilisation in'),
+    (None, ['--samples', '-5'], 'at least one update of 16 samples, got a data set of -5'),
+    (None, ['--samples', '500', '--cfg-options', 'train_cfg._delete_=True',
+            'train_cfg.max_iters=3'], 'must count in epochs'),
 ])
 def test_what_cannot_be_estimated_is_said(config, command, capsys, recipe, options, expected):
     with pytest.raises(SystemExit) as stop:

@@ -134,9 +134,10 @@ def measure(config: dict, samples: int) -> dict:
 
 def seek_share(dataset: KeyedDataset, samples: int) -> float:
     """The part of decoding a clip that goes by until its first frame is there; 0 without videos."""
-    opener, *others, reader = dataset.dataset.pipeline.transforms
-    if Timed(opener, {}).stage != 'open':
+    transforms = dataset.dataset.pipeline.transforms
+    if Timed(transforms[0], {}).stage != 'open':
         return 0.
+    opener, *others, reader = transforms
     spent = np.zeros(2)
     for number in range(samples):
         for which, end in enumerate((1, None)):

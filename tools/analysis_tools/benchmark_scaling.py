@@ -34,7 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 import amd_mm  # noqa: F401
 from amd_mm.engine import accumulative_counts, leave_processes
 from amd_mm.engine.flops import synchronise
-from amd_mm.registry import MODELS
+from amd_mm.engine.trial import trial_inputs, trial_model
 
 FORMULAS = '''\
 network, each GPU sends   2 (n - 1) / n x 4 bytes x parameters an update
@@ -68,6 +68,9 @@ def parse_args() -> argparse.Namespace:
     if len({value is None for value in paper}) > 1 or min(value or 1 for value in paper) <= 0:
         parser.error('--inputs-per-second, --loader-ms and --file-bytes belong together and must '
                      f'be above 0, got {paper}')
+    if paper[0] is None and not args.processes:
+        parser.error('there is nothing to do: --processes with a number or more measures, and '
+                     '--inputs-per-second, --loader-ms and --file-bytes ask for the paper')
     if min(args.batch_size, args.steps, *args.processes, *args.gpus) < 1:
         parser.error('--batch-size, --steps, --processes and --gpus must be at least 1')
     return args
@@ -78,9 +81,7 @@ def read_model(args: argparse.Namespace) -> tuple[Config, nn.Module, int]:
     warnings.filterwarnings('ignore', message='The teacher has random weights')
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    if 'teacher' in cfg.model:
-        cfg.model.teacher.checkpoint = None
-    model = MODELS.build(cfg.model).train()
+    model = trial_model(cfg)
     return cfg, model, sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -111,7 +112,7 @@ def measure_here(args: argparse.Namespace) -> dict[str, float]:
     model = model.to(device)
     # Every step updates and exchanges, whatever the recipe accumulates.
     optim_wrapper = build_optim_wrapper(model, dict(cfg.optim_wrapper, accumulative_counts=1))
-    inputs = torch.randn(args.batch_size, 3, *model.backbone.grid.input_size, device=device)
+    inputs = trial_inputs(model, args.batch_size, device)
     network = DistributedDataParallel(model)
 
     def step() -> None:
@@ -186,8 +187,11 @@ def main() -> None:
         leave_processes()
         return
     paper = []
-    if args.inputs_per_second is not None:
+    try:
         cfg, _, parameters = read_model(args)
+    except ValueError as error:
+        sys.exit(f'error: {error}')
+    if args.inputs_per_second is not None:
         paper = [on_paper(cfg, parameters, gpus, args.inputs_per_second, args.loader_ms,
                           args.file_bytes) for gpus in args.gpus]
     measured = [measure(args, processes) for processes in args.processes]

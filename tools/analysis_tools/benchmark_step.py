@@ -25,7 +25,7 @@ from mmengine.optim import build_optim_wrapper
 import amd_mm  # noqa: F401
 from amd_mm.engine.flops import count_flops, matrix_rate, synchronise
 from amd_mm.engine.parts import Parts
-from amd_mm.registry import MODELS
+from amd_mm.engine.trial import trial_inputs, trial_model
 
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
 # ru_maxrss is in bytes on macOS, in KiB elsewhere.
@@ -52,6 +52,8 @@ def parse_args() -> argparse.Namespace:
     if args.batch_size < 1 or args.steps < 2 or args.warm_up < 0:
         parser.error('there must be at least 1 input, 2 timed steps and 0 before them, got '
                      f'{args.batch_size}, {args.steps} and {args.warm_up}')
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda needs a GPU that torch can use, found none')
     return args
 
 
@@ -61,18 +63,15 @@ class Step:
     def __init__(self, args: argparse.Namespace) -> None:
         cfg = Config.fromfile(args.config)
         cfg.merge_from_dict(args.cfg_options)
-        if 'teacher' in cfg.model:
-            cfg.model.teacher.checkpoint = None
         self.device = torch.device(args.device)
         self.precision = PRECISIONS[args.precision]
         torch.manual_seed(0)
-        self.model = MODELS.build(cfg.model).to(self.device).train()
+        self.model = trial_model(cfg).to(self.device)
         wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
         for key in ('dtype', 'loss_scale', 'accumulative_counts'):
             wrapper.pop(key, None)
         self.optim_wrapper = build_optim_wrapper(self.model, wrapper)
-        grid = self.model.backbone.grid
-        self.inputs = torch.randn(args.batch_size, 3, *grid.input_size, device=self.device)
+        self.inputs = trial_inputs(self.model, args.batch_size, self.device)
         if args.compile:
             self.model.compile_networks()
 
@@ -191,7 +190,10 @@ def report(result: dict) -> None:
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('benchmark', log_level='ERROR')
-    result = measure(args)
+    try:
+        result = measure(args)
+    except ValueError as error:
+        sys.exit(f'error: {error}')
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + '\n')
     report(result)

@@ -27,8 +27,10 @@ from torch import Tensor, nn
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.datasets import SampleIndex
+from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
 from amd_mm.engine.flops import count_flops, matrix_rate, synchronise
-from amd_mm.registry import DATASETS, MODELS
+from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = dict(
@@ -57,6 +59,15 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.what == 'loader') != (args.video is not None):
         parser.error('loader takes a video, the others take none')
+    for path in (args.video, args.prepared):
+        if path and (not Path(path).is_file() or Path(path).suffix.lower() not in VIDEO_EXTENSIONS):
+            parser.error(f'a video must be a file of one of {", ".join(VIDEO_EXTENSIONS)}, got '
+                         f'{path}')
+    if args.rounds < 1 or (args.batch_size is not None and args.batch_size < 1):
+        parser.error('--rounds and --batch-size must be at least 1, got '
+                     f'{args.rounds} and {args.batch_size}')
+    if args.device == 'cuda' and args.what != 'loader' and not torch.cuda.is_available():
+        parser.error('--device cuda needs a GPU that torch can use, found none')
     args.precision = args.precision or ('bf16' if args.device == 'cuda' else 'fp32')
     return args
 
@@ -110,14 +121,14 @@ def ours(what: str, **changes: object) -> Callable:
     """Builds the recipe's model; ``changes`` are of its arguments."""
     def build(device: torch.device) -> tuple[nn.Module, Callable]:
         cfg = Config.fromfile(CONFIGS / RECIPES[what])
-        cfg.model.teacher.checkpoint = None
         compiled = changes.pop('compile', False)
-        model = MODELS.build(dict(cfg.model, **changes)).to(device).train()
+        cfg.model.update(changes)
+        model = trial_model(cfg).to(device)
         if compiled:
             model.compile_networks()
 
         def make_losses(size: int) -> Callable[[], dict[str, Tensor]]:
-            images = torch.randn(size, 3, *model.backbone.grid.input_size, device=device)
+            images = trial_inputs(model, size, device)
             return lambda: model.loss(images)
 
         return model, make_losses
@@ -179,7 +190,7 @@ def largest_batch(fits: Callable[[int], bool], step: int = BATCH_STEP) -> int:
 def on_cpu(args: argparse.Namespace) -> dict:
     """Both networks in memory, their steps in turn."""
     device, precision = torch.device('cpu'), PRECISIONS[args.precision]
-    size = args.batch_size or 2
+    size = 2 if args.batch_size is None else args.batch_size
     sides = [Side(build, device, precision).set_batch(size)
              for build in (BASELINES[args.what], ours(args.what))]
     require_same_size(*(side.student for side in sides))
@@ -218,8 +229,8 @@ def on_gpu(args: argparse.Namespace) -> dict:
         results[f'{name}, {size}'] = measure_on_gpu(side, size, args.rounds)
         if 'compile' not in changes:
             flops = sum(count_flops(
-                side.student, lambda model: model.loss(torch.randn(
-                    1, 3, *model.backbone.grid.input_size, device=device))).values())
+                side.student,
+                lambda model: model.loss(trial_inputs(model, 1, device))).values())
             largest = largest_batch(side.fits)
             results[f'{name}, {largest}'] = measure_on_gpu(side, largest, args.rounds)
         del side

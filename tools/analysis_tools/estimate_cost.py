@@ -31,7 +31,8 @@ import amd_mm  # noqa: F401
 from amd_mm.engine import accumulative_counts
 from amd_mm.engine.flops import count_flops
 from amd_mm.engine.memory import module_bytes, step_memory
-from amd_mm.registry import DATASETS, MODELS
+from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,20 +55,6 @@ def parse_args() -> argparse.Namespace:
         parser.error('--gpus must be at least 1, --gpu-tflops positive and --utilisation in '
                      f'(0, 1], got {args.gpus}, {args.gpu_tflops} and {args.utilisation}')
     return args
-
-
-def build_model(cfg: Config) -> nn.Module:
-    """The model of a config, its teacher with random weights.
-
-    Raises:
-        ValueError: for a model that does not pre-train.
-    """
-    if 'mask_generator' not in cfg.model:
-        raise ValueError('estimate_cost.py needs a pre-training config, whose model has a '
-                         f'mask_generator, got a model of type {cfg.model.type}')
-    if 'teacher' in cfg.model:
-        cfg.model.teacher.checkpoint = None
-    return MODELS.build(cfg.model).train()
 
 
 def count_samples(cfg: Config) -> int:
@@ -124,19 +111,22 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
         ValueError: if there are not enough samples for an update, or the config is of another
             kind.
     """
-    model = build_model(cfg)
+    model = trial_model(cfg)
+    if 'max_epochs' not in cfg.train_cfg:
+        raise ValueError('train_cfg must count in epochs (max_epochs), got '
+                         f'{dict(cfg.train_cfg)}; set train_cfg.max_epochs and by_epoch=True')
     samples = count_samples(cfg) if samples is None else samples
     loader = cfg.train_dataloader
     repeats = loader.dataset.get('num_repeats', 1)
     accumulated = accumulative_counts(cfg.optim_wrapper)
     update = loader.batch_size * gpus * accumulated
     updates = samples // update * cfg.train_cfg.max_epochs
-    if updates == 0:
+    if updates <= 0:
         raise ValueError(f'an epoch must hold at least one update of {update} samples, got a data '
                          f'set of {samples}: lower --gpus, batch_size or accumulative_counts')
 
     inputs = loader.batch_size * repeats
-    one = torch.empty(1, 3, *model.backbone.grid.input_size)
+    one = trial_inputs(model, 1)
     flops = {name: int(value)
              for name, value in count_flops(model, lambda model: model.loss(one)).items()}
     seconds = inputs * sum(flops.values()) / rate

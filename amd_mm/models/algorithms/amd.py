@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder
+from amd_mm.models.masks import TokenMask
 from amd_mm.models.teachers.frozen_teacher import check_taps
 from amd_mm.registry import MODELS
 
@@ -69,12 +70,11 @@ class AMD(MaskedAutoencoder):
         if self.decoder is None:
             self.backbone.drop_final_norm()
 
-    def masked_loss(self, images: Tensor, keys: Tensor) -> dict[str, Tensor]:
+    def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
         """``loss_rec``, ``loss_dir`` and ``loss_gen``, where configured.
 
         Arguments as in the parent class.
         """
-        mask = self.mask_generator(keys)
         teacher_features = self.teacher(images, mask.teacher_visible)
         latent, features = self.backbone.encode(images, mask.visible, self.taps)
         losses = self.neck.loss(features, teacher_features, mask)

@@ -94,16 +94,19 @@ class MaskedAutoencoder(BaseModel):
             data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
-        return self.masked_loss(images, self._sample_keys(images, data_samples))
+        return self.masked_loss(
+            images, self.mask_generator(self._sample_keys(images, data_samples)))
 
-    def masked_loss(self, images: Tensor, keys: Tensor) -> dict[str, Tensor]:
+    def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
         """The losses, of tensors alone: what is compiled.
+
+        Masks are drawn outside: on a CPU torch 2.13 compiles the hash that draws them into code
+        that writes past its tensors, where the number of tokens is no multiple of 16.
 
         Args:
             images: (B, C, (T,) H, W), normalised.
-            keys: (B,) int64, from which the masks are drawn.
+            mask: tokens of each.
         """
-        mask = self.mask_generator(keys)
         latent, _ = self.backbone.encode(images, mask.visible)
         return self.head.loss(self.decoder(latent, mask), images, mask)
 
