@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
 from amd_mm.datasets import KeyedDataset, SampleIndex, collate_repeats, sample_key
+from amd_mm.datasets.sample_key import seeded
 from amd_mm.datasets.transforms import MultiScaleCrop
 
 SIZE = 32
@@ -81,6 +82,14 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
     assert len({value for r in repeats for value in (*r['own'], *r['drawn'])}) == 12
     assert [r['data_samples'].metainfo for r in repeats] == [
         dict(sample_key=sample_key(0, 0, 7, n), repeat=n) for n in range(3)]
+
+
+def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
+    index = SampleIndex(2, 7, 3)
+    for n, repeat in enumerate(numbers(num_repeats=3)[index]):
+        for part, key in (('drawn', index.key(-1)), ('own', index.key(n))):
+            with seeded(key):
+                assert repeat[part] == (random.random(), np.random.rand(), torch.rand(()).item())
 
 
 def test_randomness_hangs_on_seed_epoch_index_and_repeat_alone():
