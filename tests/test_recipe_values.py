@@ -9,8 +9,8 @@ import torch
 from mmengine.config import Config
 from recipes import ENCODERS, RECIPES, encoder_size
 
-from amd_mm.models.masks import TokenGrid
 from amd_mm.registry import MODELS, TRANSFORMS
+from amd_mm.tokens import TokenGrid
 
 every_recipe = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
 
@@ -33,13 +33,13 @@ MASKS = {
     'dmae image visible10': ('random', None, None, 10, 10),
     'dmae image visible4': ('random', None, None, 4, 4),
 }
-# Target of the pixels, and weight.
+# Target of the pixels.
 TARGETS = {
-    'amd video': ('token_channel', 1.),
-    'videomae video': ('token_channel', 1.),
-    'amd image': ('token', 1.),
-    'mae image': ('token', 1.),
-    'dmae image': (None, 1.),
+    'amd video': 'token_channel',
+    'videomae video': 'token_channel',
+    'amd image': 'token',
+    'mae image': 'token',
+    'dmae image': None,
 }
 AMD = dict(
     student_taps=(6, 12), teacher_taps=(12, 24), projections=[(1024, False)] * 2,
@@ -144,7 +144,8 @@ def test_pixels(path):
     assert decoder.embed.out_features == expected[0]
     assert (decoder.embed.bias is None) == (this.modality == 'video')
     head = effective(this.model.head)
-    assert (head['normalize'], head['loss_weight']) == TARGETS[this.kind]
+    assert head['loss'] == dict(type='amd_mm.PixelLoss', distance='l2', loss_weight=1.)
+    assert head['normalize'] == TARGETS[this.kind]
 
 
 @every_recipe

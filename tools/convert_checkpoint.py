@@ -9,9 +9,9 @@ import argparse
 import signal
 import sys
 
-from amd_mm.checkpoints.convert import Options, report
-from amd_mm.checkpoints.export import TARGETS, convert_checkpoint
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
+from amd_mm.export.convert import Options, report
+from amd_mm.export.files import TARGETS, convert_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

@@ -24,9 +24,18 @@ from torch.utils.data import DataLoader, Dataset
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.inference import POOLS, FeatureExtractor, FeatureFile, digest, find_files
-from amd_mm.models.masks import TokenGrid
-from amd_mm.visualization import Input, frame_interval_of, read_clip, read_image
+from amd_mm.inference import (
+    POOLS,
+    FeatureExtractor,
+    FeatureFile,
+    Input,
+    digest,
+    find_files,
+    frame_interval_of,
+    read_clip,
+    read_image,
+)
+from amd_mm.tokens import TokenGrid
 
 
 def parse_args() -> argparse.Namespace:

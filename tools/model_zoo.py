@@ -11,9 +11,9 @@ import sys
 from mmengine.config import Config
 
 from amd_mm.checkpoints import load_encoder, read_checkpoint
-from amd_mm.checkpoints.convert import describe
 from amd_mm.checkpoints.matching import show
-from amd_mm.checkpoints.zoo import ZOO, identify, resembling
+from amd_mm.export.convert import describe
+from amd_mm.export.zoo import ZOO, identify, resembling
 from amd_mm.registry import MODELS
 
 

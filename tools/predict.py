@@ -28,13 +28,12 @@ import amd_mm  # noqa: F401
 from amd_mm.inference import (
     Classifier,
     Prediction,
-    VideoFile,
     camera_frames,
-    caption,
     find_files,
     sliding_windows,
     video_frames,
 )
+from amd_mm.visualization import VideoFile, caption
 
 
 def parse_args() -> argparse.Namespace:

@@ -2,13 +2,8 @@
 from mmengine.evaluator import DumpResults
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.engine import (
-    CompleteCheckpointHook,
-    build_runner,
-    config_parser,
-    leave_processes,
-    read_config,
-)
+from amd_mm.command_line import config_parser, leave_processes, read_config
+from amd_mm.engine import CompleteCheckpointHook, build_runner
 
 
 def main() -> None:

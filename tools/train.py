@@ -2,14 +2,8 @@
 import argparse
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.engine import (
-    build_runner,
-    config_parser,
-    count_accumulation,
-    enable_amp,
-    leave_processes,
-    read_config,
-)
+from amd_mm.command_line import config_parser, enable_amp, leave_processes, read_config
+from amd_mm.engine import build_training_runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,9 +33,7 @@ def main() -> None:
         cfg.auto_scale_lr.enable = True
     if args.amp:
         enable_amp(cfg)
-    runner = build_runner(cfg)
-    count_accumulation(runner)
-    runner.train()
+    build_training_runner(cfg).train()
 
 
 if __name__ == '__main__':

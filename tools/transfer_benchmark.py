@@ -27,8 +27,8 @@ from mmengine.config import Config, DictAction
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.checkpoints import read_checkpoint
-from amd_mm.checkpoints.convert import Options, convert_weights
-from amd_mm.checkpoints.writing import replacing
+from amd_mm.export.convert import Options, convert_weights
+from amd_mm.export.writing import replacing
 from amd_mm.inference import digest
 
 TOOLS = Path(__file__).resolve().parent

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from amd_mm.checkpoints.architecture import Architecture, with_usual_size
-from amd_mm.checkpoints.positions import fixed_positions, resize_positions
+from amd_mm.positions import fixed_positions, resize_positions
 
 
 def resize_tubelet(weight: Tensor, tubelet: int) -> Tensor:

@@ -278,3 +278,8 @@ LAYOUTS = (
                  'the pooler of ViTModel, behind the encoder'),), folder=True),
 )
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
+
+
+def layout_named(name: str, modality: str) -> Layout:
+    """The layout of that name and modality, which have to be known."""
+    return next(layout for layout in LAYOUTS if (layout.name, layout.modality) == (name, modality))

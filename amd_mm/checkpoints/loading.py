@@ -1,39 +1,55 @@
 """Strict loading of weights into our encoders, from any layout."""
 import re
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from amd_mm.checkpoints.adapting import adapt_to_grid
 from amd_mm.checkpoints.architecture import Architecture, architecture_of
+from amd_mm.checkpoints.canonical import canonical_weights, compare_weights
 from amd_mm.checkpoints.layouts import LAYOUTS, Layout
-from amd_mm.checkpoints.matching import (
-    assemble,
-    count_reasons,
-    detect,
-    require_complete,
-    require_explained,
-    show,
-    spell,
-    split_part,
-    strip_outer_prefixes,
-)
+from amd_mm.checkpoints.matching import count_reasons, show, spell
 from amd_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from amd_mm.checkpoints.values import check_values
 
 # What a pre-training or fine-tuning checkpoint holds besides its backbone.
 _OTHER_PARTS = re.compile(r'(decoder|neck|head|cls_head|data_preprocessor)\.')
-# Norms that pre-training and fine-tuning do not share: after the last block, after pooling.
-_FINAL_NORMS = {'image': ('ln1', 'ln2'), 'video': ('norm', 'fc_norm')}
-_POOLING_NORMS = {'image': 'ln2', 'video': 'fc_norm'}
 
 
-def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) -> None:
+class LoadableEncoder(Protocol):
+    """What loading asks of an encoder, besides being a torch module.
+
+    Attributes:
+        layout: How checkpoints of its class name the weights.
+        final_norm_name: Its norm after the last block in the state dict.
+        pooling_norm_name: Its norm after pooling, likewise.
+        architecture: What a file has to fit.
+        new_norms: Those of the two names above whose weights start anew in the present use.
+    """
+
+    layout: ClassVar[Layout]
+    final_norm_name: ClassVar[str]
+    pooling_norm_name: ClassVar[str]
+
+    @property
+    def architecture(self) -> Architecture: ...
+
+    @property
+    def new_norms(self) -> tuple[str, ...]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool) -> object: ...
+
+
+def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False) -> None:
     """Loads the encoder of a checkpoint of any layout, strictly.
 
     Everything that is not the encoder (decoder, neck, head) is dropped. The norms behind
@@ -43,8 +59,7 @@ def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) 
     grid are an error.
 
     Args:
-        backbone: An ``ImageVisionTransformer`` or ``VideoVisionTransformer`` (or the
-            host's class) with all the blocks of the file.
+        backbone: The encoder to fill, with all the blocks of the file.
         path: Checkpoint file or Transformers folder.
         trust: Unpickle arbitrary classes, see :func:`read_state_dict`.
 
@@ -57,14 +72,14 @@ def load_encoder(backbone: nn.Module, path: str | Path, *, trust: bool = False) 
     _require_fit(weights, backbone, architecture_of(weights, checkpoint), checkpoint.path)
     named = _our_names(weights, backbone)
     norms = {name for name in named.keys() ^ backbone.state_dict().keys()
-             if name.split('.')[0] in _FINAL_NORMS[_our_layout(backbone).modality]}
+             if name.split('.')[0] in _norm_names(backbone)}
     _load(backbone, named, path, norms, norms | _fixed_positions(backbone))
     if missing := sorted(norms - named.keys()):
         warnings.warn(f'Checkpoint {path}: has no {show(missing)}, which the model keeps as they '
                       'were: read features of blocks, not what comes behind them.', stacklevel=2)
 
 
-def load_pretrained(backbone: nn.Module, checkpoint: str | Path,
+def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
                     prefix: str | None = None) -> None:
     """Loads a pre-trained encoder for fine-tuning, strictly.
 
@@ -91,15 +106,16 @@ def load_pretrained(backbone: nn.Module, checkpoint: str | Path,
         content = read_checkpoint(checkpoint)
     if prefix is not None:
         content.state_dict = _behind(prefix, content)
-    weights = _encoder_of(content, None if prefix is None else _our_layout(backbone))
-    file, model = architecture_of(weights, content), _architecture_of_model(backbone)
+    weights = _encoder_of(content, LAYOUTS if prefix is None else (backbone.layout, ))
+    file, model = architecture_of(weights, content), backbone.architecture
     if file.modality == model.modality:
         file = adapt_to_grid(weights, file, model, content.path)
     _require_fit(weights, backbone, file, content.path)
     named = _our_names(weights, backbone)
     leftover = {name for name in named.keys() - backbone.state_dict().keys()
-                if name.split('.')[0] in _FINAL_NORMS[file.modality]}
-    _load(backbone, named, checkpoint, leftover, _own_norms(backbone) | _fixed_positions(backbone))
+                if name.split('.')[0] in _norm_names(backbone)}
+    new_norms = {name for name in backbone.state_dict() if name.split('.')[0] in backbone.new_norms}
+    _load(backbone, named, checkpoint, leftover, new_norms | _fixed_positions(backbone))
 
 
 def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -124,43 +140,37 @@ def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _encoder_of(checkpoint: Checkpoint,
-                layout: Layout | None = None) -> dict[str, Tensor]:
-    """Canonical weights of the encoder, every key of the file accounted for."""
-    state = strip_outer_prefixes(checkpoint.state_dict)
-    match = detect(state, layouts=LAYOUTS if layout is None else [layout])
-    dropped = split_part(match, 'encoder')
-    require_explained(match)
-    weights = assemble(state, match)
-    require_complete(weights)
-    print_log(f'{checkpoint.path}: encoder in the layout {match.layout.label}'
-              + ''.join(f'; {line}' for line in count_reasons(dropped)), 'current')
-    return weights
+                layouts: Collection[Layout] = LAYOUTS) -> dict[str, Tensor]:
+    """Canonical weights of the encoder."""
+    found = canonical_weights(checkpoint, 'encoder', layouts=layouts)
+    print_log(f'{checkpoint.path}: encoder in the layout {found.layout.label}'
+              + ''.join(f'; {line}' for line in count_reasons(found.dropped)), 'current')
+    return found.weights
 
 
-def _our_names(weights: Mapping[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
-    named, _ = spell(weights, _our_layout(backbone))
+def _our_names(weights: Mapping[str, Tensor], backbone: LoadableEncoder) -> dict[str, Tensor]:
+    named, _ = spell(weights, backbone.layout)
     return {name.removeprefix('backbone.'): value for name, value in named.items()}
 
 
-def _our_layout(backbone: nn.Module) -> Layout:
-    is_video = backbone.patch_embed.projection.weight.ndim == 5
-    modality = 'video' if is_video else 'image'
-    return next(layout for layout in LAYOUTS if (layout.name, layout.modality) ==
-                ('amd_mm', modality))
+def _norm_names(backbone: LoadableEncoder) -> tuple[str, str]:
+    """Norms that pre-training and fine-tuning do not share."""
+    return backbone.final_norm_name, backbone.pooling_norm_name
 
 
-def _require_fit(weights: Mapping[str, Tensor], backbone: nn.Module, file: Architecture,
+def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file: Architecture,
                  path: Path) -> None:
-    own = _architecture_of_model(backbone)
+    own = backbone.architecture
     if file.modality != own.modality:
         raise ValueError(f'Checkpoint {path}: must be an encoder of {own.modality}s as '
                          f'the model is, but it is one of {file.modality}s. Take another file.')
     if differences := file.differences(own):
-        shapes = (f'patch embedding {tuple(weights["encoder.patch.weight"].shape)} against '
-                  f'{tuple(backbone.patch_embed.projection.weight.shape)}')
-        table = weights.get('encoder.pos_embed')
-        if table is not None and getattr(backbone, 'pos_embed', None) is not None:
-            shapes += f', positions {tuple(table.shape)} against {tuple(backbone.pos_embed.shape)}'
+        mine = _our_names(weights, backbone)
+        theirs = backbone.state_dict()
+        shapes = ', '.join(
+            f'{what} {tuple(mine[name].shape)} against {tuple(theirs[name].shape)}'
+            for what, name in (('patch embedding', 'patch_embed.projection.weight'),
+                               ('positions', 'pos_embed')) if name in mine and name in theirs)
         raise ValueError(
             f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
             f'({shapes}). Change the config to the checkpoint\'s values'
@@ -168,45 +178,18 @@ def _require_fit(weights: Mapping[str, Tensor], backbone: nn.Module, file: Archi
             '`python tools/convert_checkpoint.py SRC DST --img-size ... --num-frames ...`.')
 
 
-def _architecture_of_model(backbone: nn.Module) -> Architecture:
-    state = backbone.state_dict()
-    net = architecture_of(assemble(state, detect(state, layouts=[_our_layout(backbone)])))
-    if net.modality == 'image':
-        return replace(net, num_heads=backbone.layers[0].attn.num_heads)
-    rows, columns = backbone.grid_size
-    frames = net.num_positions // (rows * columns) * net.tubelet
-    return replace(net, num_heads=backbone.blocks[0].attn.num_heads, num_frames=frames,
-                   image_size=rows * net.patch)
-
-
-def _own_norms(backbone: nn.Module) -> set[str]:
-    """Norms that start anew in fine-tuning: after pooling and, for detection, the last one."""
-    modality = _our_layout(backbone).modality
-    norms = {_POOLING_NORMS[modality]}
-    if getattr(backbone, 'return_feat_map', False):
-        norms.update(_FINAL_NORMS[modality])
-    return {name for name in backbone.state_dict() if name.split('.')[0] in norms}
-
-
-def _fixed_positions(backbone: nn.Module) -> set[str]:
+def _fixed_positions(backbone: LoadableEncoder) -> set[str]:
     """The position table is computed, and may be missing, where it is no parameter."""
     return {'pos_embed'} & dict(backbone.named_buffers()).keys()
 
 
-def _load(backbone: nn.Module, state: Mapping[str, Tensor], path: str | Path,
-          leftover: Iterable[str], missing_fine: Iterable[str]) -> None:
+def _load(backbone: LoadableEncoder, state: Mapping[str, Tensor], path: str | Path,
+          leftover: Collection[str], missing_fine: Collection[str]) -> None:
     """Loads with exactly the expected keys left over and missing."""
     own = backbone.state_dict()
-    missing = sorted(own.keys() - state.keys() - set(missing_fine))
-    unexpected = sorted(state.keys() - own.keys() - set(leftover))
-    wrong = [f'{name}: checkpoint {tuple(state[name].shape)}, model {tuple(own[name].shape)}'
-             for name in sorted(own.keys() & state.keys()) if state[name].shape != own[name].shape]
-    if missing or unexpected or wrong:
-        problems = [f'{what}: {show(names)}' for what, names in (
-            ('not in the checkpoint', missing), ('not in the model', unexpected),
-            ('of another shape', wrong)) if names]
-        raise ValueError(f'Checkpoint {path}: must fit the model exactly, but '
-                         f'{"; ".join(problems)}. Make the config agree with the checkpoint.')
+    if problems := str(compare_weights(state, own, missing_fine, leftover)):
+        raise ValueError(f'Checkpoint {path}: must fit the model exactly, but {problems}. Make '
+                         'the config agree with the checkpoint.')
     check_values(state, str(path))
     kept = {name: value for name, value in state.items() if name in own}
     backbone.load_state_dict(kept, strict=False)

@@ -3,10 +3,9 @@ from amd_mm.datasets.ava_dataset import AVADataset
 from amd_mm.datasets.collate import collate_repeats
 from amd_mm.datasets.keyed_dataset import KeyedDataset
 from amd_mm.datasets.rawframe_dataset import RawframeDataset
-from amd_mm.datasets.sample_key import SampleIndex, sample_key
 from amd_mm.datasets.video_dataset import VideoDataset
 
 __all__ = [
-    'AVADataset', 'KeyedDataset', 'RawframeDataset', 'SampleIndex', 'VideoDataset',
-    'collate_repeats', 'sample_key'
+    'AVADataset', 'KeyedDataset', 'RawframeDataset', 'VideoDataset',
+    'collate_repeats'
 ]

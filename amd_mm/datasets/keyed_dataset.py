@@ -8,12 +8,7 @@ from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
-from amd_mm.datasets.sample_key import (
-    SampleIndex,
-    mix64,
-    preserved_generators,
-    seed_generators,
-)
+from amd_mm.keys import Sample, mix64, preserved_generators, seed_generators
 from amd_mm.registry import DATASETS
 
 # What an unreadable file raises differs from decoder to decoder (OSError, RuntimeError,
@@ -133,11 +128,11 @@ class KeyedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: SampleIndex | int) -> list[dict]:
+    def __getitem__(self, index: Sample | int) -> list[dict]:
         """Load one sample.
 
         Args:
-            index: A :class:`SampleIndex` of our sampler. A plain integer of a host's sampler
+            index: A :class:`Sample` of our sampler. A plain integer of a host's sampler
                 works, but its epoch is unknown: the key is then drawn from torch's global
                 generator, and depends on the number of workers and processes.
 
@@ -147,11 +142,11 @@ class KeyedDataset(Dataset):
         Raises:
             RuntimeError: If neither the sample nor any of its replacements can be loaded.
         """
-        if not isinstance(index, SampleIndex):
-            index = SampleIndex(int(torch.randint(2**62, ())), operator.index(index))
-        if not 0 <= index.index < len(self):
+        if not isinstance(index, Sample):
+            index = Sample(0, int(torch.randint(2**62, ())), operator.index(index))
+        if not 0 <= index.number < len(self):
             raise IndexError(
-                f'index of KeyedDataset must be in [0, {len(self)}), got {index.index}')
+                f'index of KeyedDataset must be in [0, {len(self)}), got {index.number}')
 
         load = self._load if self._process is None else self._load_in_process
         bad_samples: list[tuple[str, str]] = []
@@ -169,11 +164,11 @@ class KeyedDataset(Dataset):
             f'{len(self)}); check the files, data_prefix and the pipelines:\n{listed}'
         ) from cause
 
-    def _candidates(self, index: SampleIndex) -> Iterator[int]:
+    def _candidates(self, index: Sample) -> Iterator[int]:
         """The asked sample, then others in an order that hangs on its key, none twice."""
-        yield index.index
-        key = index.key(-1)
-        tried = {index.index}
+        yield index.number
+        key = index.shared_key
+        tried = {index.number}
         while len(tried) <= min(self.max_retries, len(self) - 1):
             candidate = mix64(key + len(tried)) % len(self)
             while candidate in tried:
@@ -181,7 +176,7 @@ class KeyedDataset(Dataset):
             tried.add(candidate)
             yield candidate
 
-    def _load_in_process(self, candidate: int, index: SampleIndex,
+    def _load_in_process(self, candidate: int, index: Sample,
                          bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
         before = int(self._exit_codes[candidate])
         if before:
@@ -193,9 +188,9 @@ class KeyedDataset(Dataset):
             raise
 
     @preserved_generators()
-    def _load(self, candidate: int, index: SampleIndex,
+    def _load(self, candidate: int, index: Sample,
               bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
-        seed_generators(index.key(-1))
+        seed_generators(index.shared_key)
         # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
         load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
         decoded = load(candidate)
@@ -204,7 +199,7 @@ class KeyedDataset(Dataset):
 
         repeats = []
         for repeat in range(self.num_repeats):
-            key = index.key(repeat)
+            key = index.repeat_key(repeat)
             # Some transforms of the hosts (flips) work in place; the last may have the original.
             last = repeat == self.num_repeats - 1
             own = decoded if last else self._copy(decoded)

@@ -1,16 +1,15 @@
 """The order of a data set: the same for any number of processes, and resumable anywhere."""
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 
-import torch
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from amd_mm.datasets.sample_key import SampleIndex, sample_key
+from amd_mm.keys import Sample, epoch_order
 from amd_mm.registry import DATA_SAMPLERS
 
 
 @DATA_SAMPLERS.register_module()
-class EpochSampler(Sampler[SampleIndex]):
+class EpochSampler(Sampler[Sample]):
     """Draws an order once an epoch, deals it out to the processes, and can start within it.
 
     The order of an epoch is a function of (seed, epoch). Process r takes every
@@ -54,7 +53,7 @@ class EpochSampler(Sampler[SampleIndex]):
             raise ValueError(
                 f'an epoch must hold at least one update: {samples} samples for each of '
                 f'{self.world_size} processes, but the data set has {len(self._dataset)} in all; '
-                'lower batch_size or accumulative_counts, or use fewer processes')
+                'lower global_batch_size or batch_size, or use fewer processes')
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch, counted from 0."""
@@ -71,16 +70,13 @@ class EpochSampler(Sampler[SampleIndex]):
         self.epoch = epoch
         self._start = samples
 
-    def __iter__(self) -> Iterator[SampleIndex]:
+    def __iter__(self) -> Iterator[Sample]:
         if self.shuffle:
-            generator = torch.Generator()
-            # Not seed + epoch: epoch 1 of one seed would be epoch 0 of the next.
-            generator.manual_seed(sample_key(self.seed, self.epoch, -1, -1))
-            order = torch.randperm(len(self._dataset), generator=generator).tolist()
+            order: Sequence[int] = epoch_order(self.seed, self.epoch, len(self._dataset))
         else:
             order = range(len(self._dataset))
         mine = order[self.rank::self.world_size][self._start:self._length]
-        return (SampleIndex(self.epoch, index, self.seed) for index in mine)
+        return (Sample(self.seed, self.epoch, index) for index in mine)
 
     def __len__(self) -> int:
         """Samples of one process in a whole epoch, wherever the next one starts."""

@@ -1,20 +1,22 @@
-from amd_mm.engine.bad_sample_hook import BadSampleHook
-from amd_mm.engine.batch import EffectiveBatchHook, accumulative_counts, count_accumulation
-from amd_mm.engine.classes_runner import ClassesFromDataRunner
-from amd_mm.engine.command_line import (
-    build_runner,
-    config_parser,
-    leave_processes,
-    read_config,
+"""What a run does: runner, loop, hooks, strategy."""
+from amd_mm.engine.batch import (
+    accumulative_counts,
+    batches_an_update,
+    count_accumulation,
+    settle_accumulation,
 )
-from amd_mm.engine.complete_checkpoint_hook import CompleteCheckpointHook
-from amd_mm.engine.label_range_hook import LabelRangeHook
+from amd_mm.engine.hooks import (
+    BadSampleHook,
+    CompleteCheckpointHook,
+    EffectiveBatchHook,
+    LabelRangeHook,
+    NonFiniteLossHook,
+    ReconstructionHook,
+    ThroughputHook,
+)
 from amd_mm.engine.loops import EpochTrainLoop
-from amd_mm.engine.non_finite_loss_hook import NonFiniteLossHook
-from amd_mm.engine.precision import enable_amp
-from amd_mm.engine.reconstruction_hook import ReconstructionHook
-from amd_mm.engine.sharding_strategy import ShardingStrategy
-from amd_mm.engine.throughput_hook import ThroughputHook
+from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
+from amd_mm.engine.strategies import ShardingStrategy
 
 __all__ = [
     'BadSampleHook',
@@ -28,10 +30,9 @@ __all__ = [
     'ShardingStrategy',
     'ThroughputHook',
     'accumulative_counts',
+    'batches_an_update',
     'build_runner',
-    'config_parser',
+    'build_training_runner',
     'count_accumulation',
-    'enable_amp',
-    'leave_processes',
-    'read_config',
+    'settle_accumulation',
 ]

@@ -1,13 +1,17 @@
-"""How many samples an update of the weights sees, and what that does to the learning rate."""
-from mmengine.hooks import Hook
+"""The batch of one update of the weights, from the config and the number of processes."""
+import os
+
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import FlexibleRunner, Runner
+from torch import distributed
 
-from amd_mm.registry import HOOKS
+# Where a launcher tells its processes how many they are.
+_WORLD_SIZE = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
 
 
 def accumulative_counts(optim_wrapper: OptimWrapper | dict) -> int:
-    """Iterations whose gradients make one update.
+    """Batches whose gradients make one update.
 
     Args:
         optim_wrapper: The wrapper, or its config where it is not built yet.
@@ -15,6 +19,58 @@ def accumulative_counts(optim_wrapper: OptimWrapper | dict) -> int:
     if isinstance(optim_wrapper, OptimWrapper):
         return optim_wrapper._accumulative_counts
     return optim_wrapper.get('accumulative_counts', 1)
+
+
+def count_processes(launcher: str) -> int:
+    """Processes of the run, which need not have met yet.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    """
+    if distributed.is_initialized():
+        return distributed.get_world_size()
+    return 1 if launcher == 'none' else int(os.environ[_WORLD_SIZE[launcher]])
+
+
+def settle_accumulation(cfg: Config) -> None:
+    """Sets ``optim_wrapper.accumulative_counts`` so that an update sees ``global_batch_size``.
+
+    Changes the config in place; one without a global batch stays as it is.
+
+    Args:
+        cfg: with ``global_batch_size`` (samples an update over all processes; a video counts
+            once, however many repeats it gives), ``train_dataloader.batch_size`` (samples a
+            process loads at a time) and ``launcher``.
+
+    Raises:
+        ValueError: If the batches of all processes do not make up the global batch.
+    """
+    wanted = cfg.get('global_batch_size')
+    if wanted is None or cfg.get('train_dataloader') is None:
+        return
+    cfg.optim_wrapper.accumulative_counts = batches_an_update(
+        wanted, cfg.train_dataloader.batch_size, count_processes(cfg.get('launcher', 'none')))
+
+
+def batches_an_update(global_batch: int, batch_size: int, processes: int) -> int:
+    """Batches that each process accumulates.
+
+    Args:
+        global_batch: Samples an update over all processes.
+        batch_size: Samples of one batch of one process.
+        processes: How many there are.
+
+    Raises:
+        ValueError: If that is no whole number.
+    """
+    at_once = batch_size * processes
+    if global_batch < 1 or global_batch % at_once:
+        raise ValueError(
+            f'global_batch_size must be a multiple of train_dataloader.batch_size x processes, '
+            f'got {global_batch} and {batch_size} x {processes} = {at_once}; change '
+            'train_dataloader.batch_size or the number of processes, or global_batch_size (its '
+            'learning rate goes with it by --auto-scale-lr)')
+    return global_batch // at_once
 
 
 def count_accumulation(runner: Runner | FlexibleRunner) -> None:
@@ -32,29 +88,3 @@ def count_accumulation(runner: Runner | FlexibleRunner) -> None:
         base = settings['base_batch_size']
         counts = accumulative_counts(runner.optim_wrapper)
         setattr(owner, name, dict(enable=True, base_batch_size=base / counts))
-
-
-@HOOKS.register_module()
-class EffectiveBatchHook(Hook):
-    """Logs, before training, the batch of one update and the learning rate that goes with it.
-
-    The learning rate of a recipe belongs to a batch counted in samples; repeats of a decoded
-    sample (``num_repeats`` of the data set) are named, but do not count there.
-    """
-
-    def before_train(self, runner: Runner) -> None:
-        """Log them."""
-        per_process = runner.train_dataloader.batch_sampler.batch_size
-        counts = accumulative_counts(runner.optim_wrapper)
-        batch = per_process * runner.world_size * counts
-        repeats = getattr(runner.train_dataloader.dataset, 'num_repeats', 1)
-        # Layer decay gives groups smaller rates; the largest is the recipe's. Schedulers keep
-        # it as initial_lr while they warm up from less.
-        groups = runner.optim_wrapper.optimizer.param_groups
-        rate = max(group.get('initial_lr', group['lr']) for group in groups)
-        now = max(group['lr'] for group in groups)
-        runner.logger.info(
-            f'Effective batch: {per_process} samples x {runner.world_size} processes x '
-            f'{counts} accumulated = {batch} samples an update '
-            f'(x {repeats} repeats = {batch * repeats}). '
-            f'Learning rate: {rate:.4g}, at this start {now:.4g}.')

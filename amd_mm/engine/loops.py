@@ -1,24 +1,59 @@
-"""Epochs that can be resumed from within."""
-from collections.abc import Sequence
+"""Epochs of updates that can be resumed from within."""
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
-from mmengine.hooks import CheckpointHook
+import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from amd_mm.datasets.samplers import EpochSampler
 from amd_mm.engine.batch import accumulative_counts
+from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
+
+
+class UpdateLoader:
+    """A dataloader that is asked for updates: an item is an iterator over the batches of one.
+
+    Its length counts updates; every other attribute is the dataloader's.
+
+    Args:
+        dataloader: Gives the batches; an epoch holds whole updates.
+        counts: Batches of an update, at least 1.
+    """
+
+    def __init__(self, dataloader: DataLoader, counts: int) -> None:
+        self.dataloader = dataloader
+        self.counts = counts
+
+    def __len__(self) -> int:
+        return len(self.dataloader) // self.counts
+
+    def __iter__(self) -> Iterator[Iterator[dict]]:
+        batches = iter(self.dataloader)
+        for first in batches:
+            yield chain([first], islice(batches, self.counts - 1))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.dataloader, name)
 
 
 @LOOPS.register_module()
 class EpochTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop, with epochs that a resumed run continues where they were left.
+    """MMEngine's loop whose iteration is an update of the weights, resumable within an epoch.
+
+    Batches of ``accumulative_counts`` are accumulated inside an iteration: iterations, schedules,
+    checkpoints and logged losses (means over its batches) are the same on any number of
+    processes with the same global batch. Hooks get the last batch of an iteration, with the data
+    samples of all.
 
     A run that is resumed from any checkpoint (by epoch, or every N iterations) sees the data
-    that the uninterrupted one sees, in its order; what was seen before is not loaded again.
-    That takes whole updates of the weights in an epoch and before a checkpoint: an epoch
-    leaves out what does not fill an update of ``batch_size`` x processes x
-    ``accumulative_counts`` samples.
+    that the uninterrupted one sees, in its order; what was seen before is not loaded again. What
+    the process draws in a step (mixup, cutmix, drop path) hangs on a key of (seed, iteration,
+    batch, rank): different in every process, and the same after resuming. An epoch leaves out
+    what does not fill an update.
 
     Args:
         runner: The runner of this loop.
@@ -29,7 +64,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         dynamic_intervals: Pairs of (milestone, interval of validation from there on).
 
     Raises:
-        ValueError: For another sampler, and for checkpoints between two updates.
+        ValueError: For another sampler, and for an epoch without a whole update.
     """
 
     def __init__(self,
@@ -48,20 +83,26 @@ class EpochTrainLoop(EpochBasedTrainLoop):
                 f'amd_mm.EpochSampler, got {type(self.sampler).__name__}; set '
                 "sampler=dict(type='amd_mm.EpochSampler'), or train_cfg=dict(by_epoch=True, ...) "
                 'for a loop that cannot resume within an epoch')
-        counts = accumulative_counts(runner.optim_wrapper)
-        _require_checkpoints_after_updates(runner, counts)
-        self.sampler.keep_whole(self.dataloader.batch_size * counts)
+        self.counts = accumulative_counts(runner.optim_wrapper)
+        self._samples = self.dataloader.batch_size * self.counts
+        self.sampler.keep_whole(self._samples)
+        self.dataloader = UpdateLoader(self.dataloader, self.counts)
         self._max_iters = self._max_epochs * len(self.dataloader)
+        # Of the present iteration: seconds of waiting for batches after its first.
+        self.waited = 0.
         # False where the config gives the sampler a seed of its own.
         self._runner_seeds_sampler = self.sampler.seed == runner.seed
 
-    def run(self):
+    def run(self) -> nn.Module:
         """Train, from the beginning or from where a checkpoint was saved."""
         if self._runner_seeds_sampler:
             # Without a seed in the config each run draws one; resuming restores the first
             # run's, but only after the sampler was built.
             self.sampler.seed = self.runner.seed
         self._require_same_batches()
+        # MMEngine's counts are of batches, and were set from ours.
+        self.runner.optim_wrapper.initialize_count_status(
+            self.runner.model, self._iter * self.counts, self._max_iters * self.counts)
         return super().run()
 
     def run_epoch(self) -> None:
@@ -69,24 +110,53 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         first = self._iterations_done()
-        self.sampler.start_at(self._epoch, first * self.dataloader.batch_size)
-        for batch_index, data_batch in enumerate(self.dataloader, start=first):
-            self.run_iter(batch_index, data_batch)
+        self.sampler.start_at(self._epoch, first * self._samples)
+        for index, batches in enumerate(self.dataloader, start=first):
+            self.run_iter(index, batches)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
+    def run_iter(self, idx: int, data_batch: Iterator[dict]) -> None:
+        """Make one update.
+
+        Args:
+            idx: Number of the iteration in its epoch.
+            data_batch: Its batches.
+        """
+        self.waited = 0.
+        batch = next(data_batch)
+        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=batch)
+        logs, samples = [self._step(batch, 0)], _samples(batch)
+        for number in range(1, self.counts):
+            asked = time.perf_counter()
+            batch = next(data_batch)
+            self.waited += time.perf_counter() - asked
+            logs.append(self._step(batch, number))
+            samples += _samples(batch)
+        if self.counts > 1 and isinstance(batch, dict):
+            batch = dict(batch, data_samples=samples)
+        self.runner.call_hook(
+            'after_train_iter', batch_idx=idx, data_batch=batch, outputs=_means(logs))
+        self._iter += 1
+
+    def _step(self, batch: dict, number: int) -> dict:
+        key = step_key(self.runner.seed, self._iter, number, self.runner.rank)
+        seed_generators(key)
+        torch.manual_seed(key)  # the accelerators' generators too
+        return self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+
     def _require_same_batches(self) -> None:
-        """Remember, in every checkpoint, what an iteration sees; a resumed run has to see as much.
+        """Remember, in every checkpoint, what an update sees; a resumed run has to see as much.
 
         Another number of processes is fine where the global batch is the same.
         """
-        now = self.dataloader.batch_size * self.sampler.world_size
+        now = self._samples * self.sampler.world_size
         before = self.runner.message_hub.runtime_info.get('samples_an_iteration', now)
         if self._iter > 0 and before != now:
             raise ValueError(
                 f'a run must be resumed with the batch it was started with, {before} samples an '
-                f'iteration over all processes, got {now}; restore batch_size x processes, or '
-                'start a new run from the weights with load_from')
+                f'update over all processes, got {now}; restore global_batch_size, or start a new '
+                'run from the weights with load_from')
         self.runner.message_hub.update_info('samples_an_iteration', now)
 
     def _iterations_done(self) -> int:
@@ -96,16 +166,20 @@ class EpochTrainLoop(EpochBasedTrainLoop):
             raise ValueError(
                 'a run must be resumed with epochs as long as it was started with: the checkpoint '
                 f'is from iteration {self._iter} in epoch {self._epoch + 1}, but an epoch now has '
-                f'{len(self.dataloader)} iterations; restore the data set and batch_size x '
-                'processes, or start a new run from the weights with load_from')
+                f'{len(self.dataloader)} iterations; restore the data set, or start a new run '
+                'from the weights with load_from')
         return done
 
 
-def _require_checkpoints_after_updates(runner: Runner, counts: int) -> None:
-    for hook in runner.hooks:
-        by_iteration = isinstance(hook, CheckpointHook) and not hook.by_epoch
-        if by_iteration and hook.interval > 0 and hook.interval % counts:
-            raise ValueError(
-                'checkpoints must be saved after an update of the weights: the interval of '
-                f'CheckpointHook, {hook.interval} iterations, is no multiple of '
-                f'accumulative_counts, {counts}; make it one')
+def _samples(batch: dict | tuple | list) -> list:
+    """The data samples of a batch that is as OpenMMLab's are, else none."""
+    return list(batch.get('data_samples') or ()) if isinstance(batch, dict) else []
+
+
+def _means(logs: Sequence[dict]) -> dict:
+    """The mean of what each batch of an update has logged, without its graph."""
+    return {name: sum(map(_value, (log[name] for log in logs))) / len(logs) for name in logs[0]}
+
+
+def _value(logged: Tensor | float) -> Tensor | float:
+    return logged.detach() if isinstance(logged, Tensor) else logged

@@ -1,13 +1,16 @@
-"""Networks at work: features, predictions, and the files that go in and out."""
-from amd_mm.inference.annotate import VideoFile, caption
+"""Networks at work: files and folders in, features, predictions and reconstructions out."""
 from amd_mm.inference.classifier import Classifier, Prediction
-from amd_mm.inference.encoder import POOLS, FeatureExtractor
+from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor
 from amd_mm.inference.feature_file import FeatureFile, read_features
 from amd_mm.inference.files import digest, find_files, reading
+from amd_mm.inference.inputs import Input, batch_of, frame_interval_of, read_clip, read_image
+from amd_mm.inference.reconstruction import fixed_keys, reconstruct
+from amd_mm.inference.student import build_student, load_student
 from amd_mm.inference.windows import Window, camera_frames, sliding_windows, video_frames
 
 __all__ = [
-    'POOLS', 'Classifier', 'FeatureExtractor', 'FeatureFile', 'Prediction', 'VideoFile', 'Window',
-    'camera_frames', 'caption', 'digest', 'find_files', 'read_features', 'reading',
-    'sliding_windows', 'video_frames'
+    'POOLS', 'Classifier', 'FeatureExtractor', 'FeatureFile', 'Input', 'Prediction', 'Window',
+    'batch_of', 'build_student', 'camera_frames', 'digest', 'find_files', 'fixed_keys',
+    'frame_interval_of', 'load_student', 'read_clip', 'read_features', 'read_image', 'reading',
+    'reconstruct', 'sliding_windows', 'video_frames'
 ]

@@ -15,7 +15,7 @@ from mmpretrain.apis import ImageClassificationInferencer
 from mmpretrain.models.classifiers import BaseClassifier
 from torch import Tensor, nn
 
-from amd_mm.checkpoints import Checkpoint, read_checkpoint
+from amd_mm.checkpoints import Checkpoint, compare_weights, read_checkpoint
 from amd_mm.checkpoints.matching import strip_outer_prefixes
 from amd_mm.datasets.labels import read_classes
 from amd_mm.inference.files import reading
@@ -153,14 +153,12 @@ def _check_count(model: nn.Module, classes: Sequence[str] | None) -> None:
 
 
 def _load(model: nn.Module, checkpoint: Checkpoint) -> None:
-    try:
-        model.load_state_dict(strip_outer_prefixes(checkpoint.state_dict))
-    except RuntimeError as error:
-        found = ' '.join(str(error).partition('\n')[2].split())
+    state = strip_outer_prefixes(checkpoint.state_dict)
+    if problems := str(compare_weights(state, model.state_dict())):
         raise ValueError(
-            f'Checkpoint {checkpoint.path}: must fit the model exactly, but {found[:500]} ... '
-            'Name the config that it was trained with; a pre-trained one has to be fine-tuned '
-            'first.') from error
+            f'Checkpoint {checkpoint.path}: must fit the model exactly, but {problems}. Name the '
+            'config that it was trained with; a pre-trained one has to be fine-tuned first.')
+    model.load_state_dict(state)
 
 
 def _find_classes(config: Config, checkpoint: Checkpoint,

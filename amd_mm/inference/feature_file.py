@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amd_mm.checkpoints.writing import check_destination, replacing
+from amd_mm.export.writing import check_destination, replacing
 
 FORMATS = ('.npz', '.safetensors')
 # The name under which a safetensors file holds what is not an array. One only: their order

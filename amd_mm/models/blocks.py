@@ -9,7 +9,7 @@ from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLay
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from amd_mm.models.masks import TokenGrid
+from amd_mm.tokens import TokenGrid
 
 NORM = dict(type='LN', eps=1e-6)
 # MAE and VideoMAE: linear layers Xavier-uniform with zero bias, norms 1 and 0.
@@ -117,6 +117,10 @@ class ImageBlock(TransformerEncoderLayer):
                           attn.attn_drop if self.training else 0.)
         x = x[:, -num_read:] + attn.out_drop(attn.gamma1(attn.proj_drop(attn.proj(attended))))
         return self.ffn(self.ln2(x), identity=x)
+
+
+# Blocks of our encoders, decoders and generators.
+BLOCKS = (VideoBlock, TransformerEncoderLayer)
 
 
 def check_size(dims: int, depth: int, num_heads: int) -> None:

@@ -2,16 +2,11 @@
 
 Shapes: B samples, C channels, (T frames,) H rows, W columns; values in [0, 1].
 """
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import torch
-from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from amd_mm.datasets.sample_key import sample_key
-from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder, Reconstruction
-from amd_mm.models.masks import TokenGrid, TokenMask, gather_patches, scatter_patches
+from amd_mm.models.algorithms import MaskedPretraining
+from amd_mm.tokens import TokenGrid, TokenMask, gather_patches, scatter_patches
 
 GRAY = 0.5
 
@@ -41,7 +36,7 @@ def _only(images: Tensor, ids: Tensor, grid: TokenGrid) -> Tensor:
         torch.full_like(images, GRAY), ids, gather_patches(images, ids, grid), grid)
 
 
-def describe(model: MaskedAutoencoder) -> str:
+def describe(model: MaskedPretraining) -> str:
     """What one has to know to read the pictures of ``model``, in one or two sentences.
 
     With a normalised pixel target a prediction is a shape without brightness and contrast;
@@ -55,35 +50,3 @@ def describe(model: MaskedAutoencoder) -> str:
         return f'{seen}.'
     return (f'{seen}. True patch statistics were used: mean and deviation of every '
             'reconstructed patch are the input\'s, because the pixel target is normalised.')
-
-
-def fixed_keys(count: int, seed: int = 0) -> list[BaseDataElement]:
-    """``count`` data samples whose masks hang on ``seed`` and their place alone."""
-    return [BaseDataElement(metainfo=dict(sample_key=sample_key(seed, 0, index, 0)))
-            for index in range(count)]
-
-
-def reconstruct(model: MaskedAutoencoder, inputs: Tensor | Sequence[Tensor],
-                data_samples: Sequence[BaseDataElement]) -> Reconstruction:
-    """Reconstructs without leaving a trace in the model or in any random generator.
-
-    Args:
-        model: with a decoder and a head; not inside a distributed wrapper.
-        inputs: as the data loader gives them: not yet normalised.
-        data_samples: with sample keys, see :func:`fixed_keys`.
-    """
-    with _evaluating(model):
-        batch = model.data_preprocessor(dict(inputs=inputs, data_samples=list(data_samples)))
-        return model.reconstruct(batch['inputs'], batch['data_samples'])
-
-
-@contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Eval mode, and afterwards each module's own: ``train()`` would also wake frozen ones."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -3,7 +3,8 @@
 # Which teacher: --cfg-options model.teacher.checkpoint=FILE
 _base_ = './_base_/pretrain.py'
 
-alignment = dict(type='amd_mm.FeatureAlignmentLoss', normalize='layer_norm')
+alignment = dict(
+    type='amd_mm.FeatureAlignmentLoss', distance='l2', normalize='layer_norm', loss_weight=1.)
 model = dict(
     type='amd_mm.AMD',
     backbone=_base_.student_vit,

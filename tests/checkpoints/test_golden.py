@@ -7,10 +7,10 @@ from golden import amd_video, dmae_image, golden
 from mmengine.model import BaseModel
 
 from amd_mm.checkpoints import load_encoder, read_state_dict
-from amd_mm.checkpoints.convert import Options
-from amd_mm.checkpoints.export import convert_checkpoint
-from amd_mm.checkpoints.positions import fixed_positions
-from amd_mm.models.masks import TokenMask
+from amd_mm.export.convert import Options
+from amd_mm.export.files import convert_checkpoint
+from amd_mm.positions import fixed_positions
+from amd_mm.tokens import TokenMask
 
 
 def indices(mask: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ from golden import golden
 from tiny_vits import image_vit, pretraining, video_vit
 
 from amd_mm.checkpoints import load_encoder, load_pretrained, read_state_dict
-from amd_mm.checkpoints.convert import Options
-from amd_mm.checkpoints.export import convert_checkpoint
+from amd_mm.export.convert import Options
+from amd_mm.export.files import convert_checkpoint
 from amd_mm.registry import MODELS
 
 

@@ -13,9 +13,9 @@ from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
-from amd_mm.datasets import KeyedDataset, SampleIndex, collate_repeats, sample_key
-from amd_mm.datasets.sample_key import seeded
+from amd_mm.datasets import KeyedDataset, collate_repeats
 from amd_mm.datasets.transforms import MultiScaleCrop
+from amd_mm.keys import Sample, sample_key, seeded
 
 SIZE = 32
 CROPS = [
@@ -75,7 +75,7 @@ def numbers(length=20, faults=None, **settings):
 
 
 def test_repeats_share_the_sample_and_draw_for_themselves():
-    repeats = numbers(num_repeats=3)[SampleIndex(0, 7)]
+    repeats = numbers(num_repeats=3)[Sample(0, 0, 7)]
     assert [r['inputs'].tolist() for r in repeats] == [[107] * 3] * 3
     assert len({r['drawn'] for r in repeats}) == 1
     # Three generators in three repeats, and in what they share.
@@ -85,7 +85,7 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
 
 
 def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
-    index = SampleIndex(2, 7, 3)
+    index = Sample(3, 2, 7)
     for n, repeat in enumerate(numbers(num_repeats=3)[index]):
         for part, key in (('drawn', index.key(-1)), ('own', index.key(n))):
             with seeded(key):
@@ -94,7 +94,7 @@ def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
 
 def test_randomness_hangs_on_seed_epoch_index_and_repeat_alone():
     def drawn(seed, epoch, index):
-        repeats = numbers()[SampleIndex(epoch, index, seed)]
+        repeats = numbers()[Sample(seed, epoch, index)]
         return [value for r in repeats for value in (*r['drawn'], *r['own'])]
 
     first = drawn(0, 0, 0)
@@ -121,7 +121,7 @@ def test_plain_index_draws_its_epoch_from_torch():
     AssertionError('no picture'), cv2.error('x')])
 def test_bad_sample_is_replaced_and_reported(fault):
     dataset = numbers(faults={7: fault}, num_repeats=2)
-    repeats = dataset[SampleIndex(3, 7)]
+    repeats = dataset[Sample(0, 3, 7)]
     replacement = int(repeats[0]['inputs'][0]) - 100
     assert replacement != 7 and dataset.dataset.tried == [7, replacement]
     for repeat in repeats:
@@ -130,9 +130,9 @@ def test_bad_sample_is_replaced_and_reported(fault):
         assert 'returned None' in reason if fault is None else str(fault) in reason
     # The key stays that of the place in the epoch, and so does the replacement.
     assert repeats[1]['data_samples'].sample_key == sample_key(0, 3, 7, 1)
-    again = numbers(faults={7: fault})[SampleIndex(3, 7)]
+    again = numbers(faults={7: fault})[Sample(0, 3, 7)]
     assert int(again[0]['inputs'][0]) - 100 == replacement
-    others = {int(numbers(faults={7: fault})[SampleIndex(3, 7, n)][0]['inputs'][0])
+    others = {int(numbers(faults={7: fault})[Sample(n, 3, 7)][0]['inputs'][0])
               for n in range(10)}
     assert len(others) > 3
 
@@ -145,7 +145,7 @@ def test_failing_transform_of_a_repeat_replaces_the_whole_sample():
         return pack(results)
 
     fail_at_third.calls = 0
-    repeats = KeyedDataset(Numbers(20), [fail_at_third], num_repeats=4)[SampleIndex(0, 5)]
+    repeats = KeyedDataset(Numbers(20), [fail_at_third], num_repeats=4)[Sample(0, 0, 5)]
     assert len({int(r['inputs'][0]) for r in repeats}) == 1 and repeats[0]['inputs'][0] != 105
     assert repeats[3]['data_samples'].bad_samples == (('file 5', 'ValueError: too small'), )
 
@@ -155,19 +155,19 @@ def test_failing_transform_of_a_repeat_replaces_the_whole_sample():
     KeyboardInterrupt()])
 def test_mistakes_are_no_bad_data(fault):
     with pytest.raises(type(fault)):
-        numbers(faults={7: fault})[SampleIndex(0, 7)]
+        numbers(faults={7: fault})[Sample(0, 0, 7)]
 
 
 def test_all_bad_fails_at_once_and_names_the_files():
     dataset = numbers(4, {n: OSError(f'cannot read {n}') for n in range(4)})
     with pytest.raises(RuntimeError, match='none of 4 samples') as error:
-        dataset[SampleIndex(0, 2)]
+        dataset[Sample(0, 0, 2)]
     assert all(f'file {n}: OSError: cannot read {n}' in str(error.value) for n in range(4))
     assert sorted(dataset.dataset.tried) == [0, 1, 2, 3]
 
     dataset = numbers(1000, {n: OSError('x') for n in range(1000)}, max_retries=3)
     with pytest.raises(RuntimeError, match='none of 4 samples .* holds 1000'):
-        dataset[SampleIndex(0, 2)]
+        dataset[Sample(0, 0, 2)]
     assert len(set(dataset.dataset.tried)) == 4
 
 
@@ -183,7 +183,7 @@ def test_wrong_arguments_are_named():
     with pytest.raises(TypeError, match='num_repeat'):
         numbers(num_repeat=2)
     with pytest.raises(IndexError, match=r'in \[0, 20\), got 20'):
-        numbers()[SampleIndex(0, 20)]
+        numbers()[Sample(0, 0, 20)]
 
 
 def test_empty_list_of_a_host_is_named(tmp_path):
@@ -205,7 +205,7 @@ def batches(dataset, indices, workers):
 
 def test_real_clips_do_not_depend_on_workers_or_processes():
     dataset = videos(REAL, num_repeats=2)
-    order = [SampleIndex(1, index) for index in (2, 0, 3, 1)]
+    order = [Sample(0, 1, index) for index in (2, 0, 3, 1)]
     expected = batches(dataset, order, 0)
     assert len(expected) == 8
     for clip in expected.values():
@@ -238,7 +238,7 @@ def test_samples_that_hang_or_crash_are_bad_samples(workers):
     found = KeyedDataset(Numbers(8, {3: hang, 6: crash}), [pack_tensor], time_limit=.3)
     # Twice, with workers of their own: what cost a process is not tried again.
     for epoch in range(2):
-        order = [SampleIndex(epoch, index) for index in range(8)]
+        order = [Sample(0, epoch, index) for index in range(8)]
         clips, others = batches(found, order, workers), batches(expected, order, 0)
         assert clips.keys() == others.keys()
         assert all(torch.equal(clips[key], others[key]) for key in clips)
@@ -246,21 +246,21 @@ def test_samples_that_hang_or_crash_are_bad_samples(workers):
     for index, reason in ((3, 'ProcessLost: no end within the time_limit of 0.3 s'),
                           (6, 'ProcessLost: crashed its process (SIGSEGV)')):
         assert (f'file {index}', reason) in found[
-            SampleIndex(2, index)][0]['data_samples'].bad_samples
+            Sample(0, 2, index)][0]['data_samples'].bad_samples
 
 
 def test_mistakes_in_a_process_are_no_bad_data():
     with pytest.raises(KeyError, match='imgs'):
-        numbers(faults={7: KeyError('imgs')}, time_limit=10)[SampleIndex(0, 7)]
+        numbers(faults={7: KeyError('imgs')}, time_limit=10)[Sample(0, 0, 7)]
 
 
 def test_repeats_of_a_clip_are_other_crops_of_the_same_frames(tmp_path):
     write_video(tmp_path / 'a.mp4', 60)
     dataset = videos(tmp_path, num_repeats=4)
-    clips = [repeat['inputs'][0] for repeat in dataset[SampleIndex(0, 0)]]
+    clips = [repeat['inputs'][0] for repeat in dataset[Sample(0, 0, 0)]]
     frames = [[frame_number(image.numpy()) for image in clip.transpose(0, 1)] for clip in clips]
     assert frames == [frames[0]] * 4 and np.diff(frames[0]).tolist() == [4, 4, 4]
-    real = [repeat['inputs'] for repeat in videos(REAL)[SampleIndex(0, 0)]]
+    real = [repeat['inputs'] for repeat in videos(REAL)[Sample(0, 0, 0)]]
     assert not any(torch.equal(real[0], other) for other in real[1:])
 
 
@@ -277,7 +277,7 @@ def test_broken_videos_among_good_ones(tmp_path, decoder):
     names = [dataset.get_data_info(n)['filename'] for n in range(len(dataset))]
     bad, frames = set(), {}
     for index, name in enumerate(names):
-        packed, = dataset[SampleIndex(0, index)]
+        packed, = dataset[Sample(0, 0, index)]
         reports = packed['data_samples'].get('bad_samples', ())
         bad.update(path for path, _ in reports)
         if not reports:
@@ -307,7 +307,7 @@ def test_image_data_sets_and_one_channel_pictures(tmp_path):
             dict(type='mmpretrain.RandomFlip', prob=0.5),
             dict(type='mmpretrain.PackInputs')]))
     for index in range(4):
-        for packed in dataset[SampleIndex(0, index)]:
+        for packed in dataset[Sample(0, 0, index)]:
             assert packed['inputs'].shape == (3, SIZE, SIZE)
             assert packed['inputs'].dtype == torch.uint8 and int(packed['inputs'].min()) == 90
             reports = packed['data_samples'].get('bad_samples', ())
@@ -322,7 +322,7 @@ def test_data_set_of_a_host(tmp_path):
         type='mmaction.VideoDataset', ann_file=str(tmp_path / 'list.txt'),
         data_prefix=dict(video=str(tmp_path)), pipeline=decoding())
     dataset = DATASETS.build(dict(type='amd_mm.KeyedDataset', dataset=inner, pipeline=CROPS))
-    repeats = dataset[SampleIndex(0, 0)]
+    repeats = dataset[Sample(0, 0, 0)]
     assert [int(r['data_samples'].gt_label) for r in repeats] == [3] * 4
     assert dataset.metainfo == dataset.dataset.metainfo
 
@@ -330,7 +330,7 @@ def test_data_set_of_a_host(tmp_path):
 @pytest.mark.parametrize('copies', [True, False])
 def test_a_clip_is_copied_whole_only_where_the_crop_does_not_copy(tmp_path, monkeypatch, copies):
     write_video(tmp_path / 'a.mp4', 60)
-    expected = videos(tmp_path)[SampleIndex(3, 0)]
+    expected = videos(tmp_path)[Sample(0, 3, 0)]
     monkeypatch.setattr(MultiScaleCrop, 'copies_images', copies)
     seen, crop = [], MultiScaleCrop._crop_imgs
 
@@ -339,7 +339,7 @@ def test_a_clip_is_copied_whole_only_where_the_crop_does_not_copy(tmp_path, monk
         return crop(images, box)
 
     monkeypatch.setattr(MultiScaleCrop, '_crop_imgs', staticmethod(record))
-    found = videos(tmp_path)[SampleIndex(3, 0)]
+    found = videos(tmp_path)[Sample(0, 3, 0)]
     assert len({id(image) for image in seen}) == (1 if copies else len(found))
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a['inputs'], b['inputs'])

@@ -9,8 +9,6 @@ def test_two_processes_equal_one_with_the_same_global_batch(tmp_path):
         # Plain SGD: AdamW makes rounding large where a gradient is nearly zero.
         cfg = toy_config(tmp_path / name, size=11, max_epochs=2, model=dict(dtype=dtype),
                          optimizer=dict(type='SGD', lr=0.1), **kwargs)
-        # The schedule counts iterations, of which accumulation needs more.
-        cfg.param_scheduler = None
         return cfg
 
     alone = {dtype: config(f'alone_{dtype}', dtype, batch_size=4)

@@ -10,8 +10,8 @@ from mmengine.registry import DATASETS
 from runs import loaded, recorded, run, toy_config, weights
 from toys import ToyData
 
-# 10 samples make 2 updates of 2 x 2, and 2 samples are left out of each epoch.
-RUN = dict(accumulative_counts=2, max_epochs=3)
+# 18 samples make 4 updates of 2 x 2, and 2 samples are left out of each epoch.
+RUN = dict(size=18, accumulative_counts=2, max_epochs=3)
 BY_ITERATION = dict(type='CheckpointHook', interval=2, by_epoch=False)
 BY_EPOCH = dict(type='CheckpointHook', interval=1)
 ITERATIONS = 12
@@ -43,7 +43,7 @@ def resumed(work_dir: Path, source: Path, **kwargs) -> Config:
     return cfg
 
 
-def assert_same_from(start: int, whole: Config, rest: Config) -> None:
+def assert_same_from(start: int, whole: Config, rest: Config, samples: int = 4) -> None:
     expected, found = recorded(whole)[start:], recorded(rest)
     assert len(found) == len(expected) == ITERATIONS - start
     for one, other in zip(expected, found, strict=True):
@@ -51,8 +51,8 @@ def assert_same_from(start: int, whole: Config, rest: Config) -> None:
         for name in ('iteration', 'epoch', 'batch_idx', 'keys', 'lr'):
             assert one[name] == other[name]
         assert one['losses'] == pytest.approx(other['losses'], rel=1e-6)
-    # 2 samples an iteration, none of them from before the checkpoint
-    assert len(loaded(rest)) == 2 * (ITERATIONS - start)
+    # None of them from before the checkpoint.
+    assert len(loaded(rest)) == samples * (ITERATIONS - start)
 
 
 @pytest.fixture(scope='module')
@@ -65,8 +65,8 @@ def by_iteration(tmp_path_factory) -> Config:
 def test_uninterrupted_run(by_iteration):
     lines = recorded(by_iteration)
     assert [line['batch_idx'] for line in lines] == 3 * [0, 1, 2, 3]
-    assert len({key for line in lines for key in line['keys']}) == 2 * 2 * ITERATIONS
-    assert loaded(by_iteration)[:8] != loaded(by_iteration)[8:16]
+    assert len({key for line in lines for key in line['keys']}) == 2 * 4 * ITERATIONS
+    assert loaded(by_iteration)[:16] != loaded(by_iteration)[16:32]
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
@@ -103,21 +103,62 @@ def test_resuming_restores_a_seed_that_no_config_names(tmp_path):
 
 
 def test_the_hosts_loop_resumes_from_an_epoch(tmp_path):
-    whole = toy_config(tmp_path / 'whole', size=8, checkpoint=BY_EPOCH, **RUN)
+    run_alone = dict(RUN, size=8, accumulative_counts=1)
+    whole = toy_config(tmp_path / 'whole', checkpoint=BY_EPOCH, **run_alone)
     whole.train_cfg = dict(by_epoch=True, max_epochs=3)
     run(whole)
-    rest = toy_config(tmp_path / 'rest', size=8, checkpoint=BY_EPOCH, **RUN)
+    rest = toy_config(tmp_path / 'rest', checkpoint=BY_EPOCH, **run_alone)
     rest.train_cfg = whole.train_cfg
     rest.update(resume=True, load_from=str(tmp_path / 'whole' / 'epoch_2.pth'))
     run(rest)
-    assert_same_from(8, whole, rest)
+    assert_same_from(8, whole, rest, samples=2)
 
 
-def test_checkpoints_between_updates_are_refused(tmp_path):
-    cfg = toy_config(tmp_path, checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False),
-                     **RUN)
-    with pytest.raises(ValueError, match='3 iterations, is no multiple of accumulative_counts, 2'):
+def test_an_iteration_is_an_update_at_its_own_rate(by_iteration, tmp_path):
+    """Accumulating changes neither weights, rates, logged losses nor their number."""
+    at_once = toy_config(tmp_path, **dict(RUN, accumulative_counts=1, batch_size=4))
+    at_once.default_hooks.checkpoint = BY_ITERATION
+    run(at_once)
+    expected, found = recorded(at_once), recorded(by_iteration)
+    assert len(found) == len(expected) == ITERATIONS
+    for one, other in zip(expected, found, strict=True):
+        for name in ('iteration', 'epoch', 'batch_idx', 'lr'):
+            assert one[name] == other[name]
+        assert sorted(one['keys']) == sorted(other['keys'])
+        assert one['losses'] == pytest.approx(other['losses'], rel=1e-9)
+    torch.testing.assert_close(
+        weights(by_iteration, 'iter_12.pth'), weights(at_once, 'iter_12.pth'), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize('iteration', [2, 6])
+def test_resumed_with_another_share_of_the_batch(by_iteration, tmp_path, iteration):
+    """What another number of processes changes: batches of another size, as many samples."""
+    cfg = toy_config(tmp_path, **dict(RUN, batch_size=1, accumulative_counts=4))
+    cfg.default_hooks.checkpoint = BY_ITERATION
+    cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, f'iter_{iteration}.pth')))
+    run(cfg)
+    assert [line['keys'] for line in recorded(cfg)] == [
+        line['keys'] for line in recorded(by_iteration)[iteration:]]
+    torch.testing.assert_close(
+        weights(cfg, 'iter_12.pth'), weights(by_iteration, 'iter_12.pth'), rtol=1e-9, atol=0)
+
+
+def test_what_a_step_draws_hangs_on_seed_iteration_batch_and_rank(tmp_path):
+    def drawn(name: str, **changes) -> list[tuple]:
+        cfg = toy_config(tmp_path / name, **RUN)
+        cfg.custom_hooks = [dict(type='RecordHook')]
+        cfg.model.draws = str(tmp_path / f'{name}.txt')
+        cfg.update(changes)
         run(cfg)
+        return [tuple(line.split()) for line in (tmp_path / f'{name}.txt').open()]
+
+    whole = drawn('whole')
+    assert len(whole) == len(set(whole)) == 2 * ITERATIONS
+    # Of torch, numpy and Python alike.
+    assert all(len(set(numbers)) == len(whole) for numbers in zip(*whole, strict=True))
+    checkpoint = str(tmp_path / 'whole' / 'epoch_1.pth')
+    assert drawn('rest', resume=True, load_from=checkpoint) == whole[8:]
+    assert set(drawn('other', randomness=dict(seed=1))).isdisjoint(whole)
 
 
 def test_another_sampler_is_refused(tmp_path):
@@ -128,16 +169,16 @@ def test_another_sampler_is_refused(tmp_path):
 
 
 def test_resuming_with_other_epochs_is_refused(by_iteration, tmp_path):
-    cfg = toy_config(tmp_path, size=30, **RUN)
+    cfg = toy_config(tmp_path, **dict(RUN, size=30))
     cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_6.pth')))
-    with pytest.raises(ValueError, match='iteration 6 in epoch 2, but an epoch now has 14'):
+    with pytest.raises(ValueError, match='iteration 6 in epoch 2, but an epoch now has 7'):
         run(cfg)
 
 
 def test_resuming_with_another_batch_is_refused(by_iteration, tmp_path):
     cfg = toy_config(tmp_path, batch_size=1, **RUN)
     cfg.update(resume=True, load_from=str(Path(by_iteration.work_dir, 'iter_2.pth')))
-    with pytest.raises(ValueError, match='started with, 2 samples an iteration .* got 1'):
+    with pytest.raises(ValueError, match='started with, 4 samples an update .* got 2'):
         run(cfg)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from losses import AMD_NECK, UNIT_L1, pixel_head
 from torch import Tensor, nn
 
 from amd_mm.registry import MODELS
@@ -90,9 +91,9 @@ def amd_video_config(neck: dict | None = None) -> dict:
         taps=(2, 4),
         mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube',
                             student_ratio=0.9, teacher_ratio=0.75),
-        neck=dict(type='amd_mm.AlignmentNeck', **(neck or {})),
+        neck=dict(AMD_NECK, **(neck or {})),
         decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=2),
-        head=dict(type='amd_mm.PixelHead', normalize='token_channel'))
+        head=pixel_head('token_channel'))
 
 
 def amd_video(neck: dict | None = None, **changes) -> nn.Module:
@@ -117,10 +118,10 @@ def dmae_image(normalize: str | None, **changes) -> nn.Module:
                             student_ratio=0.75),
         neck=dict(
             type='amd_mm.AlignmentNeck', projection_bias=True, align_cls_token=True,
-            direct=dict(type='amd_mm.FeatureAlignmentLoss', distance='l1', normalize='l2'),
+            direct=UNIT_L1,
             generation=None),
         decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=4),
-        head=dict(type='amd_mm.PixelHead', normalize=normalize))
+        head=pixel_head(normalize))
     return MODELS.build({**config, **changes})
 
 

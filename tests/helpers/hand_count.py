@@ -45,7 +45,7 @@ class Sizes:
 
 
 def hand_count(s: Sizes) -> dict[str, int]:
-    """Operations of one sample by part, named as ``amd_mm.engine.flops.count_flops`` does."""
+    """Operations of one sample by part, named as ``amd_mm.profiling.flops.count_flops`` does."""
     def encoder(tokens: int, width: int, depth: int) -> tuple[int, int]:
         return linear(tokens, s.pixels, width), depth * block(tokens + s.classes, width)
 

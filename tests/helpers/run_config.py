@@ -4,7 +4,7 @@ import sys
 from mmengine.config import Config
 from runs import run
 
-from amd_mm.engine import leave_processes
+from amd_mm.command_line import leave_processes
 
 if __name__ == '__main__':
     for path in sys.argv[1:]:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import amd_mm
+from amd_mm.engine import build_training_runner
 
 HELPERS = Path(__file__).parent
 
@@ -68,7 +69,7 @@ def toy_config(work_dir: Path,
 
 def run(cfg: Config) -> Runner:
     """Trains in this process; returns the runner afterwards."""
-    runner = Runner.from_cfg(cfg)
+    runner = build_training_runner(cfg)
     runner.train()
     return runner
 

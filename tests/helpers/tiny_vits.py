@@ -1,5 +1,6 @@
 """Tiny encoders of ours in which every parameter leaves its mark, and their block outputs."""
 import torch
+from losses import AMD_NECK, pixel_head
 from torch import Tensor, nn
 
 from amd_mm.registry import MODELS
@@ -47,10 +48,10 @@ def pretraining(modality: str, seed: int = 0, amd: bool = False) -> nn.Module:
         mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', student_ratio=.75,
                             strategy='tube' if video else 'random'),
         decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=2),
-        head=dict(type='amd_mm.PixelHead'))
+        head=pixel_head('token'))
     if amd:
         config.update(
-            type='amd_mm.AMD', taps=(1, 2), neck=dict(type='amd_mm.AlignmentNeck'),
+            type='amd_mm.AMD', taps=(1, 2), neck=AMD_NECK,
             teacher=dict(type='amd_mm.FrozenTeacher', taps=(1, 2), checkpoint=None, backbone=vit))
         config['mask_generator']['teacher_ratio'] = .5
     return randomise(MODELS.build(config), seed)

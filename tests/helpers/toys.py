@@ -1,8 +1,10 @@
 """A model and a data set that take no time, for tests of how runs behave."""
 import fcntl
 import json
+import random
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
@@ -55,10 +57,13 @@ class PackToy:
 
 @MODELS.register_module()
 class ToyModel(BaseModel):
-    """Reconstructs its input from a part that the sample key chooses; two losses."""
+    """Reconstructs its input from a part that the sample key chooses; two losses.
+
+    What torch, numpy and Python draw in each call is written to the file ``draws``.
+    """
 
     def __init__(self, dtype: str = 'float64', bad_at: int = -1, bad_value: str = 'nan',
-                 bad_rank: int = 0) -> None:
+                 bad_rank: int = 0, draws: str | None = None) -> None:
         super().__init__()
         self.net = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, WIDTH))
         self.to(getattr(torch, dtype))
@@ -66,6 +71,7 @@ class ToyModel(BaseModel):
         self.bad_value = bad_value
         self.bad_rank = bad_rank
         self.calls = 0
+        self.draws = draws
 
     def init_weights(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -80,6 +86,9 @@ class ToyModel(BaseModel):
         output = self.net(x * visible)
         if mode == 'predict':
             return [dict(error=error) for error in (output - x).square().mean(dim=1)]
+        if self.draws is not None:
+            with Path(self.draws).open('a') as file:
+                file.write(f'{torch.rand(()).item()} {np.random.rand()} {random.random()}\n')
         losses = dict(loss_rec=(output - x).square().mean(), loss_dir=output.abs().mean())
         self.calls += 1
         if self.calls == self.bad_at and get_rank() == self.bad_rank:

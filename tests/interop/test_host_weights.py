@@ -9,10 +9,10 @@ from mmpretrain.registry import MODELS as MMPRETRAIN
 from tiny_vits import assert_same, block_outputs, pixels
 
 from amd_mm.checkpoints import load_encoder
-from amd_mm.checkpoints.convert import Options, convert_weights
-from amd_mm.checkpoints.export import convert_checkpoint
-from amd_mm.checkpoints.onnx_export import build_model
 from amd_mm.checkpoints.reading import read_checkpoint
+from amd_mm.export.convert import Options, convert_weights
+from amd_mm.export.files import convert_checkpoint
+from amd_mm.export.onnx_file import build_model
 
 ARCH = dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=96)
 IMAGE_VIT = dict(type='VisionTransformer', arch=ARCH, img_size=32, patch_size=8)

@@ -9,9 +9,9 @@ from timm.models import VisionTransformer
 from tiny_vits import assert_same, block_outputs, pixels
 
 from amd_mm.checkpoints import load_encoder
-from amd_mm.checkpoints.convert import Options, convert_weights
-from amd_mm.checkpoints.export import convert_checkpoint
-from amd_mm.checkpoints.onnx_export import build_model
+from amd_mm.export.convert import Options, convert_weights
+from amd_mm.export.files import convert_checkpoint
+from amd_mm.export.onnx_file import build_model
 from amd_mm.checkpoints.reading import read_checkpoint
 
 POOLINGS = ('token', 'avg')

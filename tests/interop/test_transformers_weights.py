@@ -22,9 +22,9 @@ from transformers import (
 )
 
 from amd_mm.checkpoints import load_encoder, read_state_dict
-from amd_mm.checkpoints.convert import Options
-from amd_mm.checkpoints.export import convert_checkpoint
-from amd_mm.models.masks import TokenMask
+from amd_mm.export.convert import Options
+from amd_mm.export.files import convert_checkpoint
+from amd_mm.tokens import TokenMask
 
 _VIT = dict(image_size=32, patch_size=8, hidden_size=24, num_hidden_layers=2, layer_norm_eps=1e-6,
             num_attention_heads=3, intermediate_size=96)
@@ -195,9 +195,9 @@ def test_image_decoder_predicts_the_same_pixels(tmp_path) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize('name', ['VideoMAEForVideoClassification', 'ViTForImageClassification'])
 def test_classifiers_give_the_same_scores(name: str, tmp_path) -> None:
-    from amd_mm.checkpoints.convert import convert_weights
-    from amd_mm.checkpoints.onnx_export import build_model
     from amd_mm.checkpoints.reading import read_checkpoint
+    from amd_mm.export.convert import convert_weights
+    from amd_mm.export.onnx_file import build_model
     model = build(name)
     model.save_pretrained(tmp_path)
     ours = build_model(convert_weights(read_checkpoint(tmp_path), Options('amd_mm'))).eval()

@@ -12,7 +12,7 @@ from amd_mm.models.blocks import (
     predict_tokens,
     run_blocks,
 )
-from amd_mm.models.masks import TokenGrid
+from amd_mm.tokens import TokenGrid
 
 IMAGE, VIDEO = TokenGrid((2, 2), (4, 4)), TokenGrid((2, 2, 2), (2, 4, 4))
 

@@ -1,57 +1,15 @@
 import pytest
 import torch
 
-from amd_mm.models.masks import (
-    AsymmetricMaskGenerator,
-    TokenGrid,
-    gather_patches,
-    gather_tokens,
-    hash_positions,
-    mix_keys,
-    scatter_patches,
-)
+from amd_mm.keys import view_keys
+from amd_mm.models.masks import AsymmetricMaskGenerator
+from amd_mm.tokens import TokenGrid
 
 IMAGE = TokenGrid((14, 14), (16, 16))
 VIDEO = TokenGrid((8, 14, 14), (2, 16, 16))
 KEYS = torch.tensor([0, 1, 2**62, 9, 2**63 - 1])
 
 
-def splitmix64(x: int) -> int:
-    """The finalizer in plain Python integers."""
-    mask = 2**64 - 1
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & mask
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & mask
-    return x ^ (x >> 31)
-
-
-def signed(x: int) -> int:
-    return x - 2**64 if x >= 2**63 else x
-
-
-def test_hash_is_splitmix64():
-    hashed = hash_positions(KEYS, 5)
-    for row, key in zip(hashed.tolist(), KEYS.tolist(), strict=True):
-        start = splitmix64(key)
-        expected = [signed(splitmix64((start + i * 0x9E3779B97F4A7C15) % 2**64))
-                    for i in range(1, 6)]
-        assert row == expected
-
-
-def test_grid_counts():
-    assert (VIDEO.num_tokens, VIDEO.per_frame, VIDEO.num_frames) == (1568, 196, 8)
-    assert (IMAGE.num_tokens, IMAGE.per_frame, IMAGE.num_frames) == (196, 196, 1)
-    assert VIDEO.input_size == (16, 224, 224)
-    assert TokenGrid.of_input((16, 224, 224), (2, 16, 16)) == VIDEO
-
-
-@pytest.mark.parametrize('size, patch, words', [
-    ((225, 224), (16, 16), 'rows must be a positive multiple of the patch size 16, got 225'),
-    ((224, 8), (16, 16), 'columns must be a positive multiple of the patch size 16, got 8'),
-    ((15, 32, 32), (2, 16, 16), 'frames must be a positive multiple of the tubelet size 2, got 15'),
-])
-def test_input_must_be_a_multiple_of_the_patch(size, patch, words):
-    with pytest.raises(ValueError, match=words):
-        TokenGrid.of_input(size, patch)
 
 
 @pytest.mark.parametrize('grid, strategy, settings, counts', [
@@ -135,8 +93,8 @@ def test_every_token_is_as_likely():
 
 
 def test_views_of_a_sample_get_masks_of_their_own():
-    assert torch.equal(mix_keys(KEYS, views=1), KEYS)
-    keys = mix_keys(KEYS, views=2)
+    assert torch.equal(view_keys(KEYS, views=1), KEYS)
+    keys = view_keys(KEYS, views=2)
     assert len(set(keys.tolist())) == 2 * len(KEYS)
 
 
@@ -159,39 +117,3 @@ def test_bad_masks_are_refused(settings, words):
 def test_unknown_strategy_is_refused():
     with pytest.raises(ValueError, match="got 'blocks'"):
         AsymmetricMaskGenerator(IMAGE, 'blocks', 0.75)
-
-
-@pytest.mark.parametrize('grid', [TokenGrid((2, 3), (4, 2)), TokenGrid((3, 2, 4), (2, 4, 4))])
-def test_patch_i_is_patch_i(grid):
-    images = torch.randn(2, 3, *grid.input_size)
-    ids = torch.tensor([[5, 0, 3], [1, 4, 2]])
-    patches = gather_patches(images, ids, grid)
-    strides = [grid.size[-2] * grid.size[-1], grid.size[-1], 1][-len(grid.size):]
-    for b in range(2):
-        for k in range(3):
-            place = [int(ids[b, k]) // stride % size
-                     for stride, size in zip(strides, grid.size, strict=True)]
-            window = tuple(slice(i * p, (i + 1) * p)
-                           for i, p in zip(place, grid.patch, strict=True))
-            assert torch.equal(patches[b, k], images[(b, slice(None), *window)])
-
-
-def test_scatter_undoes_gather():
-    grid = TokenGrid((3, 2, 4), (2, 4, 4))
-    images, ids = torch.randn(2, 3, *grid.input_size), torch.tensor([[5, 0, 3], [1, 4, 2]])
-    other = torch.zeros_like(images)
-    filled = scatter_patches(other, ids, gather_patches(images, ids, grid), grid)
-    assert torch.equal(gather_patches(filled, ids, grid), gather_patches(images, ids, grid))
-    assert (filled != 0).sum() == 2 * 3 * 3 * 32 and not other.any()
-
-
-def test_tokens_are_gathered_a_sample_at_a_time():
-    tokens, ids = torch.randn(2, 5, 3), torch.tensor([[4, 0], [1, 1]])
-    expected = torch.stack([tokens[0, [4, 0]], tokens[1, [1, 1]]])
-    assert torch.equal(gather_tokens(tokens, ids), expected)
-    assert torch.equal(gather_tokens(tokens[:1], ids)[1], tokens[0, [1, 1]])
-
-
-def test_input_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r'must be \(224, 224\).*got \(224, 240\)'):
-        gather_patches(torch.zeros(1, 3, 224, 240), torch.zeros(1, 1, dtype=torch.long), IMAGE)

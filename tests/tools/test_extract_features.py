@@ -11,8 +11,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from amd_mm.inference import FeatureExtractor, read_features
-from amd_mm.visualization import read_clip, read_image
+from amd_mm.inference import FeatureExtractor, read_clip, read_features, read_image
 
 SCRIPT = Path(__file__).parents[2] / 'tools/extract_features.py'
 LOADER = dict(dataset=dict(pipeline=[dict(type='amd_mm.SampleStridedFrames', frame_interval=2)]))

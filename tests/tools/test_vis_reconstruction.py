@@ -12,16 +12,8 @@ from golden import amd_video, dmae_image
 from mmengine.config import Config
 from PIL import Image
 
-from amd_mm.visualization import (
-    batch_of,
-    describe,
-    draw_strip,
-    fixed_keys,
-    read_clip,
-    read_image,
-    reconstruct,
-    reconstruction_views,
-)
+from amd_mm.inference import batch_of, fixed_keys, read_clip, read_image, reconstruct
+from amd_mm.visualization import describe, draw_strip, reconstruction_views
 
 SCRIPT = Path(__file__).parents[2] / 'tools/visualizations/vis_reconstruction.py'
 LOADER = dict(dataset=dict(pipeline=[dict(type='amd_mm.SampleStridedFrames', frame_interval=2)]))

@@ -4,8 +4,10 @@ import torch
 from golden import amd_video, dmae_image, load_golden
 from torch import Tensor, nn
 
-from amd_mm.models.masks import AsymmetricMaskGenerator, TokenGrid
-from amd_mm.visualization import describe, fixed_keys, reconstruct, reconstruction_views
+from amd_mm.inference import fixed_keys, reconstruct
+from amd_mm.models.masks import AsymmetricMaskGenerator
+from amd_mm.tokens import TokenGrid
+from amd_mm.visualization import describe, reconstruction_views
 from amd_mm.visualization.views import GRAY
 
 IMAGE = TokenGrid((4, 6), (8, 8))

@@ -33,7 +33,8 @@ from mmengine.runner import Runner
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.datasets import KeyedDataset, SampleIndex
+from amd_mm.datasets import KeyedDataset
+from amd_mm.keys import Sample
 from amd_mm.registry import DATASETS
 
 DECODERS = dict(
@@ -119,7 +120,7 @@ def measure(config: dict, samples: int) -> dict:
         if number == warm_up:
             seconds.clear()
             memory, start = peak_memory(), time.perf_counter()
-        repeats = dataset[SampleIndex(number, number % len(dataset))]
+        repeats = dataset[Sample(0, number, number % len(dataset))]
         clips += len(repeats) if number >= warm_up else 0
     total = time.perf_counter() - start
     if seek:

@@ -32,9 +32,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.engine import accumulative_counts, leave_processes
-from amd_mm.engine.flops import synchronise
-from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.command_line import leave_processes
+from amd_mm.engine import accumulative_counts
+from amd_mm.profiling.flops import synchronise
+from amd_mm.profiling.trial import trial_inputs, trial_model
 
 FORMULAS = '''\
 network, each GPU sends   2 (n - 1) / n x 4 bytes x parameters an update

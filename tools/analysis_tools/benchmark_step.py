@@ -1,7 +1,7 @@
 """Times one training step of a config on made input, by part, against the machine's matrix rate.
 
 The teacher gets random weights: time does not depend on them. Floating-point operations are
-counted as amd_mm.engine.flops says: a multiplication and an addition are two, and recomputation
+counted as amd_mm.profiling.flops says: a multiplication and an addition are two, and recomputation
 is left out.
 
 Example:
@@ -23,9 +23,9 @@ from mmengine.optim import build_optim_wrapper
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.engine.flops import count_flops, matrix_rate, synchronise
-from amd_mm.engine.parts import Parts
-from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
+from amd_mm.profiling.parts import Parts
+from amd_mm.profiling.trial import trial_inputs, trial_model
 
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
 # ru_maxrss is in bytes on macOS, in KiB elsewhere.

@@ -26,10 +26,10 @@ from torch import Tensor, nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.datasets import SampleIndex
 from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
-from amd_mm.engine.flops import count_flops, matrix_rate, synchronise
-from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.keys import Sample
+from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
+from amd_mm.profiling.trial import trial_inputs, trial_model
 from amd_mm.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -274,7 +274,7 @@ def loading(args: argparse.Namespace) -> dict:
         dataset = DATASETS.build(config)
         index = next(n for n in range(len(dataset))
                      if Path(dataset.get_data_info(n)['filename']).name == name)
-        return lambda number: len(dataset[SampleIndex(number, index)])
+        return lambda number: len(dataset[Sample(0, number, index)])
 
     sides = {'released': lambda number: len(baselines.load_clips(args.video)),
              'ours': own(args.video)}

@@ -1,6 +1,6 @@
 """Estimates time, memory and loader rate of a full pre-training recipe; nothing is computed.
 
-Time is floating-point operations, counted as amd_mm.engine.flops says, over GPUs x rate x
+Time is floating-point operations, counted as amd_mm.profiling.flops says, over GPUs x rate x
 utilisation. Take rate and utilisation from benchmark_step.py on the machine in question. It
 leaves out start-up, validation, checkpoints, and waits for data, other processes and the network.
 
@@ -29,9 +29,9 @@ from torch import nn
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.engine import accumulative_counts
-from amd_mm.engine.flops import count_flops
-from amd_mm.engine.memory import module_bytes, step_memory
-from amd_mm.engine.trial import trial_inputs, trial_model
+from amd_mm.profiling.flops import count_flops
+from amd_mm.profiling.memory import module_bytes, step_memory
+from amd_mm.profiling.trial import trial_inputs, trial_model
 from amd_mm.registry import DATASETS
 
 

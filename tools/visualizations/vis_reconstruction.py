@@ -19,23 +19,19 @@ from PIL import Image
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.models import MaskedAutoencoder
-from amd_mm.visualization import (
+from amd_mm.inference import (
     Input,
     batch_of,
     build_student,
-    describe,
-    draw_frames,
-    draw_strip,
     fixed_keys,
     frame_interval_of,
     load_student,
     read_clip,
     read_image,
     reconstruct,
-    reconstruction_views,
-    write_gif,
 )
+from amd_mm.models import MaskedAutoencoder
+from amd_mm.visualization import describe, draw_frames, draw_strip, reconstruction_views, write_gif
 
 
 def parse_args() -> argparse.Namespace:

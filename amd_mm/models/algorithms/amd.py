@@ -3,14 +3,14 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from amd_mm.models.algorithms.masked_autoencoder import MaskedAutoencoder
-from amd_mm.models.masks import TokenMask
+from amd_mm.models.algorithms.base import MaskedPretraining
 from amd_mm.models.teachers.frozen_teacher import check_taps
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenMask
 
 
 @MODELS.register_module()
-class AMD(MaskedAutoencoder):
+class AMD(MaskedPretraining):
     """Asymmetric masked distillation.
 
     A frozen teacher sees the student's visible tokens and some extra ones. Besides
@@ -30,7 +30,7 @@ class AMD(MaskedAutoencoder):
         decoder: an ``amd_mm.PixelDecoder``, or None for no reconstruction.
         head: an ``amd_mm.PixelHead``, or None with ``decoder=None``.
         data_preprocessor: the host's.
-        with_cp: as in :class:`MaskedAutoencoder`; the teacher has nothing to recompute.
+        with_cp: as in :class:`MaskedPretraining`; the teacher has nothing to recompute.
         init_cfg: MMEngine's; never reaches the teacher.
 
     Raises:
@@ -50,13 +50,7 @@ class AMD(MaskedAutoencoder):
                  with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
-            backbone=backbone,
-            mask_generator=mask_generator,
-            decoder=decoder,
-            head=head,
-            data_preprocessor=data_preprocessor,
-            with_cp=with_cp,
-            init_cfg=init_cfg)
+            backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
         self.__dict__['teacher'] = MODELS.build(teacher)
@@ -71,15 +65,21 @@ class AMD(MaskedAutoencoder):
             self.backbone.drop_final_norm()
 
     def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
-        """``loss_rec``, ``loss_dir`` and ``loss_gen``, where configured.
+        """The training loss (AMD, section 3): where configured, the sum of
 
-        Arguments as in the parent class.
+        - ``loss_dir``, direct alignment at the tokens that both see (equation 5),
+        - ``loss_gen``, generation alignment at the tokens that only the teacher sees (equation 6),
+        - ``loss_rec``, the pixels that the student does not see.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            mask: ``visible`` to the student, ``extra`` to the teacher, ``masked``.
         """
         teacher_features = self.teacher(images, mask.teacher_visible)
         latent, features = self.backbone.encode(images, mask.visible, self.taps)
         losses = self.neck.loss(features, teacher_features, mask)
         if self.decoder is not None:
-            losses.update(self.head.loss(self.decoder(latent, mask), images, mask))
+            losses |= self.head.loss(self.decoder(latent, mask), images, mask)
         return losses
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'AMD':

@@ -1,4 +1,5 @@
+from amd_mm.models.backbones.encoder import Encoder
 from amd_mm.models.backbones.image_vit import ImageVisionTransformer
 from amd_mm.models.backbones.video_vit import VideoVisionTransformer
 
-__all__ = ['ImageVisionTransformer', 'VideoVisionTransformer']
+__all__ = ['Encoder', 'ImageVisionTransformer', 'VideoVisionTransformer']

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
+from mmengine.model import ModuleList
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.utils import to_2tuple
 from torch import Tensor, nn
 
-from amd_mm.checkpoints import load_pretrained
+from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.models.blocks import INIT, check_size, run_blocks
-from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
-from amd_mm.models.positions import sincos_positions
+from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
 
 
 @MODELS.register_module()
@@ -44,6 +45,8 @@ class ImageVisionTransformer(VisionTransformer):
     """
 
     num_prefix_tokens = 1
+    layout = layout_named('amd_mm', 'image')
+    final_norm_name, pooling_norm_name = 'ln1', 'ln2'
 
     def __init__(self,
                  arch: str | dict = 'base',
@@ -89,9 +92,42 @@ class ImageVisionTransformer(VisionTransformer):
         return len(self.layers)
 
     @property
-    def has_pooling_norm(self) -> bool:
-        """Whether there is a norm that only fine-tuning uses."""
-        return self.out_type == 'avg_featmap'
+    def blocks(self) -> ModuleList:
+        """The blocks, in order."""
+        return self.layers
+
+    @property
+    def final_norm_layer(self) -> nn.Module | None:
+        """The norm after the last block, where there is one."""
+        return self.ln1 if self.final_norm else None
+
+    @property
+    def pooling_norm(self) -> nn.Module | None:
+        """The norm after mean pooling, which only fine-tuning has."""
+        return self.ln2 if self.out_type == 'avg_featmap' else None
+
+    @property
+    def new_norms(self) -> tuple[str, ...]:
+        """Norms that start anew when a student is fine-tuned."""
+        return (self.pooling_norm_name, )
+
+    @property
+    def architecture(self) -> Architecture:
+        """What a checkpoint has to fit."""
+        block = self.layers[0]
+        return Architecture(
+            modality='image',
+            width=self.embed_dims,
+            depth=self.depth,
+            mlp_width=block.ffn.feedforward_channels,
+            patch=self.grid.patch[-1],
+            channels=self.patch_embed.projection.in_channels,
+            tubelet=1,
+            class_token=True,
+            num_positions=self.pos_embed.shape[1],
+            image_size=self.grid.input_size[-1],
+            num_frames=1,
+            num_heads=block.attn.num_heads)
 
     def init_weights(self) -> None:
         """MAE's initial weights, or the checkpoint's, every key of which must fit."""
@@ -122,8 +158,9 @@ class ImageVisionTransformer(VisionTransformer):
         embedding = self.patch_embed.projection
         patches = gather_patches(x, token_ids, self.grid).flatten(2)
         tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)
-        tokens = tokens + gather_tokens(self.pos_embed[:, 1:], token_ids)
-        cls_token = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
+        cls_position, positions = split_prefix(self.pos_embed, self.num_prefix_tokens)
+        tokens = tokens + gather_tokens(positions, token_ids)
+        cls_token = (self.cls_token + cls_position).expand(len(x), -1, -1)
         tokens = self.drop_after_pos(torch.cat([cls_token, tokens], dim=1))
         latent, features = run_blocks(
             self.layers, tokens, taps, self.with_cp and self.training)

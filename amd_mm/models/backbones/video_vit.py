@@ -7,11 +7,11 @@ from mmaction.models.backbones.vit_mae import VisionTransformer
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from amd_mm.checkpoints import load_pretrained
-from amd_mm.checkpoints.positions import resize_positions
+from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
-from amd_mm.models.masks import TokenGrid, gather_patches, gather_tokens
+from amd_mm.positions import resize_positions
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens
 
 
 @MODELS.register_module()
@@ -52,6 +52,8 @@ class VideoVisionTransformer(VisionTransformer):
     """
 
     num_prefix_tokens = 0
+    layout = layout_named('amd_mm', 'video')
+    final_norm_name, pooling_norm_name = 'norm', 'fc_norm'
 
     def __init__(self,
                  img_size: int = 224,
@@ -115,9 +117,39 @@ class VideoVisionTransformer(VisionTransformer):
         return len(self.blocks)
 
     @property
-    def has_pooling_norm(self) -> bool:
-        """Whether there is a norm that only fine-tuning uses."""
-        return self.fc_norm is not None
+    def final_norm_layer(self) -> nn.Module | None:
+        """The norm after the last block, where there is one."""
+        return None if isinstance(self.norm, nn.Identity) else self.norm
+
+    @property
+    def pooling_norm(self) -> nn.Module | None:
+        """The norm after mean pooling, which only fine-tuning has."""
+        return self.fc_norm
+
+    @property
+    def new_norms(self) -> tuple[str, ...]:
+        """Norms that start anew when a student is fine-tuned; for detection the last one too."""
+        both = (self.final_norm_name, self.pooling_norm_name)
+        return both if self.return_feat_map else both[1:]
+
+    @property
+    def architecture(self) -> Architecture:
+        """What a checkpoint has to fit."""
+        frames, *_, columns = self.grid.input_size
+        block = self.blocks[0]
+        return Architecture(
+            modality='video',
+            width=self.embed_dims,
+            depth=self.depth,
+            mlp_width=block.mlp.layers[1].in_features,
+            patch=self.grid.patch[-1],
+            channels=self.patch_embed.projection.in_channels,
+            tubelet=self.grid.patch[0],
+            class_token=False,
+            num_positions=self.pos_embed.shape[1],
+            image_size=columns,
+            num_frames=frames,
+            num_heads=block.attn.num_heads)
 
     def init_weights(self) -> None:
         """VideoMAE's initial weights, or the checkpoint's, every key of which must fit."""

@@ -2,17 +2,16 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from amd_mm.models.masks import TokenGrid, TokenMask, gather_patches, scatter_patches
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid, TokenMask, gather_patches, scatter_patches
 
 
 @MODELS.register_module()
 class PixelHead(BaseModule):
-    """Mean squared error of predicted pixels at the masked tokens, in float32.
+    """Loss of predicted pixels at the masked tokens, in float32.
 
     Inside a token pixels are ordered (frame,) row, column, channel. Targets:
 
@@ -26,8 +25,9 @@ class PixelHead(BaseModule):
         grid: the tokens; filled in by the algorithm.
         mean: of the data preprocessor, on the 0-1 scale; filled in by the algorithm.
         std: likewise.
+        loss: of prediction and target, both (B, P, pixels of a token), to a scalar; MAE and
+            VideoMAE: ``mmpretrain.PixelReconstructionLoss`` with ``criterion='L2'``.
         normalize: one of the above.
-        loss_weight: factor of the loss.
 
     Raises:
         ValueError: for an unknown normalisation.
@@ -39,15 +39,15 @@ class PixelHead(BaseModule):
                  grid: TokenGrid,
                  mean: Sequence[float],
                  std: Sequence[float],
-                 normalize: str | None = 'token',
-                 loss_weight: float = 1.) -> None:
+                 loss: dict,
+                 normalize: str | None) -> None:
         super().__init__()
         if normalize not in self.NORMALIZATIONS:
             raise ValueError(
                 f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
         self.grid = grid
         self.normalize = normalize
-        self.loss_weight = loss_weight
+        self.loss_module = MODELS.build(loss)
         self.register_buffer('mean', torch.tensor(mean), persistent=False)
         self.register_buffer('std', torch.tensor(std), persistent=False)
 
@@ -61,7 +61,7 @@ class PixelHead(BaseModule):
         """
         pixels, mean, std = self._pixels_and_statistics(images, mask)
         target = ((pixels - mean) / std).flatten(2)
-        return dict(loss_rec=self.loss_weight * F.mse_loss(prediction.float(), target))
+        return dict(loss_rec=self.loss_module(prediction.float(), target))
 
     def paint(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> Tensor:
         """Images on the 0-1 scale whose masked tokens are the predictions.

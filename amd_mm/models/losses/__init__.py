@@ -1,3 +1,4 @@
 from amd_mm.models.losses.feature_alignment_loss import FeatureAlignmentLoss
+from amd_mm.models.losses.pixel_loss import PixelLoss
 
-__all__ = ['FeatureAlignmentLoss']
+__all__ = ['FeatureAlignmentLoss', 'PixelLoss']

@@ -1,9 +1,9 @@
 """Distance between student and teacher features (AMD, equations 5-6; DMAE, equation 3)."""
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from amd_mm.models.losses.distances import DISTANCES, require_distance
 from amd_mm.registry import MODELS
 
 
@@ -23,17 +23,14 @@ class FeatureAlignmentLoss(BaseModule):
         ValueError: for an unknown distance or normalisation.
     """
 
-    DISTANCES = dict(l2=F.mse_loss, l1=F.l1_loss, smooth_l1=F.smooth_l1_loss)
     NORMALIZATIONS = (None, 'l2', 'layer_norm')
 
     def __init__(self,
-                 distance: str = 'l2',
-                 normalize: str | None = None,
-                 loss_weight: float = 1.) -> None:
+                 distance: str,
+                 normalize: str | None,
+                 loss_weight: float) -> None:
         super().__init__()
-        if distance not in self.DISTANCES:
-            raise ValueError(
-                f'distance must be one of {tuple(self.DISTANCES)}, got {distance!r}.')
+        require_distance(distance)
         if normalize not in self.NORMALIZATIONS:
             raise ValueError(
                 f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
@@ -48,4 +45,4 @@ class FeatureAlignmentLoss(BaseModule):
             student, teacher = F.normalize(student, dim=-1), F.normalize(teacher, dim=-1)
         elif self.normalize == 'layer_norm':
             teacher = F.layer_norm(teacher, teacher.shape[-1:], eps=1e-6)
-        return self.loss_weight * self.DISTANCES[self.distance](student, teacher)
+        return self.loss_weight * DISTANCES[self.distance](student, teacher)

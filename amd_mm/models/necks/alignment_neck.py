@@ -6,12 +6,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
-from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
-from amd_mm.models.positions import sincos_positions
+from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
-
-# AMD as released: mean squared error of raw features.
-RAW_L2 = dict(type='amd_mm.FeatureAlignmentLoss')
+from amd_mm.tokens import TokenGrid, TokenMask, gather_tokens
 
 
 class FeatureGenerator(BaseModule):
@@ -79,8 +76,8 @@ class AlignmentNeck(BaseModule):
                  teacher_dims: int,
                  num_pairs: int,
                  grid: TokenGrid,
-                 direct: dict | None = RAW_L2,
-                 generation: dict | None = RAW_L2,
+                 direct: dict | None,
+                 generation: dict | None,
                  projection_bias: bool = False,
                  align_cls_token: bool = False,
                  generator_depth: int = 2,
@@ -116,12 +113,11 @@ class AlignmentNeck(BaseModule):
             Projected (B, (prefix +) V, teacher_dims), one a pair, and generated
             (B, E, teacher_dims), one a pair, or none without generation.
         """
-        num_visible = mask.visible.shape[1]
         if not self.align_cls_token:
-            features = [f[:, -num_visible:] for f in features]
+            features = [mask.split_student(f).visible for f in features]
         projected = [projection(f)
                      for projection, f in zip(self.projections, features, strict=True)]
-        generated = [generator(p[:, -num_visible:], mask)
+        generated = [generator(mask.split_student(p).visible, mask)
                      for generator, p in zip(self.generators, projected, strict=False)]
         return projected, generated
 
@@ -136,16 +132,17 @@ class AlignmentNeck(BaseModule):
             mask: which tokens these are.
         """
         projected, generated = self(features, mask)
+        targets = [mask.split_teacher(f) for f in teacher_features]
         losses = {}
         if self.direct is not None:
-            length = projected[0].shape[1]
-            end = teacher_features[0].shape[1] - mask.extra.shape[1]
-            losses['loss_dir'] = sum(
-                self.direct(p, t[:, end - length:end])
-                for p, t in zip(projected, teacher_features, strict=True)) / len(projected)
+            seen = [torch.cat([t.prefix, t.visible], 1) if self.align_cls_token else t.visible
+                    for t in targets]
+            losses['loss_dir'] = _mean_loss(self.direct, projected, seen)
         if self.generation is not None:
-            num_extra = mask.extra.shape[1]
-            losses['loss_gen'] = sum(
-                self.generation(g, t[:, -num_extra:])
-                for g, t in zip(generated, teacher_features, strict=True)) / len(generated)
+            losses['loss_gen'] = _mean_loss(
+                self.generation, generated, [t.extra for t in targets])
         return losses
+
+
+def _mean_loss(loss: nn.Module, features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    return sum(loss(f, t) for f, t in zip(features, targets, strict=True)) / len(features)

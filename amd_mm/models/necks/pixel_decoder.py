@@ -4,9 +4,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
-from amd_mm.models.masks import TokenGrid, TokenMask, gather_tokens
-from amd_mm.models.positions import sincos_positions
+from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid, TokenMask, gather_tokens, split_prefix
 
 
 @MODELS.register_module()
@@ -66,8 +66,7 @@ class PixelDecoder(BaseModule):
             (B, P, pixels of a token), in the order of ``mask.predicted``; inside a
             token (frame,) row, column, channel.
         """
-        prefix_positions = self.pos_embed[:, :self.num_prefix_tokens]
-        positions = self.pos_embed[:, self.num_prefix_tokens:]
+        prefix_positions, positions = split_prefix(self.pos_embed, self.num_prefix_tokens)
         visible_positions = gather_tokens(positions, mask.visible)
         x = self.embed(latent) + torch.cat(
             [prefix_positions.expand(len(latent), -1, -1), visible_positions], dim=1)

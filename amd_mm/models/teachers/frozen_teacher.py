@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.model import BaseModule, ModuleList
-from torch import Tensor, nn
+from mmengine.model import BaseModule
+from torch import Tensor
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints import load_encoder
+from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
 
 
@@ -78,12 +79,10 @@ class FrozenTeacher(BaseModule):
         return self.backbone.encode(images, token_ids, self.taps)[1]
 
 
-def _shard(backbone: nn.Module) -> None:
+def _shard(backbone: Encoder) -> None:
     """Shards blocks one by one, and what is outside them together."""
-    for blocks in backbone.children():
-        if isinstance(blocks, ModuleList):
-            for block in blocks:
-                fully_shard(block)
+    for block in backbone.blocks:
+        fully_shard(block)
     # Its parameters too are given back after use, so that the teacher can be cast at any time.
     fully_shard(backbone, reshard_after_forward=True)
     register_fsdp_forward_method(backbone, 'encode')

@@ -10,4 +10,11 @@ model = dict(
         taps=(12, 24)),
     taps=(6, 12),
     mask_generator=dict(teacher_ratio=0.75),
-    neck=dict(type='amd_mm.AlignmentNeck', generator_depth=2))
+    neck=dict(
+        type='amd_mm.AlignmentNeck',
+        # Raw features, as released.
+        direct=dict(
+            type='amd_mm.FeatureAlignmentLoss', distance='l2', normalize=None, loss_weight=1.),
+        generation=dict(
+            type='amd_mm.FeatureAlignmentLoss', distance='l2', normalize=None, loss_weight=1.),
+        generator_depth=2))

@@ -9,7 +9,8 @@ model = dict(
         type='amd_mm.AlignmentNeck',
         projection_bias=True,
         align_cls_token=True,
-        direct=dict(type='amd_mm.FeatureAlignmentLoss', distance='l1', normalize='l2'),
+        direct=dict(
+            type='amd_mm.FeatureAlignmentLoss', distance='l1', normalize='l2', loss_weight=1.),
         generation=None),
     # As in the released command line.
     head=dict(normalize=None))

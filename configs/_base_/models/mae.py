@@ -14,4 +14,7 @@ model = dict(
     mask_generator=dict(
         type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=0.75),
     decoder=dict(type='amd_mm.PixelDecoder', embed_dims=512, depth=8, num_heads=16),
-    head=dict(type='amd_mm.PixelHead', normalize='token'))
+    head=dict(
+        type='amd_mm.PixelHead',
+        normalize='token',
+        loss=dict(type='amd_mm.PixelLoss', distance='l2', loss_weight=1.)))

@@ -19,4 +19,7 @@ model = dict(
     mask_generator=dict(
         type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=0.9),
     decoder=dict(type='amd_mm.PixelDecoder', depth=4),
-    head=dict(type='amd_mm.PixelHead', normalize='token_channel'))
+    head=dict(
+        type='amd_mm.PixelHead',
+        normalize='token_channel',
+        loss=dict(type='amd_mm.PixelLoss', distance='l2', loss_weight=1.)))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from amd_mm.datasets.sample_key import seeded
 from amd_mm.datasets.transforms import ClipRandAugment
+from amd_mm.keys import seeded
 
 
 def clip(frames: int = 3) -> list[np.ndarray]:

@@ -3,12 +3,14 @@ import golden
 import pytest
 import torch
 from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden, renamed
+from losses import AMD_NECK, LAYER_NORM_L2, RAW_L2
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from amd_mm.keys import view_keys
 from amd_mm.models.blocks import VideoAttention
-from amd_mm.models.masks import TokenMask, mix_keys
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenMask
 
 
 class FixedMasks(nn.Module):
@@ -188,20 +190,19 @@ def test_golden_numbers_notice(mutation, least_loss, least_gradient):
 
 # The configurations of one class (SPEC: DMAE, masked feature prediction) and image AMD, ours.
 NO_DECODER = dict(decoder=None, head=None)
-LAYER_NORM = dict(type='amd_mm.FeatureAlignmentLoss', normalize='layer_norm')
 HALF_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
                  teacher_ratio=.5)
 CONFIGURATIONS = dict(
     amd_video=lambda: amd_video(),
     amd_video_direct_only=lambda: amd_video(dict(generation=None)),
-    amd_video_generation_only=lambda: amd_video(dict(direct=None, generation=LAYER_NORM)),
+    amd_video_generation_only=lambda: amd_video(dict(direct=None, generation=LAYER_NORM_L2)),
     masked_feature_prediction=lambda: amd_video(
         dict(direct=None), **NO_DECODER, mask_generator=dict(
             type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=.9,
             teacher_ratio=0.)),
     dmae=lambda: dmae_image('token'),
     amd_image=lambda: dmae_image(
-        'token', mask_generator=HALF_SEEN, neck=dict(type='amd_mm.AlignmentNeck')),
+        'token', mask_generator=HALF_SEEN, neck=AMD_NECK),
 )
 
 
@@ -242,7 +243,7 @@ def test_image_amd_aligns_no_class_token():
 
 
 def test_losses_are_weighted_and_averaged_over_pairs():
-    weights = dict(type='amd_mm.FeatureAlignmentLoss', loss_weight=.25)
+    weights = dict(RAW_L2, loss_weight=.25)
     model, losses = video_step(dict(direct=weights))
     expected = golden.golden('amd.loss_dir')[''].item() / 4
     assert losses['loss_dir'].item() == pytest.approx(expected, rel=1e-6)
@@ -277,7 +278,7 @@ def test_without_keys_torchs_generator_decides():
 def test_views_become_samples():
     model = load_golden(amd_video())
     clips = batch(model)
-    keys = mix_keys(torch.tensor([5]), views=2).tolist()
+    keys = view_keys(torch.tensor([5]), views=2).tolist()
     folded = model.loss(clips[None], samples(5))
     apart = model.loss(clips[:, None], samples(*keys))
     assert folded['loss_gen'].item() == pytest.approx(apart['loss_gen'].item(), rel=1e-6)
@@ -337,7 +338,7 @@ def test_what_does_not_fit_is_refused(neck, changes, words):
 
 @pytest.mark.parametrize('part', ['AMD', 'AlignmentNeck', 'PixelDecoder', 'PixelHead',
                                   'AsymmetricMaskGenerator', 'FrozenTeacher',
-                                  'FeatureAlignmentLoss', 'MaskedAutoencoder'])
+                                  'FeatureAlignmentLoss', 'MaskedAutoencoder', 'PixelLoss'])
 def test_a_misspelt_argument_is_an_error(part):
     with pytest.raises(TypeError, match='misspelt'):
         MODELS.build(dict(type=f'amd_mm.{part}', misspelt=1))

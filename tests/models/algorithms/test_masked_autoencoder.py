@@ -2,10 +2,11 @@ import golden
 import pytest
 import torch
 from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden
+from losses import pixel_head
 from mmpretrain.structures import DataSample
 
-from amd_mm.models.masks import gather_patches
 from amd_mm.registry import MODELS
+from amd_mm.tokens import gather_patches
 
 PARTS = ('data_preprocessor', 'backbone', 'decoder', 'head')
 SIZE = dict(img_size=32, patch_size=8, num_frames=8, use_mean_pooling=False)
@@ -18,7 +19,7 @@ VIDEOMAE = dict(
     mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube',
                         student_ratio=.9),
     decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=2),
-    head=dict(type='amd_mm.PixelHead', normalize='token_channel'))
+    head=pixel_head('token_channel'))
 KEYS = [DataSample(metainfo=dict(sample_key=key)) for key in (1, 2)]
 
 
@@ -51,7 +52,7 @@ def test_every_parameter_trains(table):
             mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random',
                                 student_ratio=.75),
             decoder=dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=4),
-            head=dict(type='amd_mm.PixelHead')))
+            head=pixel_head('token')))
     else:
         model = build()
     model.init_weights()

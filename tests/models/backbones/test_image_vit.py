@@ -6,7 +6,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from torch import nn
 
 from amd_mm.models.backbones import ImageVisionTransformer
-from amd_mm.models.positions import sincos_positions
+from amd_mm.positions import sincos_positions
 
 TINY = dict(embed_dims=24, num_layers=3, num_heads=3, feedforward_channels=96)
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
 from golden import MEAN, STD
+from losses import PIXEL_L2
 
 from amd_mm.models.heads import PixelHead
-from amd_mm.models.masks import AsymmetricMaskGenerator, TokenGrid
+from amd_mm.models.masks import AsymmetricMaskGenerator
+from amd_mm.tokens import TokenGrid
 
 IMAGE, VIDEO = TokenGrid((3, 2), (4, 4)), TokenGrid((2, 3, 2), (2, 4, 4))
 UNIT_MEAN, UNIT_STD = [m / 255 for m in MEAN], [s / 255 for s in STD]
@@ -13,7 +15,7 @@ def make(grid: TokenGrid, normalize: str | None):
     torch.manual_seed(0)
     images = torch.randn(2, 3, *grid.input_size)
     mask = AsymmetricMaskGenerator(grid, 'random', 0.5)(torch.tensor([1, 2]))
-    return PixelHead(grid, UNIT_MEAN, UNIT_STD, normalize), images, mask
+    return PixelHead(grid, UNIT_MEAN, UNIT_STD, PIXEL_L2, normalize), images, mask
 
 
 def tokens_by_hand(images: torch.Tensor, grid: TokenGrid) -> torch.Tensor:
@@ -53,7 +55,7 @@ def test_plain_targets_are_what_the_network_sees():
     tokens = tokens_by_hand(images, IMAGE)
     target = torch.stack([t[m] for t, m in zip(tokens, mask.masked, strict=True)])
     assert head.loss(target, images, mask)['loss_rec'] == 0
-    head.loss_weight = .5
+    head.loss_module.loss_weight = .5
     assert head.loss(target + 2, images, mask)['loss_rec'].item() == pytest.approx(2, rel=1e-6)
 
 

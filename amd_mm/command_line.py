@@ -1,0 +1,71 @@
+"""What the commands that take a config have in common."""
+import argparse
+import gc
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from torch import distributed
+
+# bfloat16 has the range of float32: nothing has to be scaled, and MMEngine's default, a
+# dynamic scale, would skip updates in silence.
+BFLOAT16 = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=dict(enabled=False))
+
+def config_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every command has; ``config`` is its first."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go '
+                        '(default: work_dir of the config, else work_dirs/ and its name)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={},
+        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
+                        help='set by old launchers')
+    return parser
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Reads the config and changes in it what the command line asks for.
+
+    Args:
+        args: Parsed by a parser of :func:`config_parser`.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turn on bfloat16 autocast in a config, in place; one that has autocast stays as it is.
+
+    Raises:
+        ValueError: For an optimizer wrapper other than MMEngine's two.
+    """
+    name = cfg.optim_wrapper.get('type', 'OptimWrapper').rpartition('.')[-1]
+    if name not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(
+            f'--amp needs optim_wrapper.type OptimWrapper or AmpOptimWrapper, got {name}; '
+            'set the precision in the config instead')
+    if name == 'OptimWrapper':
+        cfg.optim_wrapper.update(BFLOAT16)
+
+
+def leave_processes() -> None:
+    """Takes leave of the other processes of a distributed run; nothing where there are none.
+
+    To be called last, when nothing holds the runner any more. MMEngine leaves it out, and a
+    process that ends with gloo's threads alive is often aborted: torchrun then reports a run
+    that has succeeded as failed. The model's wrapper holds them as well as torch does.
+    """
+    if distributed.is_initialized():
+        gc.collect()
+        distributed.destroy_process_group()

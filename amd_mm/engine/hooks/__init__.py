@@ -1,0 +1,12 @@
+from amd_mm.engine.hooks.bad_sample_hook import BadSampleHook
+from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
+from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
+from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
+from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
+from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
+from amd_mm.engine.hooks.throughput_hook import ThroughputHook
+
+__all__ = [
+    'BadSampleHook', 'CompleteCheckpointHook', 'EffectiveBatchHook', 'LabelRangeHook',
+    'NonFiniteLossHook', 'ReconstructionHook', 'ThroughputHook'
+]

@@ -1,0 +1,34 @@
+"""Refuses to test with weights that a checkpoint does not hold."""
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from amd_mm.checkpoints import compare_weights
+from amd_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CompleteCheckpointHook(Hook):
+    """Stops when a loaded checkpoint lacks a weight of the model, or has it in another shape.
+
+    MMEngine logs a warning and goes on with random weights, for instance when a pre-trained
+    checkpoint is tested whose classifier has yet to be learnt. Further keys are no error.
+    """
+
+    # After the hooks that choose other weights, such as EMAHook.
+    priority = 'LOWEST'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare the checkpoint with the model.
+
+        Raises:
+            ValueError: With the first weights that are missing or do not fit.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        found = {name.removeprefix('module.'): value
+                 for name, value in checkpoint.get('state_dict', checkpoint).items()}
+        if problems := str(compare_weights(found, model.state_dict(), may_be_left=found)):
+            raise ValueError(
+                f'a checkpoint to test with must hold every weight of the model, but {problems}. '
+                'Test with the config it was trained with; a pre-trained checkpoint has to be '
+                'fine-tuned first')

@@ -1,0 +1,54 @@
+"""Runners: MMEngine's from a config, and one for data whose classes the config does not know."""
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS as ALL_RUNNERS
+from mmengine.runner import Runner
+
+from amd_mm.datasets.labels import fill_classes
+from amd_mm.engine.batch import count_accumulation, settle_accumulation
+from amd_mm.registry import RUNNERS
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config: MMEngine's, or the one it names by ``runner_type``."""
+    return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def build_training_runner(cfg: Config) -> Runner:
+    """As :func:`build_runner`, for training: its updates see ``global_batch_size`` samples.
+
+    Args:
+        cfg: Accumulation is settled in it, see :func:`~amd_mm.engine.settle_accumulation`.
+
+    Raises:
+        ValueError: If batches and processes do not make up the global batch.
+    """
+    settle_accumulation(cfg)
+    runner = build_runner(cfg)
+    count_accumulation(runner)
+    return runner
+
+
+@RUNNERS.register_module()
+class ClassesFromDataRunner(Runner):
+    """MMEngine's runner for one's own data: counts the classes and checks labels first.
+
+    A config asks for it by ``runner_type='amd_mm.ClassesFromDataRunner'`` and says
+    ``num_classes=None`` wherever the number belongs; see :func:`fill_classes`. The commands of
+    this package and of the hosts heed ``runner_type``.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> ClassesFromDataRunner:
+        """Fill in the classes, check every label, and build.
+
+        Raises:
+            ValueError: If a label does not fit its class list, a file is missing, or a class
+                has no training sample.
+        """
+        cfg = copy.deepcopy(cfg)
+        fill_classes(cfg)
+        return super().from_cfg(cfg)

@@ -1,0 +1,275 @@
+"""Conversion between layouts: exact, or an error before anything is written."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from amd_mm.checkpoints.adapting import resize_tubelet
+from amd_mm.checkpoints.architecture import (
+    Architecture,
+    architecture_of,
+    config_text,
+    with_usual_size,
+)
+from amd_mm.checkpoints.canonical import canonical_weights
+from amd_mm.checkpoints.layouts import LAYOUT_NAMES, LAYOUTS, Layout
+from amd_mm.checkpoints.matching import show, spell
+from amd_mm.checkpoints.reading import Checkpoint
+from amd_mm.checkpoints.values import check_values
+from amd_mm.positions import fixed_positions, is_fixed, resize_positions
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a conversion is asked for.
+
+    Attributes:
+        source: Layout of the source; None finds it.
+        target: Layout to write, one of ``LAYOUT_NAMES``.
+        part: ``'encoder'``, or ``'all'`` that is in the file.
+        num_frames, img_size, tubelet: Frames, pixels and frames a token to interpolate for.
+        source_frames, source_size: What the source was trained with, where it does
+            not say so itself.
+        num_heads, decoder_heads: Attention heads, where the source does not say so.
+    """
+
+    target: str
+    source: str | None = None
+    part: str = 'all'
+    num_frames: int | None = None
+    img_size: int | None = None
+    tubelet: int | None = None
+    source_frames: int | None = None
+    source_size: int | None = None
+    num_heads: int | None = None
+    decoder_heads: int | None = None
+
+
+@dataclass
+class Conversion:
+    """A conversion in memory.
+
+    Attributes:
+        weights: The target's names to tensors.
+        canonical: Canonical names to the same tensors.
+        sources: Canonical names to the names in the source.
+        source, target: The layouts.
+        net: The encoder's architecture after the conversion.
+        dropped: Names of the source that were left out, with the reason.
+        unfilled: Canonical names that the target's model has to bring itself, with the
+            reason.
+        checkpoint: The source.
+        options: What was asked for.
+    """
+
+    weights: dict[str, Tensor]
+    canonical: dict[str, Tensor]
+    sources: dict[str, tuple[str, ...]]
+    source: Layout
+    target: Layout
+    net: Architecture
+    dropped: dict[str, str]
+    checkpoint: Checkpoint
+    options: Options
+    unfilled: dict[str, str] = field(default_factory=dict)
+
+
+def convert_weights(checkpoint: Checkpoint, options: Options) -> Conversion:
+    """Converts weights in memory; tensors are shared with the source where possible.
+
+    Raises:
+        ValueError: If a key cannot be explained or has no place in the target, if
+            positions do not fit, or the weights are no floating-point numbers.
+    """
+    if options.part not in ('encoder', 'all'):
+        raise ValueError(f"Part: must be 'encoder' or 'all', got {options.part!r}.")
+    source = canonical_weights(checkpoint, options.part, options.source)
+    canonical = source.weights
+    check_values(canonical, str(checkpoint.path))
+    net = _source_architecture(canonical, checkpoint, options)
+    target = _target_layout(options.target, net.modality)
+    result = Conversion({}, canonical, source.sources, source.layout, target, net,
+                        source.dropped, checkpoint, options)
+    _resize(result)
+    _settle_positions(result)
+    _settle_pooling_norm(result)
+    _list_unfilled(result)
+    result.weights, homeless = spell(canonical, target)
+    if homeless:
+        raise ValueError(
+            f'Target layout {target.label}: must have a place for every weight, but has none for '
+            f'{show(homeless)} (canonical names). {_remedy(homeless)}')
+    return result
+
+
+def report(result: Conversion) -> list[str]:
+    """What was done, in lines for people."""
+    lines = [f'{result.source.label} -> {result.target.label}: {len(result.weights)} weights, '
+             f'{describe(result.net)}']
+    for title, listed in (('dropped', result.dropped), ('not filled', result.unfilled)):
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in listed.items():
+            by_reason.setdefault(reason, []).append(name)
+        lines += [f'{title}: {show(names, 4)} ({reason})' for reason, names in by_reason.items()]
+    return lines
+
+
+def describe(net: Architecture) -> str:
+    """An architecture in a few words."""
+    size = '' if net.image_size is None else f', {net.image_size} pixels'
+    clip = '' if net.modality == 'image' else (
+        f', tubelet {net.tubelet}' + (f', {net.num_frames} frames' if net.num_frames else ''))
+    return (f'{net.modality} encoder of width {net.width}, depth {net.depth}, patch '
+            f'{net.patch}{size}{clip}')
+
+
+def _source_architecture(weights: Mapping[str, Tensor], checkpoint: Checkpoint,
+                         options: Options) -> Architecture:
+    net = architecture_of(weights, checkpoint)
+    said = {'image_size': options.source_size, 'num_frames': options.source_frames,
+            'num_heads': options.num_heads}
+    for name, value in said.items():
+        known = getattr(net, name)
+        if value is not None and known is not None and value != known:
+            raise ValueError(f'Source {checkpoint.path}: {name} must be what the file says, '
+                             f'{known}, but {value} was given. Leave the option out.')
+    return replace(net, **{name: value for name, value in said.items() if value is not None})
+
+
+def _target_layout(name: str, modality: str) -> Layout:
+    layout = next((layout for layout in LAYOUTS
+                   if (layout.name, layout.modality) == (name, modality)), None)
+    if layout is None:
+        fitting = [layout.name for layout in LAYOUTS if layout.modality == modality]
+        rule = f'must be one of {", ".join(fitting)} for an encoder of {modality}s'
+        known = '' if name in LAYOUT_NAMES else f'; layouts are {", ".join(LAYOUT_NAMES)}'
+        raise ValueError(f'Target layout: {rule}, got {name!r}{known}.')
+    return layout
+
+
+def _resize(result: Conversion) -> None:
+    """Interpolates positions and tubelet if another size or frame count is asked for."""
+    options, net, weights = result.options, result.net, result.canonical
+    asked = {'image_size': options.img_size, 'num_frames': options.num_frames,
+             'tubelet': options.tubelet}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if net.modality == 'image' and asked.keys() & {'num_frames', 'tubelet'}:
+        raise ValueError('--num-frames and --tubelet: must be left out for an image encoder, got '
+                         f'{options.num_frames} and {options.tubelet}.')
+    if all(getattr(net, name) == value for name, value in asked.items()):
+        return
+    net = with_usual_size(net)
+    new = replace(net, **asked)
+    if any(value < 1 for value in asked.values()) or (
+            new.image_size % new.patch or new.num_frames % new.tubelet):
+        raise ValueError(
+            f'Positions: image size and frames must be positive multiples of patch {new.patch} and '
+            f'tubelet {new.tubelet}, got {new.image_size} and {new.num_frames}.')
+    if any(name.startswith(('decoder.', 'neck.')) for name in weights):
+        raise ValueError(
+            f'Positions: another grid ({_grid(new)} instead of {_grid(net)}) must be asked for '
+            'the encoder alone, but the file holds a decoder or neck. Add --part encoder.')
+    if new.tubelet != net.tubelet:
+        weights['encoder.patch.weight'] = resize_tubelet(
+            weights['encoder.patch.weight'], new.tubelet)
+    if new.grid != net.grid:
+        prefix = int(net.class_token)
+        table = weights.get('encoder.pos_embed')
+        if table is None:
+            table = fixed_positions(net.modality, net.grid, net.width, prefix)
+        table = weights['encoder.pos_embed'] = resize_positions(table, net.grid, new.grid, prefix)
+        new = replace(new, num_positions=table.shape[1])
+    result.net = new
+
+
+def _settle_positions(result: Conversion) -> None:
+    """Fills tables that the target stores, and drops those that its model computes."""
+    net, weights, target = result.net, result.canonical, result.target
+    if net.modality == 'image' and 'encoder.pos_embed' not in weights:
+        raise ValueError(f'Source {result.checkpoint.path}: an image encoder must have positions, '
+                         'but the file has none. It is not a whole model.')
+    if not target.stores_encoder_positions and 'encoder.pos_embed' in weights:
+        # The fixed table of clips is one-dimensional: only the number of tokens counts.
+        _drop_fixed(result, 'encoder.pos_embed', (weights['encoder.pos_embed'].shape[1], 1, 1), 0)
+    if target.stores_encoder_positions and 'encoder.pos_embed' not in weights:
+        if net.grid is None:
+            result.unfilled['encoder.pos_embed'] = (
+                'fixed table, computed by the model; the file does not say its size')
+        else:
+            weights['encoder.pos_embed'] = fixed_positions(
+                net.modality, net.grid, net.width, int(net.class_token))
+    if 'decoder.pos_embed' in weights and not target.stores_decoder_positions:
+        _drop_fixed(result, 'decoder.pos_embed', net.grid, int(net.class_token))
+    elif (target.stores_decoder_positions and 'decoder.mask_token' in weights
+          and 'decoder.pos_embed' not in weights):
+        weights['decoder.pos_embed'] = fixed_positions(
+            net.modality, net.grid, weights['decoder.mask_token'].shape[2], int(net.class_token))
+
+
+def _drop_fixed(result: Conversion, name: str, grid: tuple[int, int, int] | None,
+                prefix: int) -> None:
+    table = result.canonical[name]
+    if grid is None or not is_fixed(table, result.net.modality, grid, prefix):
+        raise ValueError(
+            f'Target layout {result.target.label}: its model computes the table {name}, so the '
+            f'source must hold the same fixed table, but its table of shape {tuple(table.shape)} '
+            'is another (learned, interpolated or of other axes). Choose a target that stores '
+            'positions, or --part encoder if it is the decoder\'s.')
+    _drop(result, name, 'fixed positions, computed by the model')
+
+
+def _drop(result: Conversion, canonical: str, reason: str) -> None:
+    del result.canonical[canonical]
+    keys = result.sources.get(canonical, (canonical,))
+    result.dropped.update(dict.fromkeys(keys, reason))
+
+
+def _settle_pooling_norm(result: Conversion) -> None:
+    """The norm after pooling goes with the head where the target's encoder has none."""
+    if result.options.part == 'encoder' and result.target.folder:
+        for name in [name for name in result.canonical if name.startswith('encoder.fc_norm.')]:
+            _drop(result, name, 'norm after pooling, which goes with the head in the target')
+
+
+def _list_unfilled(result: Conversion) -> None:
+    weights = result.canonical
+    generators = {name.split('.')[2] for name in weights if name.startswith('neck.generators.')}
+    for index in sorted(generators):
+        name = f'neck.generators.{index}.mask_token'
+        if name not in weights:
+            result.unfilled[name] = 'the released code neither trains nor saves it'
+    biases = ('q_bias', 'v_bias') if result.net.modality == 'video' else ('qkv.bias',)
+    for bias in biases:
+        if f'encoder.blocks.0.{bias}' not in weights:
+            result.unfilled[f'encoder.blocks.{{i}}.{bias}'] = (
+                'the source has none: build the model without (qkv_bias=False)')
+    if not any(name.startswith(('encoder.norm.', 'encoder.fc_norm.')) for name in weights):
+        result.unfilled['encoder.norm.*'] = 'the source has no norm after the last block'
+
+
+def _remedy(homeless: list[str]) -> str:
+    if all(name.startswith('encoder.fc_norm.') for name in homeless):
+        return ('Its classifier reads the class token and has no norm after mean pooling: choose '
+                '--to timm, or --part encoder.')
+    if any(name.startswith('encoder.') for name in homeless):
+        return 'Choose another target.'
+    return 'Add --part encoder, or choose --to amd_mm.'
+
+
+def envelope(result: Conversion) -> dict[str, Any]:
+    """The weights in the envelope that the target's library opens."""
+    if result.target.name == 'timm':
+        return result.weights
+    if result.target.name in ('videomae', 'mae'):
+        return {'model': result.weights}
+    meta: dict[str, Any] = {'converted_from': result.checkpoint.path.name,
+                            'source_layout': result.source.name}
+    if text := config_text(result.checkpoint):
+        meta['cfg'] = text
+    return {'state_dict': result.weights, 'meta': meta}
+
+
+def _grid(net: Architecture) -> str:
+    return ' x '.join(map(str, net.grid or ()))
+

@@ -1,0 +1,91 @@
+"""``config.json`` of the Transformers classes that our layouts map to."""
+from typing import Any
+
+from amd_mm.checkpoints.architecture import (
+    Architecture,
+    config_text,
+    config_value,
+    heads_of,
+    with_usual_size,
+)
+from amd_mm.export.convert import Conversion
+
+# Decoder widths of the released models; no shape tells the heads.
+_DECODER_HEADS = {'video': {192: 3, 384: 6, 512: 8}, 'image': {512: 16}}
+
+
+def transformers_config(result: Conversion) -> dict[str, Any]:
+    """The ``config.json`` with which ``from_pretrained`` finds every weight and misses none.
+
+    Raises:
+        ValueError: If no class holds these weights, or heads or sizes are unknown.
+    """
+    net = with_usual_size(result.net)
+    weights = result.canonical
+    name = _class_of(result)
+    has_bias = any(f'encoder.blocks.0.{bias}' in weights for bias in ('q_bias', 'qkv.bias'))
+    config: dict[str, Any] = {
+        'architectures': [name], 'hidden_size': net.width, 'num_hidden_layers': net.depth,
+        'num_attention_heads': heads_of(net), 'intermediate_size': net.mlp_width,
+        'hidden_act': 'gelu', 'hidden_dropout_prob': 0., 'attention_probs_dropout_prob': 0.,
+        'layer_norm_eps': net.norm_eps or 1e-6, 'image_size': net.image_size,
+        'patch_size': net.patch, 'num_channels': net.channels,
+        'dtype': str(weights['encoder.patch.weight'].dtype).removeprefix('torch.')}
+    if net.modality == 'video':
+        config.update(model_type='videomae', num_frames=net.num_frames, tubelet_size=net.tubelet,
+                      qv_bias=has_bias, use_mean_pooling='encoder.norm.weight' not in weights)
+    elif name == 'ViTForImageClassification':
+        config.update(model_type='vit', qkv_bias=has_bias, encoder_stride=net.patch)
+    else:
+        config.update(model_type='vit_mae', qkv_bias=has_bias)
+        if 'decoder.mask_token' not in weights:
+            # An encoder alone is for features of the whole image.
+            config['mask_ratio'] = 0.
+    if 'decoder.mask_token' in weights:
+        config.update(_decoder_config(result, net))
+    if 'head.weight' in weights:
+        labels = {index: f'LABEL_{index}' for index in range(len(weights['head.weight']))}
+        config.update(id2label=labels,
+                      label2id={label: index for index, label in labels.items()})
+    return config
+
+
+def _class_of(result: Conversion) -> str:
+    weights, is_video = result.canonical, result.net.modality == 'video'
+    has_decoder, has_head = 'decoder.mask_token' in weights, 'head.weight' in weights
+    pooled = 'encoder.fc_norm.weight' in weights
+    if not is_video and 'encoder.norm.weight' not in weights:
+        raise ValueError(
+            'Transformers folder: its image classes need the norm after the last block, but the '
+            'source has none. Choose --to timm.')
+    if has_decoder and has_head:
+        raise ValueError(
+            'Transformers folder: one class must hold every weight, but the source has a decoder '
+            'and a head. Take --part encoder.')
+    if has_decoder:
+        return 'VideoMAEForPreTraining' if is_video else 'ViTMAEForPreTraining'
+    if has_head:
+        return 'VideoMAEForVideoClassification' if is_video else 'ViTForImageClassification'
+    if pooled:
+        raise ValueError(
+            'Transformers folder: the norm after pooling needs a classifier beside it, but the '
+            'source has none. Add --part encoder, which leaves the norm out.')
+    return 'VideoMAEModel' if is_video else 'ViTMAEModel'
+
+
+def _decoder_config(result: Conversion, net: Architecture) -> dict[str, Any]:
+    weights = result.canonical
+    width = weights['decoder.mask_token'].shape[2]
+    depth = 1 + max(int(name.split('.')[2]) for name in weights
+                    if name.startswith('decoder.blocks.'))
+    said = result.checkpoint.config.get('decoder_num_attention_heads')
+    if said is None and (text := config_text(result.checkpoint)):
+        said = config_value(text, 'model').get('decoder', {}).get('num_heads')
+    heads = result.options.decoder_heads or said or _DECODER_HEADS[net.modality].get(width)
+    if heads is None:
+        raise ValueError(
+            'Decoder heads: must be known for config.json, but neither the file says them nor is '
+            f'width {width} one of the released decoders. Give --decoder-heads.')
+    return {'decoder_hidden_size': width, 'decoder_num_hidden_layers': depth,
+            'decoder_num_attention_heads': heads,
+            'decoder_intermediate_size': weights['decoder.blocks.0.fc1.weight'].shape[0]}

@@ -1,0 +1,166 @@
+"""What the masked pre-training of MAE, VideoMAE, DMAE and AMD shares: parts, keys, pictures."""
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from amd_mm.keys import view_keys
+from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenMask
+
+
+class Reconstruction(NamedTuple):
+    """What :meth:`MaskedPretraining.reconstruct` returns.
+
+    Images (B, C, (T,) H, W), float32 in [0, 1], and the masks they were made with.
+    """
+    images: Tensor
+    painted: Tensor
+    mask: TokenMask
+
+
+class MaskedPretraining(BaseModel, metaclass=ABCMeta):
+    """A student that is shown some tokens, a mask, and a decoder where pixels are predicted.
+
+    The modality is the backbone's. Facts that several parts need (token grid, widths,
+    pixel statistics) are taken from the backbone and the data preprocessor. A subclass says
+    what is learnt: :meth:`masked_loss`.
+
+    Args:
+        backbone: the student, an :class:`~amd_mm.models.backbones.Encoder`.
+        mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
+        decoder: an ``amd_mm.PixelDecoder``; None: no reconstruction.
+        head: an ``amd_mm.PixelHead``; None with ``decoder=None``.
+        data_preprocessor: the host's.
+        with_cp: recompute the blocks of backbone, decoder and generators in the backward pass
+            instead of keeping their activations, except in parts that say otherwise.
+        init_cfg: MMEngine's.
+
+    Raises:
+        ValueError: if the backbone has a norm that only fine-tuning would train, or only one of
+            decoder and head is there.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 mask_generator: dict,
+                 decoder: dict | None,
+                 head: dict | None,
+                 data_preprocessor: dict | None = None,
+                 with_cp: bool = False,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone, default_args=dict(with_cp=with_cp))
+        if self.backbone.pooling_norm is not None:
+            raise ValueError(
+                'A backbone in pre-training must have no pooling norm, got one: set '
+                "use_mean_pooling=False (video) or an out_type other than 'avg_featmap' (image).")
+        grid = self.backbone.grid
+        self.mask_generator = MODELS.build(mask_generator, default_args=dict(grid=grid))
+        self.decoder = decoder and MODELS.build(decoder, default_args=dict(
+            in_dims=self.backbone.embed_dims,
+            grid=grid,
+            num_prefix_tokens=self.backbone.num_prefix_tokens,
+            with_cp=with_cp))
+        mean, std = self._pixel_statistics()
+        self.head = head and MODELS.build(head, default_args=dict(grid=grid, mean=mean, std=std))
+        if (self.decoder is None) != (self.head is None):
+            raise ValueError('decoder and head belong together, got only one of them.')
+
+    @abstractmethod
+    def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
+        """The losses, of tensors alone: what is compiled.
+
+        Masks are drawn outside: on a CPU torch 2.13 compiles the hash that draws them into code
+        that writes past its tensors, where the number of tokens is no multiple of 16.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            mask: tokens of each.
+        """
+
+    def loss(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
+        """The losses of a batch.
+
+        Args:
+            inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
+            data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
+        """
+        images = self._fold_views(inputs)
+        return self.masked_loss(
+            images, self.mask_generator(self._sample_keys(images, data_samples)))
+
+    def forward(self,
+                inputs: Tensor | Sequence[Tensor],
+                data_samples: list | None = None,
+                mode: str = 'tensor') -> Tensor | tuple | dict[str, Tensor]:
+        """``mode='loss'``: see :meth:`loss`; ``'tensor'``: the backbone's own, unmasked, forward.
+
+        Raises:
+            ValueError: for another mode.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'tensor':
+            return self.backbone(self._fold_views(inputs))
+        raise ValueError(f"mode must be 'loss' or 'tensor' in pre-training, got {mode!r}.")
+
+    def compile_networks(self, **settings) -> None:
+        """What ``compile=True`` in a config asks for: the networks and losses as one graph.
+
+        Args:
+            settings: of ``torch.compile``.
+        """
+        self.masked_loss = torch.compile(self.masked_loss, **settings)
+
+    @torch.no_grad()
+    def reconstruct(self, inputs: Tensor,
+                    data_samples: list | None = None) -> Reconstruction:
+        """Input and reconstruction as pictures, of all masked tokens; arguments as in :meth:`loss`.
+
+        With a normalised pixel target the true patch statistics are used.
+        """
+        images = self._fold_views(inputs)
+        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        mask = mask._replace(predicted=mask.masked)
+        latent, _ = self.backbone.encode(images, mask.visible)
+        painted = self.head.paint(self.decoder(latent, mask), images, mask)
+        return Reconstruction(self.head.to_unit_scale(images).clamp(0, 1), painted, mask)
+
+    def _fold_views(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """(B, C, (T,) H, W): the views of a sample become samples.
+
+        A list is one of views, (B, C, ...) each, as mmpretrain's preprocessor gives it.
+        """
+        dims = len(self.backbone.grid.size) + 2
+        if not isinstance(inputs, Tensor):
+            inputs = torch.stack(list(inputs), dim=1)
+            if inputs.dim() != dims + 1:
+                raise ValueError(
+                    f'A list of inputs must hold views, batches of {dims} axes each, got '
+                    f'{inputs.dim() - 1} axes: use a data preprocessor that stacks samples, such '
+                    'as mmengine.ImgDataPreprocessor.')
+        return inputs.flatten(0, 1) if inputs.dim() > dims else inputs
+
+    def _sample_keys(self, images: Tensor, data_samples: list | None) -> Tensor:
+        """(B,) int64 keys, one a view; drawn from torch's generator if the data has none."""
+        keys = [sample.metainfo.get('sample_key') for sample in data_samples or ()]
+        if all(key is None for key in keys):
+            keys = torch.randint(2**63 - 1, (len(images), ))
+            return keys.to(images.device, non_blocking=True)
+        if None in keys:
+            raise ValueError(
+                f'Either every sample of a batch must have a sample_key or none, got {keys}: do '
+                'not mix data sets with and without amd_mm.KeyedDataset.')
+        keys = torch.tensor(keys).to(images.device, non_blocking=True)
+        return view_keys(keys, views=len(images) // len(keys))
+
+    def _pixel_statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and deviation that the data preprocessor removes, on the 0-1 scale."""
+        if not getattr(self.data_preprocessor, '_enable_normalize', False):
+            return [0.], [1 / 255]
+        return tuple((getattr(self.data_preprocessor, name).flatten() / 255).tolist()
+                     for name in ('mean', 'std'))

@@ -1,0 +1,67 @@
+"""What an encoder is, for everything that asks one."""
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from amd_mm.checkpoints.loading import LoadableEncoder
+from amd_mm.tokens import TokenGrid
+
+
+@runtime_checkable
+class Encoder(LoadableEncoder, Protocol):
+    """A transformer that can encode only the tokens it may see.
+
+    Student, teacher, features and exports ask nothing else of it. To add one: a subclass of a
+    host's backbone with these members, in ``amd_mm/models/backbones``. (What checkpoints ask:
+    :class:`~amd_mm.checkpoints.loading.LoadableEncoder`.)
+
+    Attributes:
+        num_prefix_tokens: Tokens before those of patches: 1 for a class token.
+        grid: How an input is cut into tokens.
+        embed_dims: Width D.
+        depth: Number of blocks.
+        blocks: The blocks, in order.
+        final_norm_layer: The norm after the last block; None: there is none.
+        pooling_norm: The norm after mean pooling, which only fine-tuning trains; or None.
+    """
+
+    num_prefix_tokens: ClassVar[int]
+    grid: TokenGrid
+    embed_dims: int
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def blocks(self) -> ModuleList: ...
+
+    @property
+    def final_norm_layer(self) -> nn.Module | None: ...
+
+    @property
+    def pooling_norm(self) -> nn.Module | None: ...
+
+    def encode(self, x: Tensor, token_ids: Tensor,
+               taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """Encodes some tokens only; the others cost nothing, not even embedding.
+
+        Args:
+            x: (B, C, (T,) H, W), normalised.
+            token_ids: (B, V) int64, the tokens to see.
+            taps: blocks, counted from 1, whose raw outputs are wanted.
+
+        Returns:
+            Latent (B, prefix + V, D), after the final norm where there is one, and a list of
+            (B, prefix + V, D) features, one a tap.
+        """
+        ...
+
+    def drop_final_norm(self) -> None:
+        """Removes the norm after the last block, for uses that read raw features only."""
+        ...
+
+    def truncate(self, depth: int) -> None:
+        """Keeps the first ``depth`` blocks and no final norm."""
+        ...

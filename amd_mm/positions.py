@@ -1,0 +1,89 @@
+"""Position tables: made (MAE, VideoMAE), resized to other grids, compared."""
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones.vit_mae import get_sinusoid_encoding
+from torch import Tensor
+
+from amd_mm.tokens import TokenGrid
+
+# (frames / tubelet, rows, columns) of the tokens; an image has one frame.
+Grid = tuple[int, int, int]
+
+
+def sincos_positions(grid: TokenGrid, dims: int, num_prefix_tokens: int = 0) -> Tensor:
+    """(1, num_prefix_tokens + N, dims) float32 table; prefix tokens get zeros.
+
+    Clips: one-dimensional over all tokens, sine and cosine interleaved (VideoMAE).
+    Images: two-dimensional, the first half of the channels for the column, the
+    second for the row, sines before cosines (MAE; mmpretrain's table has row and
+    column the other way round, which a released decoder would not survive).
+
+    Raises:
+        ValueError: if ``dims`` is not a multiple of 2 (clips) or 4 (images).
+    """
+    divisor = 2 if grid.is_video else 4
+    if dims % divisor:
+        raise ValueError(
+            f'Width must be a multiple of {divisor} for sine-cosine positions, got {dims}.')
+    if grid.is_video:
+        table = get_sinusoid_encoding(grid.num_tokens, dims)
+    else:
+        rows, columns = torch.meshgrid(
+            *(torch.arange(n, dtype=torch.float64) for n in grid.size), indexing='ij')
+        frequencies = 10000**(-torch.arange(dims // 4, dtype=torch.float64) / (dims // 4))
+        angles = [axis.flatten()[:, None] * frequencies for axis in (columns, rows)]
+        table = torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], 1).float()[None]
+    return torch.cat([table.new_zeros(1, num_prefix_tokens, dims), table], dim=1)
+
+
+def resize_positions(table: Tensor, old: Grid, new: Grid, num_prefix_tokens: int = 0) -> Tensor:
+    """Interpolates a position table in space (bicubic, as the hosts) and time (linear).
+
+    Args:
+        table: (1, num_prefix_tokens + T H W, D), raster order (time, row, column).
+        old: (T, H, W) of the table.
+        new: (T, H, W) wanted.
+        num_prefix_tokens: Class tokens before the others; they are kept as they are.
+
+    Returns:
+        (1, num_prefix_tokens + T' H' W', D) of the same type.
+
+    Raises:
+        ValueError: If the table does not have the grid ``old``.
+    """
+    tokens = old[0] * old[1] * old[2]
+    if table.shape[1] != num_prefix_tokens + tokens:
+        raise ValueError(
+            f'Positions: the table must have {num_prefix_tokens} + {old[0]} x {old[1]} x {old[2]} '
+            f'rows, got {tuple(table.shape)}. Say what the source was trained with: '
+            '--source-size, --source-frames.')
+    if old == new:
+        return table
+    prefix, rest = table[:, :num_prefix_tokens], table[0, num_prefix_tokens:]
+    wide = rest.double().reshape(*old, -1).permute(0, 3, 1, 2)
+    wide = F.interpolate(wide, size=new[1:], mode='bicubic', align_corners=False)
+    _, dims, rows, columns = wide.shape
+    wide = wide.reshape(1, old[0], -1).transpose(1, 2)
+    wide = F.interpolate(wide, size=new[0], mode='linear', align_corners=False)
+    wide = wide.reshape(dims, rows * columns, new[0]).permute(2, 1, 0).reshape(1, -1, dims)
+    return torch.cat([prefix, wide.to(table.dtype)], dim=1)
+
+
+def fixed_positions(modality: str, grid: Grid, dims: int, num_prefix_tokens: int) -> Tensor:
+    """(1, num_prefix_tokens + T H W, dims): the sine-cosine table that a model computes."""
+    # The models import this package for their weights.
+    from amd_mm.models.masks import TokenGrid
+    from amd_mm.positions import sincos_positions
+    size = grid if modality == 'video' else grid[1:]
+    return sincos_positions(TokenGrid(size, (1,) * len(size)), dims, num_prefix_tokens)
+
+
+def is_fixed(table: Tensor, modality: str, grid: Grid, num_prefix_tokens: int) -> bool:
+    """Whether a table is the one that is computed, up to the rounding of its type."""
+    dims = table.shape[2]
+    if dims % (2 if modality == 'video' else 4):
+        return False
+    computed = fixed_positions(modality, grid, dims, num_prefix_tokens)
+    tolerance = max(1e-5, 2 * torch.finfo(table.dtype).eps)
+    return table.shape == computed.shape and bool(
+        torch.allclose(table.float(), computed, rtol=0, atol=tolerance))

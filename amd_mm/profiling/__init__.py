@@ -1,0 +1,10 @@
+"""What a step costs: operations, memory, time of its parts."""
+from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
+from amd_mm.profiling.memory import module_bytes, step_memory
+from amd_mm.profiling.parts import Parts
+from amd_mm.profiling.trial import trial_inputs, trial_model
+
+__all__ = [
+    'Parts', 'count_flops', 'matrix_rate', 'module_bytes', 'step_memory', 'synchronise',
+    'trial_inputs', 'trial_model'
+]

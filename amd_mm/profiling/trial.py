@@ -1,0 +1,33 @@
+"""Models and inputs for trials of speed and memory, without weights or data."""
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from amd_mm.registry import MODELS
+
+
+def trial_model(cfg: Config) -> nn.Module:
+    """The model of a pre-training config, with random weights, its teacher's too; in train mode.
+
+    Raises:
+        ValueError: for a model that does not pre-train.
+    """
+    if 'mask_generator' not in cfg.model:
+        raise ValueError('a pre-training config is needed, whose model has a mask_generator, got '
+                         f'a model of type {cfg.model.type}')
+    model = cfg.model.copy()
+    if 'teacher' in model:
+        model.teacher = dict(model.teacher, checkpoint=None)
+    return MODELS.build(model).train()
+
+
+def trial_inputs(model: nn.Module, count: int, device: torch.device | str = 'cpu') -> Tensor:
+    """(count, 3, (T,) H, W) noise, in memory as the data sets leave it.
+
+    The channels of clips lie last, those of pictures first.
+    """
+    grid = model.backbone.grid
+    size = grid.input_size
+    if grid.is_video:
+        return torch.randn(count, *size, 3, device=device).movedim(-1, 1)
+    return torch.randn(count, 3, *size, device=device)

@@ -1,0 +1,165 @@
+"""Exports: what is written where, ONNX by its outputs, model cards by their facts."""
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import tiny_vits
+import torch
+from golden import golden
+from tiny_vits import image_vit, pixels, pretraining, video_vit
+
+from amd_mm.checkpoints import read_state_dict
+from amd_mm.export import onnx_file
+from amd_mm.export.convert import Options
+from amd_mm.export.files import convert_checkpoint
+
+CFG = '''
+model = dict(
+    type='amd_mm.AMD',
+    backbone=dict(type='amd_mm.VideoVisionTransformer', num_heads=3, img_size=32, num_frames=4),
+    decoder=dict(type='amd_mm.PixelDecoder', num_heads=2),
+    teacher=dict(type='amd_mm.FrozenTeacher', checkpoint='videomae_vit-l.pth',
+                 backbone=dict(type='amd_mm.VideoVisionTransformer')))
+train_cfg = dict(max_epochs=200, type='EpochBasedTrainLoop')
+optim_wrapper = dict(optimizer=dict(lr=0.0012, type='AdamW'))
+randomness = dict(seed=7)
+custom = __import__('os').system('touch executed')
+'''
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    """A checkpoint as MMEngine's Runner saves it."""
+    path = tmp_path / 'epoch_200.pth'
+    torch.save({'state_dict': pretraining('video', amd=True).state_dict(),
+                'meta': {'cfg': CFG, 'epoch': 200}}, path)
+    return path
+
+
+def test_the_config_in_the_checkpoint_gives_heads_and_sizes(student: Path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    convert_checkpoint(student, tmp_path / 'out', Options('transformers', part='encoder'))
+    config = json.loads((tmp_path / 'out/config.json').read_text())
+    assert (config['num_attention_heads'], config['image_size'], config['num_frames']) == (3, 32, 4)
+    assert config['layer_norm_eps'] == 1e-6 and not config['use_mean_pooling']
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_the_model_card_says_what_was_trained(student: Path, tmp_path: Path) -> None:
+    convert_checkpoint(student, tmp_path / 'out', Options('transformers', part='encoder'))
+    card = (tmp_path / 'out/README.md').read_text()
+    for fact in ('epoch_200.pth', 'amd_mm.AMD', 'videomae_vit-l.pth', "'max_epochs': 200", 'AdamW',
+                 'Seed: `7`', 'from_pretrained', CFG.strip(), 'dropped: decoder.mask_token',
+                 'Video encoder of width 24, depth 2, patch 8, 32 pixels, tubelet 2, 4 frames'):
+        assert fact in card, fact
+
+
+def test_the_config_travels_on(student: Path, tmp_path: Path) -> None:
+    convert_checkpoint(student, tmp_path / 'a.pth', Options('mmaction2', part='encoder'))
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'out', Options('transformers'))
+    assert 'amd_mm.AMD' in (tmp_path / 'out/README.md').read_text()
+
+
+def test_unknown_heads_are_asked_for(tmp_path: Path) -> None:
+    torch.save(golden('amd.student.'), tmp_path / 'a.pth')
+    options = dict(source_frames=8, source_size=32)
+    with pytest.raises(ValueError, match='nor is width 24 one of .*--num-heads'):
+        convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b', Options(
+            'transformers', part='encoder', **options))
+    assert not (tmp_path / 'b').exists()
+    weights = {key: value for key, value in golden('amd.student.').items()
+               if 'generator' not in key and 'projection' not in key}
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='Decoder heads: .*width 16.*--decoder-heads'):
+        convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b', Options(
+            'transformers', num_heads=3, **options))
+
+
+@pytest.mark.parametrize(('state', 'message'), [
+    ({'head.weight': 1, 'decoder.mask_token': 1}, 'a decoder and a head'),
+    ({'encoder.fc_norm.weight': 1}, 'needs a classifier beside it')])
+def test_no_class_for_these_weights(state: dict, message: str) -> None:
+    from types import SimpleNamespace
+
+    from amd_mm.export.transformers_folder import _class_of
+    with pytest.raises(ValueError, match=message):
+        _class_of(SimpleNamespace(canonical=state, net=SimpleNamespace(modality='video')))
+
+
+def test_nothing_is_written_on_a_dry_run(student: Path, tmp_path: Path) -> None:
+    result = convert_checkpoint(student, tmp_path / 'b.pth', Options('amd_mm'), dry_run=True)
+    assert result.weights and sorted(p.name for p in tmp_path.iterdir()) == ['epoch_200.pth']
+
+
+def test_in_place(student: Path) -> None:
+    before = read_state_dict(student)
+    before = {name: value.clone() for name, value in before.items()}
+    with pytest.raises(ValueError, match='--force'):
+        convert_checkpoint(student, student, Options('amd_mm'))
+    convert_checkpoint(student, student, Options('amd_mm'), force=True)
+    after = read_state_dict(student)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in after)
+
+
+def run(path: Path, images: torch.Tensor) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    return torch.from_numpy(session.run(None, {'pixels': images.numpy()})[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('modality', ['video', 'image'])
+def test_onnx_of_a_pretrained_encoder(modality: str, tmp_path: Path) -> None:
+    model = pretraining(modality)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    options = dict(source_frames=4) if modality == 'video' else {}
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+        'onnx', part='encoder', num_heads=3, source_size=32, **options))
+    images = pixels(modality, batch=5)
+    have = run(tmp_path / 'a.onnx', images)
+    tiny_vits.assert_same([have], tiny_vits.block_outputs(model.backbone, images)[-1:], 1e-4)
+    card = (tmp_path / 'a.onnx.md').read_text()
+    assert 'onnxruntime against torch: largest difference' in card
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('modality', ['video', 'image'])
+def test_onnx_of_a_finetuned_classifier(modality: str, tmp_path: Path) -> None:
+    head = tiny_vits.randomise(torch.nn.Linear(24, 5))
+    if modality == 'video':
+        backbone, name = video_vit(use_mean_pooling=True), 'cls_head.fc_cls.'
+    else:
+        backbone, name = image_vit(final_norm=False, out_type='avg_featmap'), 'head.fc.'
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    state |= {name + key: value for key, value in head.state_dict().items()}
+    torch.save({'state_dict': state}, tmp_path / 'a.pth')
+    options = dict(source_frames=4) if modality == 'video' else {}
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+        'onnx', num_heads=3, source_size=32, **options))
+    images = pixels(modality, batch=3)
+    features = backbone(images)
+    want = head(features[-1] if isinstance(features, tuple) else features)
+    tiny_vits.assert_same([run(tmp_path / 'a.onnx', images)], [want], 1e-4)
+
+
+def test_onnx_that_differs_is_not_written(student: Path, tmp_path: Path, monkeypatch) -> None:
+    class Wrong:
+
+        def __init__(self, *args, **kwargs) -> None:
+            pass
+
+        def run(self, names, inputs: dict) -> list:
+            return [np.ones((len(inputs['pixels']), 32, 24), np.float32)]
+
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', Wrong)
+    with pytest.raises(ValueError, match='within 0.0001, but they differ by .*Nothing was written'):
+        convert_checkpoint(student, tmp_path / 'a.onnx', Options('onnx', part='encoder'))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['epoch_200.pth']
+
+
+def test_onnx_is_for_encoders(student: Path, tmp_path: Path) -> None:
+    assert onnx_file.TOLERANCE == 1e-4
+    with pytest.raises(ValueError, match='--part encoder'):
+        convert_checkpoint(student, tmp_path / 'a.onnx', Options('onnx'))

@@ -1,0 +1,45 @@
+"""Published checkpoints: complete entries, and recognising files by their shapes."""
+import torch
+from golden import golden
+
+from amd_mm.checkpoints.layouts import LAYOUT_NAMES
+from amd_mm.checkpoints.reading import Checkpoint
+from amd_mm.export.zoo import ZOO, identify, resembling
+
+
+def shaped(width: int, depth: int, patch: int, decoder: bool) -> dict[str, torch.Tensor]:
+    """Names and shapes of a MAE file, without memory."""
+    state = {}
+    for name, value in golden('dmae.teacher.').items():
+        if (not decoder and 'decoder' in name) or name == 'mask_token' and not decoder:
+            continue
+        if name.startswith('blocks.'):
+            continue
+        shape = [width if size == 32 else size for size in value.shape]
+        state[name] = torch.empty(shape, device='meta')
+    state['patch_embed.proj.weight'] = torch.empty(width, 3, patch, patch, device='meta')
+    for index in range(depth):
+        for name, value in golden('dmae.teacher.blocks.0.').items():
+            shape = [size // 32 * width if size % 32 == 0 else size for size in value.shape]
+            state[f'blocks.{index}.{name}'] = torch.empty(shape, device='meta')
+    return state
+
+
+def names(state: dict) -> list[str]:
+    return [entry.name for entry in resembling(*identify(Checkpoint(state)))]
+
+
+def test_entries_are_complete() -> None:
+    assert len({entry.name for entry in ZOO}) == len(ZOO)
+    for entry in ZOO:
+        assert 'https://' in entry.source and entry.layout in LAYOUT_NAMES and entry.target
+    used = ' '.join(entry.used_by for entry in ZOO)
+    assert all(data in used for data in ('Kinetics-400', 'Something-Something V2', 'ImageNet-1K'))
+
+
+def test_recognises_files_by_their_shapes() -> None:
+    assert names(shaped(1024, 24, 16, False)) == ['mae-large', 'dmae-teacher-large']
+    assert names(shaped(1024, 24, 16, True)) == [
+        'mae-large-full', 'mae-large-visualize', 'dmae-teacher-large']
+    assert names(shaped(1280, 32, 14, False)) == ['mae-huge']
+    assert names(shaped(1280, 32, 16, False)) == []

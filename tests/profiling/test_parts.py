@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+
+import pytest
+from tiny_vits import pixels, pretraining
+
+from amd_mm.profiling.parts import Parts
+
+
+@pytest.fixture
+def ticks() -> Iterator[float]:
+    """Each reading is one more than the last."""
+    return iter(map(float, range(1000)))
+
+
+def test_every_part_is_measured_apart(ticks):
+    model = pretraining('video', amd=True)
+    parts = Parts(lambda: next(ticks))
+    with parts.watching(model):
+        losses = parts.forward(lambda: model.loss(pixels('video')))
+        with parts.part('backward'):
+            sum(losses.values()).backward()
+    # two readings a part, one unit between them; the whole takes 2 * 5 + 1 units
+    assert parts.totals == dict(
+        mask=1, teacher=1, student=1, generator=1, decoder=1, losses=6, backward=1)
+    assert next(ticks) == 2 * 7
+
+
+def test_the_model_is_left_as_it_was(ticks):
+    model = pretraining('video')
+    attributes = vars(model.decoder)
+    own = attributes['forward'] = model.decoder.forward  # as a compiled one stands there
+    with pytest.raises(RuntimeError), Parts(lambda: next(ticks)).watching(model):
+        assert attributes['forward'] is not own and 'encode' in vars(model.backbone)
+        raise RuntimeError
+    assert attributes['forward'] is own
+    assert 'encode' not in vars(model.backbone) and 'forward' not in vars(model.mask_generator)

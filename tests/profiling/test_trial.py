@@ -1,0 +1,28 @@
+import pytest
+import torch
+from mmengine.config import Config
+from recipes import CONFIGS, shrink
+
+from amd_mm.profiling.trial import trial_inputs, trial_model
+
+
+@pytest.mark.parametrize('recipe,channels', [
+    ('amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py', -1),
+    ('dmae/dmae_vit-base-p16_32xb128-100e_in1k.py', 1),
+])
+def test_a_recipe_is_tried_without_checkpoint_and_data(recipe, channels):
+    cfg = Config.fromfile(CONFIGS / recipe)
+    shrink(cfg)
+    cfg.model.teacher.checkpoint = 'nowhere.pth'
+    model = trial_model(cfg)
+    assert model.training and cfg.model.teacher.checkpoint == 'nowhere.pth'
+    inputs = trial_inputs(model, 3)
+    assert inputs.shape == (3, 3, *model.backbone.grid.input_size)
+    assert inputs.movedim(1, channels).is_contiguous()
+    assert all(torch.isfinite(loss) for loss in model.loss(inputs).values())
+
+
+def test_other_models_are_refused():
+    cfg = Config.fromfile(CONFIGS / 'quickstart/finetune_student.py')
+    with pytest.raises(ValueError, match='mask_generator, got a model of type mmaction.Recog'):
+        trial_model(cfg)
