@@ -326,7 +326,8 @@ def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
     runner = Runner.from_cfg(cfg)
     runner.train()
 
-    assert runner.iter == 4
+    # An iteration is an update, here of 4 batches.
+    assert runner.iter == 1
     saved = torch.load(tmp_path / 'work/epoch_1.pth', weights_only=True)['state_dict']
     assert set(saved) == set(runner.model.state_dict())
     assert all(value.isfinite().all() for value in saved.values())

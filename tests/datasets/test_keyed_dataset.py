@@ -87,7 +87,7 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
 def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
     index = Sample(3, 2, 7)
     for n, repeat in enumerate(numbers(num_repeats=3)[index]):
-        for part, key in (('drawn', index.key(-1)), ('own', index.key(n))):
+        for part, key in (('drawn', index.shared_key), ('own', index.repeat_key(n))):
             with seeded(key):
                 assert repeat[part] == (random.random(), np.random.rand(), torch.rand(()).item())
 

@@ -13,18 +13,18 @@ def test_an_epoch_holds_each_sample_once_in_an_order_of_its_own(monkeypatch):
     first = list(sampler)
     sampler.set_epoch(1)
     second = list(sampler)
-    assert sorted(item.index for item in first) == list(range(50))
-    assert sorted(item.index for item in second) == list(range(50))
-    assert [item.index for item in first] != [item.index for item in second]
+    assert sorted(item.number for item in first) == list(range(50))
+    assert sorted(item.number for item in second) == list(range(50))
+    assert [item.number for item in first] != [item.number for item in second]
     assert {(item.epoch, item.seed) for item in second} == {(1, 1)}
     # epoch 1 of a seed is not epoch 0 of the next one
-    other = [item.index for item in sampler_of(monkeypatch, 0, 1, 50, seed=2)]
-    assert other != [item.index for item in second]
+    other = [item.number for item in sampler_of(monkeypatch, 0, 1, 50, seed=2)]
+    assert other != [item.number for item in second]
 
 
 def test_unshuffled_order_is_that_of_the_data_set(monkeypatch):
     sampler = sampler_of(monkeypatch, 1, 2, 7, seed=0, shuffle=False)
-    assert [item.index for item in sampler] == [1, 3, 5]
+    assert [item.number for item in sampler] == [1, 3, 5]
 
 
 def test_a_global_batch_is_the_same_for_any_number_of_processes(monkeypatch):

@@ -60,11 +60,11 @@ def test_another_config_is_refused(config):
     (lambda s: {k.replace('backbone.', 'encoder.'): v for k, v in s.items()},
      'it has no backbone, only decoder, encoder'),
     (lambda s: {k: v for k, v in s.items() if k != 'decoder.mask_token'},
-     '1 are not in the checkpoint: decoder.mask_token'),
+     'but not in the checkpoint: decoder.mask_token'),
     (lambda s: dict(s, **{'cls_head.fc_cls.bias': torch.zeros(2)}),
-     '1 are not in the model: cls_head.fc_cls.bias'),
+     'but not in the model: cls_head.fc_cls.bias'),
     (lambda s: dict(s, **{'decoder.norm.bias': torch.zeros(2)}),
-     r'of another shape: decoder.norm.bias \(checkpoint \(2,\), config \(16,\)\)'),
+     r'of another shape: decoder.norm.bias \(checkpoint \(2,\), model \(16,\)\)'),
 ])
 def test_a_checkpoint_that_does_not_fit_is_refused(config, amd, tmp_path, change, message):
     student = build_student(config)

@@ -125,7 +125,7 @@ def test_a_model_of_another_kind_is_counted_as_a_whole():
 
 def test_rate_is_that_of_the_clock(monkeypatch):
     """Each look at a fake clock is a second later: a product (2 n^3) takes a second."""
-    from amd_mm.engine import flops
+    from amd_mm.profiling import flops
     seconds = iter(range(1000))
     monkeypatch.setattr(flops.time, 'perf_counter', lambda: next(seconds))
     monkeypatch.setattr(flops, 'LARGEST_PRODUCT', 256)

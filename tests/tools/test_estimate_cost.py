@@ -42,9 +42,9 @@ def test_time_and_rates_follow_from_the_hand_count(config, command):
     numbers, printed = command('estimate_cost.py', config, '--gpus', '2', '--gpu-tflops', '1e-3',
                                '--utilisation', '.5', '--samples', '1000')
     # 31 updates of 32 videos an epoch, the rest of 8 is left out
-    assert numbers['updates'] == numbers['iterations'] == 31 * 200
+    assert numbers['updates'] == 31 * 200 and numbers['batches_an_update'] == 1
     seconds = 16 * 4 * FLOPS / (.5 * 1e-3 * 1e12)
-    assert numbers['seconds_an_iteration'] == pytest.approx(seconds)
+    assert numbers['seconds_a_batch'] == pytest.approx(seconds)
     assert numbers['hours'] == pytest.approx(31 * 200 * seconds / 3600)
     assert numbers['gpu_hours'] == pytest.approx(2 * numbers['hours'])
     assert numbers['samples_per_second'] == pytest.approx(2 * 16 / seconds)
@@ -63,8 +63,8 @@ def test_estimate_from_a_measured_step_is_the_measured_time(config, command):
         '--gpu-tflops', measured['matrix_flops_per_second'] / 1e12,
         '--utilisation', measured['utilisation'],
         '--cfg-options', 'train_dataloader.batch_size=2')
-    assert estimated['inputs_an_iteration_a_gpu'] == measured['batch_size']
-    assert estimated['seconds_an_iteration'] == pytest.approx(measured['seconds_median'])
+    assert estimated['inputs_a_batch'] == measured['batch_size']
+    assert estimated['seconds_a_batch'] == pytest.approx(measured['seconds_median'])
     assert estimated['inputs_per_second'] == pytest.approx(measured['clips_per_second'])
     # 10 iterations an epoch, 200 epochs
     assert estimated['hours'] * 3600 == pytest.approx(2000 * measured['seconds_median'])
@@ -77,8 +77,8 @@ def test_a_run_takes_the_estimated_iterations(config, tmp_path, command):
         'optim_wrapper.accumulative_counts=2')
     cfg = toy_config(tmp_path / 'run', size=23, batch_size=3, accumulative_counts=2, max_epochs=2)
     run(cfg)
-    assert numbers['iterations'] == len(recorded(cfg)) == 12
-    assert numbers['updates'] == 6 and numbers['samples_an_update'] == 6
+    assert numbers['updates'] == len(recorded(cfg)) == 6
+    assert numbers['batches_an_update'] == 2 and numbers['samples_an_update'] == 6
 
 
 def test_memory_of_the_parts(config, command):

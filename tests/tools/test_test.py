@@ -58,6 +58,6 @@ def test_a_checkpoint_without_all_weights_is_refused(monkeypatch, trained, tmp_p
     del state['net.2.weight']
     state['net.2.bias'] = state['net.2.bias'][:2]
     torch.save(dict(state_dict=state), tmp_path / 'pretrained.pth')
-    with pytest.raises(ValueError, match=r'net.2.weight is missing; net.2.bias has shape \(2,\) '
-                                         r'instead of \(6,\)'):
+    with pytest.raises(ValueError, match=r'not in the checkpoint: net.2.weight; of another shape: '
+                                         r'net.2.bias \(checkpoint \(2,\), model \(6,\)\)'):
         evaluate(monkeypatch, trained / 'toy.py', tmp_path / 'pretrained.pth', tmp_path / 'out')

@@ -28,7 +28,7 @@ from torch import nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.engine import accumulative_counts
+from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -84,9 +84,7 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
     trained = module_bytes(model, trained=True)
     teacher = module_bytes(model.teacher) if 'teacher' in vars(model) else 0
     if gpus > 1 and cfg.model.get('teacher', {}).get('shard'):
-        blocks = (block for blocks in model.teacher.backbone.children()
-                  if isinstance(blocks, nn.ModuleList) for block in blocks)
-        teacher = teacher // gpus + 2 * max(map(module_bytes, blocks))
+        teacher = teacher // gpus + 2 * max(map(module_bytes, model.teacher.backbone.blocks))
     return {
         'weights': module_bytes(model),
         'teacher': teacher,
@@ -94,8 +92,16 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
         'gradient buckets': trained if gpus > 1 else 0,
         'activations and gradients': step_memory(
             model, (inputs, 3, *model.backbone.grid.input_size), precision_of(cfg),
-            accumulating=accumulative_counts(cfg.optim_wrapper) > 1),
+            accumulating=count_batches(cfg, gpus) > 1),
     }
+
+
+def count_batches(cfg: Config, gpus: int) -> int:
+    """Batches that a GPU accumulates for an update."""
+    wanted = cfg.get('global_batch_size')
+    if wanted is None:
+        return accumulative_counts(cfg.optim_wrapper)
+    return batches_an_update(wanted, cfg.train_dataloader.batch_size, gpus)
 
 
 def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) -> dict:
@@ -118,12 +124,12 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
     samples = count_samples(cfg) if samples is None else samples
     loader = cfg.train_dataloader
     repeats = loader.dataset.get('num_repeats', 1)
-    accumulated = accumulative_counts(cfg.optim_wrapper)
+    accumulated = count_batches(cfg, gpus)
     update = loader.batch_size * gpus * accumulated
     updates = samples // update * cfg.train_cfg.max_epochs
     if updates <= 0:
         raise ValueError(f'an epoch must hold at least one update of {update} samples, got a data '
-                         f'set of {samples}: lower --gpus, batch_size or accumulative_counts')
+                         f'set of {samples}: lower --gpus, batch_size or global_batch_size')
 
     inputs = loader.batch_size * repeats
     one = trial_inputs(model, 1)
@@ -135,9 +141,9 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
     return dict(
         gpus=gpus, samples=samples, samples_an_update=update,
         recipe_samples_an_update=cfg.get('auto_scale_lr', {}).get('base_batch_size'),
-        epochs=cfg.train_cfg.max_epochs, updates=updates, iterations=updates * accumulated,
-        repeats=repeats, inputs_an_iteration_a_gpu=inputs, flops_an_input_by_part=flops,
-        seconds_an_iteration=seconds, hours=hours, gpu_hours=hours * gpus,
+        epochs=cfg.train_cfg.max_epochs, updates=updates, batches_an_update=accumulated,
+        repeats=repeats, inputs_a_batch=inputs, flops_an_input_by_part=flops,
+        seconds_a_batch=seconds, hours=hours, gpu_hours=hours * gpus,
         inputs_per_second=gpus * inputs / seconds,
         samples_per_second=gpus * loader.batch_size / seconds,
         memory_bytes_by_part=memory, memory_bytes=sum(memory.values()))
@@ -152,15 +158,15 @@ def report(result: dict, args: argparse.Namespace) -> None:
     print(f'data: {result["samples"]} samples, {result["repeats"]} inputs from each, '
           f'{result["epochs"]} epochs')
     print(f'update: {result["samples_an_update"]} samples; {result["updates"]} updates, '
-          f'{result["iterations"]} iterations')
+          f'each of {result["batches_an_update"]} batches a GPU')
     expected = result['recipe_samples_an_update']
     if expected not in (None, result['samples_an_update']):
         print(f'  the learning rate of the recipe belongs to {expected} samples: change '
-              'batch_size or accumulative_counts, or use --auto-scale-lr')
+              'global_batch_size back, or use --auto-scale-lr')
     parts = ', '.join(f'{name} {value / 1e9:.1f}' for name, value in flops.items() if value)
     print(f'operations: {sum(flops.values()) / 1e9:.1f} GFLOP an input ({parts})')
-    print(f'time: {1e3 * result["seconds_an_iteration"]:.0f} ms an iteration of '
-          f'{result["inputs_an_iteration_a_gpu"]} inputs a GPU, {result["hours"]:.1f} hours, '
+    print(f'time: {1e3 * result["seconds_a_batch"]:.0f} ms a batch of '
+          f'{result["inputs_a_batch"]} inputs a GPU, {result["hours"]:.1f} hours, '
           f'{result["gpu_hours"]:.0f} GPU-hours')
     print(f'loader: {result["samples_per_second"]:.0f} samples/s decoded, '
           f'{result["inputs_per_second"]:.0f} inputs/s made of them; a GPU '
