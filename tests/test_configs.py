@@ -1,4 +1,5 @@
 """Every recipe loads, is what its name says, builds and learns."""
+import copy
 import math
 import re
 import socket
@@ -13,11 +14,11 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, Registry, root
-from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
-from recipes import CONFIGS, ENCODERS, FOLDERS, RECIPES, encoder_size, nodes, shrink
+from recipes import CONFIGS, ENCODERS, FOLDERS, RECIPES, encoder_size, nodes, shorten, shrink
 
 import amd_mm.registry
+from amd_mm.engine import build_training_runner
 from amd_mm.registry import MODELS
 
 pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
 NAME = re.compile(
     r'(?P<method>amd|dmae|mae|videomae)_vit-(?P<size>small|base|large)-p16'
     r'(-visible(?P<visible>\d+))?'
-    r'_(?P<gpus>\d+)xb(?P<batch>\d+)(-accum(?P<accum>\d+))?'
+    r'_b(?P<batch>\d+)'
     r'(-(?P<clip_len>\d+)x(?P<interval>\d+)x1)?-(?P<epochs>\d+)e_'
     r'(?P<data>kinetics400-rgb|sthv2-rgb|in1k)')
 # Global batch and learning rate per 256 samples (videos, images).
@@ -87,15 +88,16 @@ def test_name_and_content_agree(path):
     assert model.mask_generator.get('student_visible') == (
         int(said['visible']) if said['visible'] else None)
 
-    gpus, batch, accum = (int(said[key] or 1) for key in ('gpus', 'batch', 'accum'))
-    assert loader.batch_size == batch
-    assert cfg.optim_wrapper.get('accumulative_counts', 1) == accum
-    assert model.backbone.get('with_cp', False) == (gpus == 1)
     global_batch, rate = RATES[modality(cfg)]
-    assert gpus * batch * accum == cfg.auto_scale_lr.base_batch_size == global_batch
+    assert int(said['batch']) == cfg.global_batch_size == global_batch
+    assert cfg.auto_scale_lr.base_batch_size == global_batch
+    assert 'accumulative_counts' not in cfg.optim_wrapper
+    # As released, on 32 GPUs.
+    assert loader.batch_size == global_batch // 32
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate * global_batch / 256)
 
-    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[-1].end == int(said['epochs'])
+    assert cfg.train_cfg.max_epochs == int(said['epochs'])
+    assert 'end' not in cfg.param_scheduler[-1]
     if said['clip_len']:
         assert model.backbone.num_frames == int(said['clip_len'])
         sampling = next(t for t in loader.dataset.dataset.pipeline if 'clip_len' in t)
@@ -105,17 +107,28 @@ def test_name_and_content_agree(path):
     assert f'data/{folder}' in str(loader.dataset.dataset)
 
 
-@pytest.mark.parametrize('folder', FOLDERS)
-def test_metafile_lists_every_recipe_with_its_numbers(folder):
+@pytest.mark.parametrize('folder', [
+    *FOLDERS, 'detection', 'finetune', 'probe', 'quickstart'])
+def test_metafile_and_readme_list_every_recipe(folder):
     meta = load(CONFIGS / folder / 'metafile.yml')
     models = {model['Name']: model for model in meta['Models']}
-    assert set(models) == {path.stem for path in RECIPES if path.parent.name == folder}
+    recipes = {path.stem: path for path in (CONFIGS / folder).rglob('*.py')
+               if '_base_' not in path.parts}
+    assert set(models) == set(recipes)
     for name, model in models.items():
-        assert model['Config'] == f'configs/{folder}/{name}.py'
+        assert model['Config'] == str(recipes[name].relative_to(CONFIGS.parent))
         assert model['In Collection'] == meta['Collections'][0]['Name']
-        cfg = Config.fromfile(CONFIGS.parent / model['Config'])
-        assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
-        assert model['Metadata']['Batch Size'] == cfg.auto_scale_lr.base_batch_size
+        cfg = Config.fromfile(recipes[name])
+        if 'knn' not in name:
+            assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
+            assert model['Metadata']['Batch Size'] == cfg.global_batch_size
+    named = re.findall(r'`([^`]+\.py)`', (CONFIGS / folder / 'README.md').read_text())
+    patterns = [re.escape(name).replace(r'\*', '.*') for name in named]
+    patterns = [re.sub(r'\\{([^}]*)\\}', lambda m: f'({m[1].replace(",", "|")})',
+                       re.sub(r'\\\[([^]]*)\\\]', r'(\1)?', pattern)) for pattern in patterns]
+    for name, path in recipes.items():
+        assert 'large_teachers' in path.parts or any(
+            re.fullmatch(pattern, path.name) for pattern in patterns), name
 
 
 @every_recipe
@@ -168,10 +181,8 @@ def test_one_step_at_reduced_size_without_a_network(path, monkeypatch):
     assert set(gradients) == set(trained)
     for name, gradient in gradients.items():
         assert gradient.isfinite().all() and gradient.any(), name
-    # Accumulated gradients change no weight yet.
-    stepped = cfg.optim_wrapper.get('accumulative_counts', 1) == 1
     for name, parameter in trained.items():
-        assert torch.equal(parameter, before[name]) != stepped, name
+        assert not torch.equal(parameter, before[name]), name
     if 'teacher' in cfg.model:
         assert all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
         assert not any('teacher' in name for name in model.state_dict())
@@ -189,35 +200,109 @@ def test_weight_decay_spares_vectors_and_mask_tokens(method):
     if modality(cfg) == 'video':
         assert {'backbone.blocks.0.attn.q_bias', 'backbone.blocks.0.attn.v_bias'} <= set(trained)
     for name, parameter in trained.items():
-        spared = parameter.ndim == 1 or 'mask_token' in name
+        # Mask tokens of clips do not decay (AMD, VideoMAE), those of images do (MAE, DMAE).
+        spared = parameter.ndim == 1 or 'mask_token' in name and modality(cfg) == 'video'
         assert decay[id(parameter)] == (0 if spared else 0.05), name
     assert optimizer.defaults['betas'] == (0.9, 0.95)
     assert isinstance(optimizer, torch.optim.AdamW)
 
 
-@pytest.mark.parametrize('name, lowest, warmup, epochs, first', [
-    ('amd/amd_vit-small-p16_32xb16-16x4x1-200e_kinetics400-rgb', 2e-5, 10, 200, 2e-6),
-    ('dmae/dmae_vit-base-p16_32xb128-100e_in1k', 0., 40, 100, 0.),
-    ('mae/mae_vit-large-p16_32xb128-800e_in1k', 0., 40, 800, 0.),
+@pytest.mark.parametrize('name', ['amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb',
+                                  'amd/amd_vit-small-p16_b4096-800e_in1k'])
+def test_accumulated_batches_make_the_same_update(name):
+    """32 samples an update: one batch of 32, 4 of 8, 32 of 1 with recomputation."""
+    gradients = {}
+    for at_once in (32, 8, 1):
+        torch.manual_seed(0)
+        cfg = reduced(CONFIGS / f'{name}.py')
+        model = MODELS.build(dict(cfg.model, with_cp=at_once == 1))
+        model.init_weights()
+        model.train()
+        optim_wrapper = build_optim_wrapper(
+            model, dict(cfg.optim_wrapper, accumulative_counts=32 // at_once))
+        optim_wrapper.optimizer.step = lambda: None
+        optim_wrapper.optimizer.zero_grad = lambda: None
+        # What the loop tells the wrapper: nothing is left over at the end.
+        optim_wrapper.initialize_count_status(model, 0, 32 // at_once)
+        data_batch = batch_for(cfg, samples=32)
+        for first in range(0, 32, at_once):
+            model.train_step({key: value[first:first + at_once]
+                              for key, value in data_batch.items()}, optim_wrapper)
+        gradients[at_once] = {name: p.grad for name, p in model.named_parameters()
+                              if p.grad is not None}
+    for at_once in (1, 8):
+        for weight, expected in gradients[32].items():
+            torch.testing.assert_close(gradients[at_once][weight], expected, rtol=1e-3,
+                                       atol=1e-5 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize('name, lowest, warmup, epochs', [
+    ('amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb', 2e-5, 10, 200),
+    ('amd/amd_vit-small-p16_b4096-800e_in1k', 0., 40, 800),
+    ('dmae/dmae_vit-base-p16_b4096-100e_in1k', 0., 20, 100),
+    ('mae/mae_vit-large-p16_b4096-800e_in1k', 0., 40, 800),
+    # Of another length the same curve, down to the same rate.
+    ('amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb', 2e-5, 10, 50),
 ])
-def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs, first):
+def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs):
     per_epoch = 3
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    cfg.train_cfg.max_epochs = epochs
     peak = cfg.optim_wrapper.optimizer.lr
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
-    schedulers = [PARAM_SCHEDULERS.build(dict(s, optimizer=optimizer, epoch_length=per_epoch))
-                  for s in cfg.param_scheduler]
+    rates = curve(cfg, optimizer, per_epoch)
+
+    rising = np.linspace(0, peak, warmup * per_epoch)
+    angle = np.pi * np.arange((epochs - warmup) * per_epoch) / ((epochs - warmup) * per_epoch)
+    falling = lowest + (peak - lowest) * (1 + np.cos(angle)) / 2
+    np.testing.assert_allclose(rates, np.concatenate([rising, falling]), rtol=1e-6, atol=3e-9)
+
+
+def curve(cfg: Config, optimizer: torch.optim.Optimizer, per_epoch: int) -> list[float]:
+    """The rate of every update, with the end that MMEngine's Runner fills in."""
+    epochs = cfg.train_cfg.max_epochs
+    schedulers = [
+        PARAM_SCHEDULERS.build(dict(
+            dict(end=epochs), **s, optimizer=optimizer, epoch_length=per_epoch))
+        for s in cfg.param_scheduler]
     rates = []
     for _ in range(epochs * per_epoch):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
+    return rates
 
-    rising = np.linspace(first, peak, warmup * per_epoch)
-    angle = np.pi * np.arange((epochs - warmup) * per_epoch) / ((epochs - warmup) * per_epoch)
-    falling = lowest + (peak - lowest) * (1 + np.cos(angle)) / 2
-    np.testing.assert_allclose(rates, np.concatenate([rising, falling]), rtol=1e-6, atol=3e-9)
+
+@pytest.mark.parametrize('path', [
+    path for folder in ('detection', 'finetune', 'probe', 'quickstart')
+    for path in sorted((CONFIGS / folder).glob('*.py')) if 'knn' not in path.name],
+    ids=lambda path: path.stem)
+def test_rates_rise_to_the_peak_and_end_with_the_training(path):
+    cfg = Config.fromfile(path)
+    warm_up, cosine = cfg.param_scheduler
+    peak = cfg.optim_wrapper.optimizer.lr
+    per_epoch = 10
+    rates = curve(cfg, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak), per_epoch)
+    first = int(warm_up.end * per_epoch)
+    assert cosine.begin == warm_up.end and 'end' not in cosine
+    assert rates[0] == pytest.approx(peak * warm_up.start_factor)
+    assert max(rates) == rates[first] == pytest.approx(peak)
+    floor = cosine.get('eta_min', peak * cosine.get('eta_min_ratio', 0))
+    steps = len(rates) - first
+    last = floor + (peak - floor) * (1 + math.cos(math.pi * (steps - 1) / steps)) / 2
+    assert rates[-1] == pytest.approx(last, rel=1e-6)
+
+
+def test_the_end_that_is_filled_in_is_the_one_that_was_written():
+    """Bit for bit: the curve of 200 epochs with and without ``end`` in the config."""
+    cfg = Config.fromfile(
+        CONFIGS / 'videomae/videomae_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py')
+    written = copy.deepcopy(cfg)
+    written.param_scheduler[-1].end = 200
+    one, other = (curve(c, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.4e-3), 7)
+                  for c in (cfg, written))
+    assert one == other
 
 
 def test_clips_are_clipped_and_pictures_are_not():
@@ -229,36 +314,6 @@ def test_clips_are_clipped_and_pictures_are_not():
         assert cfg.optim_wrapper.dtype == 'bfloat16'
         # Without this MMEngine scales the loss even in bfloat16.
         assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
-
-
-@pytest.mark.parametrize('data', ['kinetics400-rgb', 'in1k'])
-def test_settings_for_1_8_and_32_gpus_make_the_same_update(data):
-    """32 samples an update: one batch of 32, 4 of 8, 32 of 1 with recomputation."""
-    paths = {int(NAME.fullmatch(path.stem)['gpus']): path for path in RECIPES
-             if path.match(f'amd/amd_vit-small-*{data}.py')}
-    assert sorted(paths) == [1, 8, 32]
-    gradients = {}
-    for gpus, path in paths.items():
-        torch.manual_seed(0)
-        cfg = reduced(path)
-        model = MODELS.build(cfg.model)
-        model.init_weights()
-        model.train()
-        optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        optim_wrapper.optimizer.step = lambda: None
-        optim_wrapper.optimizer.zero_grad = lambda: None
-        # What the loop tells the wrapper: nothing is left over at the end.
-        optim_wrapper.initialize_count_status(model, 0, 32 // gpus)
-        data_batch = batch_for(cfg, samples=32)
-        for first in range(0, 32, gpus):
-            model.train_step({key: value[first:first + gpus] for key, value in data_batch.items()},
-                             optim_wrapper)
-        gradients[gpus] = {name: p.grad for name, p in model.named_parameters()
-                           if p.grad is not None}
-    for gpus in (1, 8):
-        for name, expected in gradients[32].items():
-            torch.testing.assert_close(gradients[gpus][name], expected, rtol=1e-3,
-                                       atol=1e-5 * expected.abs().max().item())
 
 
 @pytest.mark.parametrize('method', ['amd', 'dmae'])
@@ -308,9 +363,9 @@ def write_data(cfg: Config, folder: Path) -> None:
 
 
 @pytest.mark.parametrize('name', [
-    'amd/amd_vit-small-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb',
-    'videomae/videomae_vit-small-p16_32xb16-16x2x1-200e_sthv2-rgb',
-    'dmae/dmae_vit-base-p16-visible4_32xb128-100e_in1k',
+    'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb',
+    'videomae/videomae_vit-small-p16_b512-16x2x1-200e_sthv2-rgb',
+    'dmae/dmae_vit-base-p16-visible4_b4096-100e_in1k',
 ])
 def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
     # By way of a user's own config, which finds ours in the package.
@@ -321,9 +376,10 @@ def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
     write_data(cfg, tmp_path)
     cfg.merge_from_dict(dict(
         work_dir=str(tmp_path / 'work'), launcher='none', experiment_name=tmp_path.name,
-        train_dataloader=dict(batch_size=1), train_cfg=dict(max_epochs=1),
+        train_dataloader=dict(batch_size=1), global_batch_size=4,
         env_cfg=dict(dist_cfg=dict(backend='gloo'))))
-    runner = Runner.from_cfg(cfg)
+    shorten(cfg)
+    runner = build_training_runner(cfg)
     runner.train()
 
     # An iteration is an update, here of 4 batches.

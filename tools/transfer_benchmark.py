@@ -70,39 +70,39 @@ _VIDEO = 'finetune/vit-{size}-p16_'
 TASKS = {
     'in1k-ft': Task(
         'image', 'ImageNet-1K, fine-tuned, top-1', ('accuracy/top1', 1.),
-        _recipes('finetune/vit-{size}-p16_amd-pre_8xb128-coslr-100e_in1k.py'),
+        _recipes('finetune/vit-{size}-p16_amd-pre_b1024-coslr-100e_in1k.py'),
         dict(small=dict(AMD=82.1), base=dict(AMD=84.6, DMAE=84.0))),
     'in1k-lp': Task(
         'image', 'ImageNet-1K, linear probe, top-1', ('accuracy/top1', 1.),
-        _recipes('probe/vit-{size}-p16_amd-pre_8xb2048-linear-coslr-90e_in1k.py')),
+        _recipes('probe/vit-{size}-p16_amd-pre_b16384-linear-coslr-90e_in1k.py')),
     'knn': Task(
         'image', 'ImageNet-1K, 20 nearest neighbours, top-1', ('accuracy/top1', 1.),
         _recipes('probe/vit-{size}-p16_knn_in1k.py'), is_trained=False),
     'k400': Task(
         'video', 'Kinetics-400, top-1, 5 x 3 views', ('acc/top1', 100.),
-        _recipes(_VIDEO + 'k400-amd-pre_32xb16-16x4x1-{part}_kinetics400-rgb.py',
+        _recipes(_VIDEO + 'k400-amd-pre_b512-16x4x1-{part}_kinetics400-rgb.py',
                  small='150e', base='90e'),
         dict(small=dict(AMD=80.1), base=dict(AMD=82.2))),
     'sthv2': Task(
         'video', 'Something-Something V2, top-1, 2 x 3 views', ('acc/top1', 100.),
-        _recipes(_VIDEO + 'sthv2-amd-pre_16xb16-u16-{part}_sthv2-rgb.py',
+        _recipes(_VIDEO + 'sthv2-amd-pre_b256-u16-{part}_sthv2-rgb.py',
                  small='40e', base='30e'),
         dict(small=dict(AMD=70.2), base=dict(AMD=73.3, VideoMAE=69.6))),
     'ucf101': Task(
         'video', 'UCF101, top-1, mean of 3 splits', ('acc/top1', 100.),
-        _recipes(_VIDEO + 'k400-amd-pre_8xb16-16x4x1-100e_ucf101-split{n}-rgb.py', _SPLITS),
+        _recipes(_VIDEO + 'k400-amd-pre_b128-16x4x1-100e_ucf101-split{n}-rgb.py', _SPLITS),
         dict(base=dict(AMD=97.1))),
     'hmdb51': Task(
         'video', 'HMDB51, top-1, mean of 3 splits', ('acc/top1', 100.),
-        _recipes(_VIDEO + 'k400-amd-pre_8xb16-16x4x1-100e_hmdb51-split{n}-rgb.py', _SPLITS),
+        _recipes(_VIDEO + 'k400-amd-pre_b128-16x4x1-100e_hmdb51-split{n}-rgb.py', _SPLITS),
         dict(base=dict(AMD=79.6))),
     'ava': Task(
         'video', 'AVA 2.2, mAP, without Kinetics labels', ('mAP/overall', 100.),
-        _recipes('detection/vit-{size}-p16_k400-amd-pre_8xb8-16x4x1-20e-adamw_ava22-rgb.py'),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb.py'),
         dict(base=dict(AMD=29.9))),
     'ava-k400': Task(
         'video', 'AVA 2.2, mAP, with Kinetics labels', ('mAP/overall', 100.),
-        _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_8xb8-16x4x1-20e-adamw_ava22-rgb.py'),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_b64-16x4x1-20e-adamw_ava22-rgb.py'),
         dict(base=dict(AMD=33.5)), start='k400'),
 }
 

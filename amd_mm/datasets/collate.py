@@ -32,6 +32,12 @@ def collate_repeats(batch: Sequence[Sequence[dict]]) -> dict:
     return dict(inputs=stacked, data_samples=[packed['data_samples'] for packed in samples])
 
 
+def collate_lists(batch: Sequence[Sequence[dict]]) -> dict:
+    """As :func:`collate_repeats`, for inputs of different shapes: ``inputs`` is a list too."""
+    samples = [packed for repeats in batch for packed in repeats]
+    return {name: [packed[name] for packed in samples] for name in ('inputs', 'data_samples')}
+
+
 def _stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """One tensor of many, in the shared memory of a worker, laid out as each of them is.
 

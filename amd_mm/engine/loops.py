@@ -14,10 +14,11 @@ from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
 
 
-class UpdateLoader:
+class UpdateLoader(DataLoader):
     """A dataloader that is asked for updates: an item is an iterator over the batches of one.
 
-    Its length counts updates; every other attribute is the dataloader's.
+    Its length counts updates; every other attribute is the dataloader's. (A subclass for
+    MMEngine's FlexibleRunner, which looks at the type; torch's constructor is not called.)
 
     Args:
         dataloader: Gives the batches; an epoch holds whole updates.
@@ -91,14 +92,15 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         # Of the present iteration: seconds of waiting for batches after its first.
         self.waited = 0.
         # False where the config gives the sampler a seed of its own.
-        self._runner_seeds_sampler = self.sampler.seed == runner.seed
+        self._runner_seeds_sampler = not isinstance(dataloader, dict) or (
+            dataloader['sampler'].get('seed') is None)
 
     def run(self) -> nn.Module:
         """Train, from the beginning or from where a checkpoint was saved."""
         if self._runner_seeds_sampler:
             # Without a seed in the config each run draws one; resuming restores the first
             # run's, but only after the sampler was built.
-            self.sampler.seed = self.runner.seed
+            self.sampler.seed = self._seed
         self._require_same_batches()
         # MMEngine's counts are of batches, and were set from ours.
         self.runner.optim_wrapper.initialize_count_status(
@@ -140,10 +142,16 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         self._iter += 1
 
     def _step(self, batch: dict, number: int) -> dict:
-        key = step_key(self.runner.seed, self._iter, number, self.runner.rank)
+        key = step_key(self._seed, self._iter, number, self.runner.rank)
         seed_generators(key)
         torch.manual_seed(key)  # the accelerators' generators too
         return self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+
+    @property
+    def _seed(self) -> int:
+        """The run's seed, the same in every process (MMEngine may have added the rank)."""
+        differs = self.runner._randomness_cfg.get('diff_rank_seed', False)
+        return self.runner.seed - self.runner.rank * differs
 
     def _require_same_batches(self) -> None:
         """Remember, in every checkpoint, what an update sees; a resumed run has to see as much.

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
+from amd_mm.engine.schedules import check_schedules
 from amd_mm.registry import RUNNERS
 
 
@@ -24,8 +25,10 @@ def build_training_runner(cfg: Config) -> Runner:
         cfg: Accumulation is settled in it, see :func:`~amd_mm.engine.settle_accumulation`.
 
     Raises:
-        ValueError: If batches and processes do not make up the global batch.
+        ValueError: If batches and processes do not make up the global batch, or training ends
+            within its warm-up.
     """
+    check_schedules(cfg)
     settle_accumulation(cfg)
     runner = build_runner(cfg)
     count_accumulation(runner)

@@ -101,10 +101,10 @@ def test_splits_differ_in_their_lists_only(name: str) -> None:
 
 # The released command lines: rate per 256 videos, videos an update, epochs, clips x crops.
 SCHEDULES = {
-    'vit-base-p16_k400-amd-pre_32xb16-16x4x1-90e_kinetics400-rgb': (7e-4, 512, 90, 5),
-    'vit-small-p16_k400-amd-pre_32xb16-16x4x1-150e_kinetics400-rgb': (1e-3, 512, 150, 5),
-    'vit-base-p16_sthv2-amd-pre_16xb16-u16-30e_sthv2-rgb': (5e-4, 256, 30, 2),
-    'vit-small-p16_sthv2-amd-pre_16xb16-u16-40e_sthv2-rgb': (1e-3, 256, 40, 2),
+    'vit-base-p16_k400-amd-pre_b512-16x4x1-90e_kinetics400-rgb': (7e-4, 512, 90, 5),
+    'vit-small-p16_k400-amd-pre_b512-16x4x1-150e_kinetics400-rgb': (1e-3, 512, 150, 5),
+    'vit-base-p16_sthv2-amd-pre_b256-u16-30e_sthv2-rgb': (5e-4, 256, 30, 2),
+    'vit-small-p16_sthv2-amd-pre_b256-u16-40e_sthv2-rgb': (1e-3, 256, 40, 2),
 }
 
 
@@ -117,7 +117,8 @@ def test_schedules_are_the_published_ones(name: str, schedule: tuple) -> None:
     assert cfg.auto_scale_lr.base_batch_size == batch
     assert (optimizer.betas, optimizer.weight_decay) == ((0.9, 0.999), 0.05)
     assert cfg.optim_wrapper.paramwise_cfg.decay_rate == 0.75
-    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == epochs
+    assert cfg.global_batch_size == batch
+    assert cfg.train_cfg.max_epochs == epochs and 'end' not in cfg.param_scheduler[1]
     assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == 5
     assert cfg.param_scheduler[1].eta_min_ratio * rate == pytest.approx(1e-6)
     assert cfg.model.backbone.drop_path_rate == 0.1 and cfg.model.cls_head.label_smooth_eps == 0.1
@@ -133,7 +134,7 @@ def test_schedules_are_the_published_ones(name: str, schedule: tuple) -> None:
 
 def test_layer_decay_and_weight_decay(data: Path, tmp_path: Path) -> None:
     """Deeper is faster, by 0.75 a block; 1-D weights do not decay; the head has the full rate."""
-    name = 'vit-small-p16_sthv2-amd-pre_16xb16-u16-40e_sthv2-rgb'
+    name = 'vit-small-p16_sthv2-amd-pre_b256-u16-40e_sthv2-rgb'
     cfg = transfer.small(name, tmp_path, data / 'video.pth')
     transfer.use_videos(cfg, data / 'videos', data / '174.txt')
     runner = transfer.build_runner(cfg)
@@ -159,9 +160,9 @@ def test_the_head_starts_small(data: Path, tmp_path: Path) -> None:
 
 def test_labels_change_sides_with_the_flip() -> None:
     """On request SSv2 is flipped, and left becomes right."""
-    cfg = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_16xb16-u16-flip-30e_sthv2-rgb'])
+    cfg = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_b256-u16-flip-30e_sthv2-rgb'])
     transforms = cfg.train_dataloader.dataset.pipeline
-    plain = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_16xb16-u16-30e_sthv2-rgb'])
+    plain = Config.fromfile(RECIPES['vit-base-p16_sthv2-amd-pre_b256-u16-30e_sthv2-rgb'])
     assert [t.type for t in transforms if 'Flip' not in t.type] == [
         t.type for t in plain.train_dataloader.dataset.pipeline]
     flip, = (t for t in transforms if 'Flip' in t.type)

@@ -9,7 +9,7 @@ import numpy as np
 import tiny_vits
 from clips import REAL
 from mmengine.config import Config
-from recipes import CONFIGS, nodes
+from recipes import CONFIGS, nodes, shorten
 
 RECIPES = {path.stem: path for path in sorted((CONFIGS / 'detection').glob('*.py'))}
 NUM_CLASSES = 5
@@ -80,7 +80,9 @@ def make_set(root: Path) -> Path:
 
 
 def datasets(cfg: Config) -> dict[str, dict]:
-    return {part: cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')}
+    """The data sets that read AVA's files, inside wrappers."""
+    found = {part: cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')}
+    return {part: dataset.get('dataset', dataset) for part, dataset in found.items()}
 
 
 def small(name: str, root: Path, work_dir: Path, student: Path | None) -> Config:
@@ -115,7 +117,8 @@ def shrink(cfg: Config, work_dir: Path) -> None:
     cfg.optim_wrapper.paramwise_cfg.num_layers = tiny_vits.DEPTH
     cfg.model.roi_head.bbox_roi_extractor.featmap_stride = tiny_vits.PATCH
     cfg.model.roi_head.bbox_head.in_channels = tiny_vits.WIDTH
-    cfg.train_dataloader.batch_size = 3
+    cfg.train_dataloader.batch_size = cfg.global_batch_size = 2
+    shorten(cfg)
     for node in list(nodes(cfg._cfg_dict)):
         if 'clip_len' in node:
             node.update(clip_len=tiny_vits.FRAMES, frame_interval=2)

@@ -32,6 +32,12 @@ def encoder_size(backbone: dict) -> tuple[int, int, int]:
     return backbone['embed_dims'], backbone['depth'], backbone['num_heads']
 
 
+def shorten(cfg: Config) -> None:
+    """One epoch at the full rate, without warm-up; in place."""
+    cfg.train_cfg.max_epochs = 1
+    cfg.param_scheduler = None
+
+
 def shrink(cfg: Config) -> None:
     """Widths / 16, blocks and taps / 3, 64 x 64 pixels, 4 frames, one data process; in place.
 

@@ -10,9 +10,9 @@ import torch
 from clips import REAL, write_video
 from mmengine.config import Config
 from mmengine.runner import Runner
-from recipes import CONFIGS, nodes
+from recipes import CONFIGS, nodes, shorten
 
-from amd_mm.engine import build_runner
+from amd_mm.engine import build_runner, build_training_runner
 from amd_mm.registry import DATASETS, HOOKS, LOOPS, MODELS, RUNNERS, TRANSFORMS
 
 RECIPES = {path.stem: path for folder in ('finetune', 'probe')
@@ -80,8 +80,9 @@ def small(name: str, work_dir: Path, student: Path | None) -> Config:
                 node[key] = _small_scale(node[key])
         if 'num_workers' in node:
             node.update(num_workers=0, persistent_workers=False, batch_size=2)
-    cfg.train_cfg.max_epochs = 1
+    shorten(cfg)
     cfg.train_cfg.val_interval = 1
+    cfg.global_batch_size = 2
     return cfg
 
 
@@ -127,7 +128,7 @@ def use_videos(cfg: Config, folder: Path, ann_file: Path) -> None:
 def use_pictures(cfg: Config, root: Path) -> None:
     """Trains on ``root/train``, validates and tests on ``root/val``."""
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
-        dataset = cfg[f'{name}_dataloader'].dataset
+        dataset = datasets(cfg)[name]
         dataset.type = 'mmpretrain.CustomDataset'
         dataset.pop('split', None)
         dataset.update(data_root=str(root), data_prefix=split)
@@ -137,7 +138,7 @@ def use_pictures(cfg: Config, root: Path) -> None:
 
 def train_and_test(cfg: Config) -> tuple[Runner, dict[str, float]]:
     """Two steps, a validation, a checkpoint, and a test of what was saved."""
-    runner = build_runner(cfg)
+    runner = build_training_runner(cfg)
     runner.train()
     cfg.load_from = str(Path(cfg.work_dir, 'epoch_1.pth'))
     cfg.experiment_name += '_test'

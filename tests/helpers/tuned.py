@@ -9,8 +9,8 @@ from transfer import small
 
 from amd_mm.registry import MODELS
 
-OWN_IMAGES = 'vit-small-p16_amd-pre_1xb64-coslr-50e_own-images'
-OWN_VIDEOS = 'vit-small-p16_k400-amd-pre_1xb8-16x4x1-50e_own-videos-rgb'
+OWN_IMAGES = 'vit-small-p16_amd-pre_b64-coslr-50e_own-images'
+OWN_VIDEOS = 'vit-small-p16_k400-amd-pre_b8-16x4x1-50e_own-videos-rgb'
 
 
 def fine_tuned(name: str, folder: Path, classes: tuple[str, ...]) -> tuple[Config, nn.Module]:

@@ -108,7 +108,7 @@ def test_class_names_come_from_file_checkpoint_or_data_set(tmp_path):
 
 
 def test_the_hosts_names_of_a_published_data_set(tmp_path):
-    name = 'vit-small-p16_amd-pre_8xb128-coslr-100e_in1k'
+    name = 'vit-small-p16_amd-pre_b1024-coslr-100e_in1k'
     config, _ = fine_tuned(name, tmp_path, tuple('x' * 1000))
     saved = torch.load(tmp_path / 'last.pth')
     torch.save(dict(state_dict=saved['state_dict']), tmp_path / 'last.pth')

@@ -84,7 +84,7 @@ def train(cfg: Config, *arguments: str | Path) -> None:
 def test_leaves_fit_and_are_what_their_names_say(path):
     said = re.fullmatch(
         r'amd_vit-(?P<student>base|large)-p(?P<patch>14|16)-from-(?P<teacher>huge|giant)'
-        r'_32xb(?P<batch>16|128)-.*', path.stem)
+        r'_b(?P<batch>512|4096)-.*', path.stem)
     cfg = Config.fromfile(path)
     student, teacher = cfg.model.backbone, cfg.model.teacher
     assert encoder_size(student) == ENCODERS[said['student']]
@@ -94,7 +94,7 @@ def test_leaves_fit_and_are_what_their_names_say(path):
     assert teacher.shard and 'checkpoint' not in teacher
     assert list(teacher.taps) == [teacher_depth(cfg) // 2, teacher_depth(cfg)]
     assert list(cfg.model.taps) == [ENCODERS[said['student']][1] // 2, ENCODERS[said['student']][1]]
-    assert cfg.train_dataloader.batch_size == int(said['batch'])
+    assert cfg.global_batch_size == int(said['batch'])
     assert ('strategy' in cfg) == (said['student'] == 'large')
 
     if said['teacher'] == 'giant':

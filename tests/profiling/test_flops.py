@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from amd_mm.profiling.flops import ATTENTION, count_flops, imagined, matrix_rate
 from amd_mm.registry import MODELS
 
-RECIPE = CONFIGS / 'amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py'
+RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 # tiny_vits: clips of 4 x 32 x 32 in tubes of 2 x 8 x 8, or images; 4 of 16 places visible to
 # the student, 8 to the teacher.
 TINY = dict(width=24, depth=2, decoder_width=16, decoder_depth=2, teacher_width=24,
@@ -31,7 +31,7 @@ def small_model(name: str) -> tuple[nn.Module, Sizes, torch.Tensor]:
         return (pretraining('image', amd=True).train(),
                 Sizes(visible=4, extra=4, masked=12, pixels=8 * 8 * 3, classes=1, **TINY),
                 pixels('image'))
-    cfg = Config.fromfile(CONFIGS / 'dmae/dmae_vit-base-p16_32xb128-100e_in1k.py')
+    cfg = Config.fromfile(CONFIGS / 'dmae/dmae_vit-base-p16_b4096-100e_in1k.py')
     shrink(cfg)
     # 64 x 64 in 16 x 16: 4 of 16 places visible; widths / 16, depths and taps / 3
     return (MODELS.build(cfg.model).train(),

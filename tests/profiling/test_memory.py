@@ -12,8 +12,8 @@ from amd_mm.profiling.flops import imagined
 from amd_mm.profiling.memory import TensorMemory, module_bytes, step_memory
 from amd_mm.registry import MODELS
 
-RECIPES = ['amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py',
-           'dmae/dmae_vit-base-p16_32xb128-100e_in1k.py']
+RECIPES = ['amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py',
+           'dmae/dmae_vit-base-p16_b4096-100e_in1k.py']
 
 
 def small_model(recipe: str | Path, with_cp: bool = False) -> nn.Module:

@@ -7,8 +7,8 @@ from amd_mm.profiling.trial import trial_inputs, trial_model
 
 
 @pytest.mark.parametrize('recipe,channels', [
-    ('amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py', -1),
-    ('dmae/dmae_vit-base-p16_32xb128-100e_in1k.py', 1),
+    ('amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py', -1),
+    ('dmae/dmae_vit-base-p16_b4096-100e_in1k.py', 1),
 ])
 def test_a_recipe_is_tried_without_checkpoint_and_data(recipe, channels):
     cfg = Config.fromfile(CONFIGS / recipe)

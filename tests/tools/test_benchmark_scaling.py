@@ -8,7 +8,7 @@ from mmengine.config import Config
 from recipes import CONFIGS, shrink
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_scaling.py'
-RECIPE = CONFIGS / 'amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py'
+RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 
 
 @pytest.fixture

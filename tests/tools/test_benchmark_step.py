@@ -11,7 +11,7 @@ from mmengine.config import Config
 from recipes import CONFIGS, shrink
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_step.py'
-RECIPE = CONFIGS / 'amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py'
+RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 PARTS = ['mask', 'teacher', 'student', 'generator', 'decoder', 'losses', 'backward', 'optimizer']
 
 

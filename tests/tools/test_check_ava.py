@@ -6,7 +6,7 @@ import ava_set
 import pytest
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'data' / 'check_ava.py'
-NAME = 'vit-base-p16_k400-amd-pre_8xb8-16x4x1-20e-adamw_ava22-rgb'
+NAME = 'vit-base-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb'
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from golden import golden
 
 ROOT = Path(__file__).parents[2]
-AMD = ROOT / 'configs/amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py'
+AMD = ROOT / 'configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 
 
 @pytest.fixture

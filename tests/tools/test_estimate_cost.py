@@ -14,7 +14,7 @@ from recipes import CONFIGS, shrink
 from runs import recorded, run, toy_config
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
-RECIPE = CONFIGS / 'amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py'
+RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 FLOPS = sum(hand_count(SHRUNK_VIDEO_BASE).values())  # of a clip of the shrunk recipe
 
 
@@ -126,8 +126,8 @@ def test_samples_of_the_config_are_counted(config, tmp_path, command):
 @pytest.mark.parametrize('recipe, options, expected', [
     (None, ['--samples', '15'], 'at least one update of 16 samples, got a data set of 15'),
     (None, [], 'cannot be read .*; give --samples'),
-    ('dmae/dmae_vit-base-p16_32xb128-100e_in1k.py', [], 'cannot be read .*; give --samples'),
-    ('finetune/vit-base-p16_amd-pre_8xb128-coslr-100e_in1k.py', [], 'pre-training config is'),
+    ('dmae/dmae_vit-base-p16_b4096-100e_in1k.py', [], 'cannot be read .*; give --samples'),
+    ('finetune/vit-base-p16_amd-pre_b1024-coslr-100e_in1k.py', [], 'pre-training config is'),
     (None, ['--utilisation', '45'], 'utilisation in'),
     (None, ['--samples', '-5'], 'at least one update of 16 samples, got a data set of -5'),
     (None, ['--samples', '500', '--cfg-options', 'train_cfg._delete_=True',

@@ -173,7 +173,7 @@ def test_own_videos_from_folders_to_confusion_matrix(tmp_path: Path) -> None:
                 kind = 'clean' if '0' in path.name else 'noisy'
                 (videos / kind / f'{copy}.mp4').symlink_to(path)
     run('folders', videos, '--out', tmp_path, '--val', .5)
-    name = 'vit-small-p16_k400-amd-pre_1xb8-16x4x1-50e_own-videos-rgb'
+    name = 'vit-small-p16_k400-amd-pre_b8-16x4x1-50e_own-videos-rgb'
     cfg = transfer.small(name, tmp_path / 'run', transfer.make_student(
         tmp_path / 'student.pth', 'video'))
     for part, dataset in transfer.datasets(cfg).items():

@@ -16,7 +16,7 @@ from transfer import make_pictures, make_student, small, use_pictures
 from amd_mm.registry import MODELS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-FINETUNE = 'vit-small-p16_amd-pre_8xb128-coslr-100e_in1k'
+FINETUNE = 'vit-small-p16_amd-pre_b1024-coslr-100e_in1k'
 KNN = 'vit-small-p16_knn_in1k'
 
 
@@ -109,7 +109,7 @@ def test_commands_for_a_cluster(benchmark, tmp_path, capsys):
     # Training and a test each; with Kinetics labels after Kinetics.
     assert len(commands) == 2 * (1 + 3 + 1) and len(lines) - len(commands) == 5
     train, test = commands[:2]
-    stem = 'vit-small-p16_k400-amd-pre_32xb16-16x4x1-150e_kinetics400-rgb'
+    stem = 'vit-small-p16_k400-amd-pre_b512-16x4x1-150e_kinetics400-rgb'
     folder, = {word for word in train if word.startswith(str(tmp_path / 'out' / stem))}
     config = str(CONFIGS / f'finetune/{stem}.py')
     options = ['train_dataloader.batch_size=4', "data='[1,2]'"]
@@ -174,7 +174,7 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
     # Only the test that failed is done again; the mean is of all splits.
     fake = benchmark.inside['execute'] = Fake('acc/top1', .8)
     assert benchmark.run(*arguments) == 0
-    assert fake.asked == ['test vit-small-p16_k400-amd-pre_8xb16-16x4x1-100e_ucf101-split2-rgb']
+    assert fake.asked == ['test vit-small-p16_k400-amd-pre_b128-16x4x1-100e_ucf101-split2-rgb']
     assert result(out)['ucf101']['ours'] == pytest.approx(60)
     assert '| 60.0 (50.0, 80.0, 50.0) |' in (out / 'transfer.md').read_text()
 

@@ -9,7 +9,7 @@ others), crop, resize, pack (everything else).
 
 Example:
     python tools/analysis_tools/benchmark_loader.py \
-        configs/amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py --workers 8 \
+        configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py --workers 8 \
         --cfg-options train_dataloader.dataset.dataset.data_prefix.video=data/videos \
         train_dataloader.dataset.dataset.ann_file=
 """

@@ -8,7 +8,7 @@ On paper, from what the other benchmarks measured: network, loader cores and sto
 Example:
     python tools/analysis_tools/benchmark_scaling.py configs/quickstart/pretrain_amd_student.py
     python tools/analysis_tools/benchmark_scaling.py \
-        configs/amd/amd_vit-base-p16_8xb16-accum4-16x4x1-200e_kinetics400-rgb.py --processes \
+        configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py --processes \
         --inputs-per-second 400 --loader-ms 100 --file-bytes 400000
 """
 import argparse

@@ -6,7 +6,7 @@ is left out.
 
 Example:
     python tools/analysis_tools/benchmark_step.py \
-        configs/amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py --batch-size 64
+        configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py --batch-size 64
 """
 import argparse
 import json

@@ -34,8 +34,8 @@ from amd_mm.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = dict(
-    amd='amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py',
-    dmae='dmae/dmae_vit-base-p16_32xb128-100e_in1k.py')
+    amd='amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py',
+    dmae='dmae/dmae_vit-base-p16_b4096-100e_in1k.py')
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
 # Smallest number of inputs tried on a GPU; others are its multiples.
 BATCH_STEP = 8

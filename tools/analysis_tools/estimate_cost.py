@@ -13,7 +13,7 @@ fragmentation.
 
 Example:
     python tools/analysis_tools/estimate_cost.py \
-        configs/amd/amd_vit-base-p16_32xb16-16x4x1-200e_kinetics400-rgb.py \
+        configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py \
         --gpus 32 --gpu-tflops 700 --samples 240000
 """
 import argparse

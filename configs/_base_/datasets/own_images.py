@@ -1,7 +1,8 @@
 # Pre-training on all images below a folder. The crops are those of MAE (arXiv 2111.06377).
 # Pictures leave here as uint8 BGR: mmengine.ImgDataPreprocessor with bgr_to_rgb=True.
 train_dataloader = dict(
-    batch_size=512,
+    # What a GPU holds; batches are accumulated up to global_batch_size.
+    batch_size=128,
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,

@@ -6,6 +6,7 @@
 # amd_mm.OpenCVDecode, in place of PyAVInit and PyAVDecode. All give the same frames; PyAV is the
 # fastest and holds no memory back (docs/performance.md).
 train_dataloader = dict(
+    # What a GPU holds; batches are accumulated up to global_batch_size.
     batch_size=16,
     num_workers=8,
     persistent_workers=True,

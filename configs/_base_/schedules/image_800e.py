@@ -2,5 +2,7 @@
 _base_ = './image_100e.py'
 
 train_cfg = dict(max_epochs=800)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].end = 800
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, end=40, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0., begin=40, convert_to_iter_based=True),
+]

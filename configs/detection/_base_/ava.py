@@ -46,12 +46,21 @@ any_part = dict(
     data_prefix=dict(img=data_root),
     # Frames are numbered from 1.
     start_index=1)
+# Pictures differ in size, so they are handed over as a list.
 train_dataloader = dict(
+    sampler=dict(_delete_=True, type='amd_mm.EpochSampler'),
+    collate_fn=dict(type='amd_mm.datasets.collate_lists'),
     dataset=dict(
-        ann_file=ann_file_train,
-        exclude_file=exclude_file_train,
-        proposal_file=proposal_file_train,
-        **any_part))
+        _delete_=True,
+        type='amd_mm.KeyedDataset',
+        num_repeats=1,
+        dataset=dict(
+            _base_.train_dataloader.dataset,
+            ann_file=ann_file_train,
+            exclude_file=exclude_file_train,
+            proposal_file=proposal_file_train,
+            **any_part),
+        pipeline=[]))
 val_dataloader = dict(
     dataset=dict(
         ann_file=ann_file_val,
@@ -68,20 +77,28 @@ test_evaluator = val_evaluator
 videos = dict(use_frames=False, start_index=0, data_prefix=dict(img='data/ava/videos_15min'))
 open_video = dict(type='DecordInit')
 decode_video = dict(type='DecordDecode')
-train_videos = dict(
-    dataset=dict(
-        pipeline=[
-            open_video, _base_.train_pipeline[0], decode_video, *_base_.train_pipeline[2:]
-        ],
-        **videos))
-val_videos = dict(
-    dataset=dict(
-        pipeline=[open_video, _base_.val_pipeline[0], decode_video, *_base_.val_pipeline[2:]],
-        **videos))
+train_videos = dict(dataset=dict(dataset=dict(
+    pipeline=[open_video, *(
+        decode_video if step.type == 'RawFrameDecode' else step
+        for step in _base_.train_pipeline)],
+    **videos)))
+val_videos = dict(dataset=dict(
+    pipeline=[open_video, *(
+        decode_video if step.type == 'RawFrameDecode' else step
+        for step in _base_.val_pipeline)],
+    **videos))
 
+# Clips an update: mmaction2's 8 GPUs of 8; its rate, and its schedule.
+global_batch_size = 64
+train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=20)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, end=5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0., begin=5, convert_to_iter_based=True),
+]
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),
 ]
 # Fixed, because a resumed run has to draw the order of the data that the first one drew.

@@ -3,10 +3,12 @@
 _base_ = './ucf101.py'
 
 num_classes = 51
-model = _base_.model
-model.cls_head.num_classes = num_classes
-model.data_preprocessor.blending.augments[0].num_classes = num_classes
-model.data_preprocessor.blending.augments[1].num_classes = num_classes
+model = dict(
+    cls_head=dict(num_classes=num_classes),
+    data_preprocessor=dict(blending=dict(augments=[
+        dict(_base_.mixup, num_classes=num_classes),
+        dict(_base_.cutmix, num_classes=num_classes),
+    ])))
 
 train_list = dict(
     ann_file='data/hmdb51/hmdb51_train_split_1_videos.txt',

@@ -3,10 +3,12 @@
 _base_ = './video.py'
 
 num_classes = 400
-model = _base_.model
-model.cls_head.num_classes = num_classes
-model.data_preprocessor.blending.augments[0].num_classes = num_classes
-model.data_preprocessor.blending.augments[1].num_classes = num_classes
+model = dict(
+    cls_head=dict(num_classes=num_classes),
+    data_preprocessor=dict(blending=dict(augments=[
+        dict(_base_.mixup, num_classes=num_classes),
+        dict(_base_.cutmix, num_classes=num_classes),
+    ])))
 
 train_videos = dict(
     type='amd_mm.VideoDataset',
@@ -46,7 +48,26 @@ one_clip = dict(
     type='mmaction.SampleFrames', clip_len=16, frame_interval=4, num_clips=1, test_mode=True,
     out_of_bound_opt='repeat_last')
 
+# What happens to a training clip; the flip has its own name, because not every label survives it.
+augmentation = [
+    dict(type='amd_mm.ClipRandAugment'),
+    dict(type='mmaction.RandomResizedCrop'),
+    dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
+]
+flip = dict(type='mmaction.Flip', flip_ratio=0.5)
+erasing = [
+    dict(
+        type='mmaction.RandomErasing',
+        erase_prob=0.25,
+        mode='rand',
+        fill_color=(123.675, 116.28, 103.53),
+        fill_std=(58.395, 57.12, 57.375)),
+    dict(type='mmaction.FormatShape', input_format='NCTHW'),
+    dict(type='mmaction.PackActionInputs'),
+]
+
 train_dataloader = dict(
+    # What a GPU holds; batches are accumulated up to global_batch_size.
     batch_size=16,
     num_workers=8,
     persistent_workers=True,
@@ -57,20 +78,7 @@ train_dataloader = dict(
         type='amd_mm.KeyedDataset',
         num_repeats=2,
         dataset=train_videos,
-        pipeline=[
-            dict(type='amd_mm.ClipRandAugment'),
-            dict(type='mmaction.RandomResizedCrop'),
-            dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
-            dict(type='mmaction.Flip', flip_ratio=0.5),
-            dict(
-                type='mmaction.RandomErasing',
-                erase_prob=0.25,
-                mode='rand',
-                fill_color=(123.675, 116.28, 103.53),
-                fill_std=(58.395, 57.12, 57.375)),
-            dict(type='mmaction.FormatShape', input_format='NCTHW'),
-            dict(type='mmaction.PackActionInputs'),
-        ]))
+        pipeline=[*augmentation, flip, *erasing]))
 val_dataloader = dict(
     batch_size=16,
     num_workers=8,

@@ -3,10 +3,12 @@ _base_ = './kinetics400.py'
 
 runner_type = 'amd_mm.ClassesFromDataRunner'
 num_classes = None
-model = _base_.model
-model.cls_head.num_classes = None
-model.data_preprocessor.blending.augments[0].num_classes = None
-model.data_preprocessor.blending.augments[1].num_classes = None
+model = dict(
+    cls_head=dict(num_classes=num_classes),
+    data_preprocessor=dict(blending=dict(augments=[
+        dict(_base_.mixup, num_classes=num_classes),
+        dict(_base_.cutmix, num_classes=num_classes),
+    ])))
 
 train_list = dict(
     ann_file='data/own_videos/train.txt',

@@ -3,10 +3,12 @@
 _base_ = './kinetics400.py'
 
 num_classes = 174
-model = _base_.model
-model.cls_head.num_classes = num_classes
-model.data_preprocessor.blending.augments[0].num_classes = num_classes
-model.data_preprocessor.blending.augments[1].num_classes = num_classes
+model = dict(
+    cls_head=dict(num_classes=num_classes),
+    data_preprocessor=dict(blending=dict(augments=[
+        dict(_base_.mixup, num_classes=num_classes),
+        dict(_base_.cutmix, num_classes=num_classes),
+    ])))
 
 # Where a flip is wanted all the same: the classes that then change places. Those are "pulling",
 # "pushing" and "turning the camera" from left to right and back.
@@ -16,10 +18,6 @@ label_aware_flip = dict(
     flip_label_map={86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166})
 
 videos = dict(video='data/sthv2/videos')
-train_augmentation = [
-    transform for transform in _base_.train_dataloader.dataset.pipeline
-    if transform.type != 'mmaction.Flip'
-]
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(
@@ -32,7 +30,7 @@ train_dataloader = dict(
                 dict(type='mmaction.DecordDecode'),
                 dict(type='mmaction.Resize', scale=(-1, 256)),
             ]),
-        pipeline=train_augmentation))
+        pipeline=[*_base_.augmentation, *_base_.erasing]))
 val_list = dict(
     ann_file='data/sthv2/sthv2_val_list_videos.txt', data_prefix=videos, num_classes=num_classes)
 val_dataloader = dict(

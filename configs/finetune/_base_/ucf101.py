@@ -3,12 +3,13 @@
 _base_ = './kinetics400.py'
 
 num_classes = 101
-model = _base_.model
-model.cls_head.num_classes = num_classes
-model.data_preprocessor.blending.augments[0].num_classes = num_classes
-model.data_preprocessor.blending.augments[1].num_classes = num_classes
-model.cls_head.dropout_ratio = 0.5
-model.backbone.drop_path_rate = 0.2
+model = dict(
+    cls_head=dict(num_classes=num_classes, dropout_ratio=0.5),
+    backbone=dict(drop_path_rate=0.2),
+    data_preprocessor=dict(blending=dict(augments=[
+        dict(_base_.mixup, num_classes=num_classes),
+        dict(_base_.cutmix, num_classes=num_classes),
+    ])))
 
 train_list = dict(
     ann_file='data/ucf101/ucf101_train_split_1_videos.txt',
@@ -19,12 +20,10 @@ train_dataloader = dict(dataset=dict(dataset=train_list))
 val_dataloader = dict(dataset=val_list)
 test_dataloader = dict(dataset=val_list)
 
-# Rates are given per 256 videos.
+# Videos an update; rates are given per 256.
+global_batch_size = 128
 optim_wrapper = dict(
-    optimizer=dict(lr=5e-4 * 128 / 256), paramwise_cfg=dict(decay_rate=0.7))
-auto_scale_lr = dict(base_batch_size=128, enable=False)
+    optimizer=dict(lr=5e-4 * global_batch_size / 256), paramwise_cfg=dict(decay_rate=0.7))
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(max_epochs=100)
-param_scheduler = _base_.param_scheduler
-param_scheduler[0].start_factor = 1e-8 / 5e-4
-param_scheduler[1].eta_min_ratio = 1e-5 / 5e-4
-param_scheduler[1].end = 100
+param_scheduler = [_base_.warm_up, dict(_base_.cosine, eta_min_ratio=1e-5 / 5e-4)]

@@ -24,12 +24,10 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         format_shape='NCTHW',
-        blending=dict(
-            type='mmaction.RandomBatchAugment',
-            augments=[
-                dict(type='mmaction.MixupBlending', alpha=0.8),
-                dict(type='mmaction.CutmixBlending', alpha=1.0),
-            ])))
+        blending=dict(type='mmaction.RandomBatchAugment')))
+# A data set says `augments=[dict(_base_.mixup, num_classes=...), dict(_base_.cutmix, ...)]`.
+mixup = dict(type='mmaction.MixupBlending', alpha=0.8)
+cutmix = dict(type='mmaction.CutmixBlending', alpha=1.0)
 # A recipe says `model = _base_.vit_small` or `model = _base_.vit_base`.
 vit_small = dict(
     backbone=dict(embed_dims=384, depth=12, num_heads=6), cls_head=dict(in_channels=384))
@@ -45,17 +43,11 @@ optim_wrapper = dict(
     constructor='mmaction.LearningRateDecayOptimizerConstructor',
     paramwise_cfg=dict(decay_rate=0.75, decay_type='layer_wise', num_layers=12))
 
-# Rates are given per 256 videos. The numbers of Kinetics-400 and ViT-B; recipes change them.
-train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=90, val_interval=5)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6 / 7e-4, end=5, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=1e-6 / 7e-4,
-        begin=5,
-        end=90,
-        convert_to_iter_based=True),
-]
+train_cfg = dict(type='amd_mm.EpochTrainLoop', val_interval=5)
+# A recipe says `param_scheduler = [_base_.warm_up, dict(_base_.cosine, eta_min_ratio=...)]`. The
+# released code starts from 0 (its --warmup_lr is never passed on).
+warm_up = dict(type='LinearLR', start_factor=1e-6, end=5, convert_to_iter_based=True)
+cosine = dict(type='CosineAnnealingLR', begin=5, convert_to_iter_based=True)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 val_evaluator = dict(type='mmaction.AccMetric')

@@ -13,14 +13,35 @@ vit_small = dict(
 vit_base = dict(
     backbone=dict(arch='base'), neck=dict(input_features=768), head=dict(in_channels=768))
 
+# Images an update; the rate is 0.1 per 256 (MAE).
+global_batch_size = 16384
+train_dataloader = dict(
+    # What a GPU holds; batches are accumulated up to global_batch_size.
+    batch_size=2048,
+    sampler=dict(_delete_=True, type='amd_mm.EpochSampler'),
+    collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
+    dataset=dict(
+        _delete_=True,
+        type='amd_mm.KeyedDataset',
+        num_repeats=1,
+        dataset=_base_.train_dataloader.dataset,
+        pipeline=[]))
 optim_wrapper = dict(
     dtype='bfloat16',
     loss_scale=dict(enabled=False),
-    optimizer=dict(type='mmpretrain.LARS'))
-auto_scale_lr = dict(base_batch_size=16384, enable=False)
+    optimizer=dict(type='mmpretrain.LARS', lr=0.1 * global_batch_size / 256))
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
+train_cfg = dict(_delete_=True, type='amd_mm.EpochTrainLoop', max_epochs=90)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-4, end=10, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0., begin=10, convert_to_iter_based=True),
+]
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
+    dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
     dict(type='amd_mm.ThroughputHook'),
 ]
+# One seed for all: what a process draws in a step differs by its rank all the same.
+randomness = dict(diff_rank_seed=False)

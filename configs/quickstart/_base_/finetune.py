@@ -16,16 +16,22 @@ model = dict(
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='amd_mm.EpochSampler'),
+    collate_fn=dict(type='amd_mm.datasets.collate_repeats'),
     dataset=dict(
-        type='mmaction.VideoDataset',
-        data_root='data/moving_digits',
-        ann_file='train.txt',
-        data_prefix=dict(video=''),
+        type='amd_mm.KeyedDataset',
+        num_repeats=1,
+        dataset=dict(
+            type='mmaction.VideoDataset',
+            data_root='data/moving_digits',
+            ann_file='train.txt',
+            data_prefix=dict(video=''),
+            pipeline=[
+                dict(type='mmaction.DecordInit'),
+                dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1),
+                dict(type='mmaction.DecordDecode'),
+            ]),
         pipeline=[
-            dict(type='mmaction.DecordInit'),
-            dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1),
-            dict(type='mmaction.DecordDecode'),
             dict(type='mmaction.RandomCrop', size=32),
             dict(type='mmaction.FormatShape', input_format='NCTHW'),
             dict(type='mmaction.PackActionInputs'),
@@ -51,7 +57,8 @@ test_dataloader = dict(
 test_evaluator = dict(type='mmaction.AccMetric')
 test_cfg = dict()
 
-train_cfg = dict(by_epoch=True, max_epochs=10)
+global_batch_size = 32
+train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=10)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(flat_decay_mult=0.),

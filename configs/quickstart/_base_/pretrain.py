@@ -36,12 +36,14 @@ train_dataloader = dict(
             dict(type='mmaction.PackActionInputs'),
         ]))
 
+global_batch_size = 8
 train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=3)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
-    paramwise_cfg=_base_.optim_wrapper.paramwise_cfg,
+    paramwise_cfg=dict(
+        flat_decay_mult=0., custom_keys=dict(mask_token=dict(decay_mult=0.))),
     clip_grad=dict(max_norm=1.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=0.5, convert_to_iter_based=True),

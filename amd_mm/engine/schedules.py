@@ -1,0 +1,39 @@
+"""Whether schedules and the length of training meet."""
+import logging
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+
+def check_schedules(cfg: Config) -> None:
+    """Looks, before anything is built, whether rates end where training ends.
+
+    A phase without ``end`` ends with the training, as MMEngine fills it in. Training that is
+    longer or shorter than what is written out is warned about: the last rate is then not the
+    schedule's last.
+
+    Args:
+        cfg: of a training run.
+
+    Raises:
+        ValueError: If training ends before a phase that lasts to its end begins.
+    """
+    phases = cfg.get('param_scheduler') or []
+    for by_epoch, unit in ((True, 'epochs'), (False, 'iterations')):
+        length = (cfg.get('train_cfg') or {}).get('max_epochs' if by_epoch else 'max_iters')
+        mine = [phase for phase in (phases if isinstance(phases, list) else [phases])
+                if phase.get('by_epoch', True) == by_epoch]
+        if length is None or not mine:
+            continue
+        late = [phase for phase in mine if 'end' not in phase and phase.get('begin', 0) >= length]
+        if late:
+            raise ValueError(
+                f'training must last longer than its warm-up, got {length} {unit} and '
+                f'{late[0]["type"]} from {unit[:-1]} {late[0]["begin"]} on; raise the length, or '
+                'set param_scheduler=None for a trial at a constant rate')
+        ends = [phase.get('end', length) for phase in mine]
+        if max(ends) != length:
+            print_log(
+                f'The schedules end at {unit[:-1]} {max(ends)}, but training at {length}: its last '
+                "rate is not the schedule's. Leave `end` out of the last phase.",
+                'current', logging.WARNING)

@@ -1,6 +1,0 @@
-# 1 GPU x 128 images x 32 accumulated: an update sees what it sees on 32 GPUs.
-_base_ = './amd_vit-base-p16_32xb128-100e_in1k.py'
-
-optim_wrapper = dict(accumulative_counts=32)
-# Activations of the encoder are computed twice instead of kept.
-model = dict(backbone=dict(with_cp=True))

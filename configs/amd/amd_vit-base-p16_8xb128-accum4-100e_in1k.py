@@ -1,4 +1,0 @@
-# 8 GPUs x 128 images x 4 accumulated: an update sees what it sees on 32 GPUs.
-_base_ = './amd_vit-base-p16_32xb128-100e_in1k.py'
-
-optim_wrapper = dict(accumulative_counts=4)

@@ -1,7 +1,0 @@
-# MAE's ViT-H as teacher, its weights shared out over the GPUs. Both networks have to cut
-# pictures into the same tokens: the student has patches of 14 x 14 too.
-_base_ = '../amd_vit-base-p16_32xb128-100e_in1k.py'
-
-model = dict(
-    backbone=dict(patch_size=14),
-    teacher=dict(backbone=_base_.vit_huge.backbone, taps=(16, 32), shard=True))

@@ -1,0 +1,6 @@
+# From the student as it was pre-trained: without Kinetics labels.
+_base_ = './_base_/ava.py'
+
+model = _base_.vit_base
+model.backbone.init_cfg = dict(
+    checkpoint='work_dirs/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb/epoch_200.pth')

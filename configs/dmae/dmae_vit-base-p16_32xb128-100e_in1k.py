@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/dmae.py',
-    '../_base_/datasets/imagenet.py',
-    '../_base_/schedules/image_100e.py',
-    '../_base_/default_runtime.py',
-]
-
-model = _base_.vit_base
-train_dataloader = dict(batch_size=128)

@@ -1,6 +1,0 @@
-# A student of MAE.
-_base_ = './_base_/in1k.py'
-
-model = _base_.vit_base
-model.backbone.init_cfg = dict(
-    checkpoint='work_dirs/mae_vit-base-p16_32xb128-800e_in1k/epoch_800.pth')

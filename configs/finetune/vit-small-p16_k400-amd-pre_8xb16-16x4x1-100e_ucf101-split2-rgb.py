@@ -1,7 +1,0 @@
-_base_ = './vit-small-p16_k400-amd-pre_8xb16-16x4x1-100e_ucf101-split1-rgb.py'
-
-val_list = 'data/ucf101/ucf101_val_split_2_videos.txt'
-train_dataloader = dict(
-    dataset=dict(dataset=dict(ann_file='data/ucf101/ucf101_train_split_2_videos.txt')))
-val_dataloader = dict(dataset=dict(ann_file=val_list))
-test_dataloader = dict(dataset=dict(ann_file=val_list))
