@@ -1,7 +1,7 @@
 """Tiny AMD and DMAE with the golden weights of ``tests/data/losses.npz``.
 
-The numbers come from plain restatements of the algorithms that were checked against the
-authors' released code.
+The numbers come from a plain restatement of the algorithms that was checked against the
+authors' released code; ``tests/data/make_losses.py`` makes them again.
 """
 import re
 from functools import cache
