@@ -1,4 +1,6 @@
 """Position tables: made (MAE, VideoMAE), resized to other grids, compared."""
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmaction.models.backbones.vit_mae import get_sinusoid_encoding
@@ -36,7 +38,8 @@ def sincos_positions(grid: TokenGrid, dims: int, num_prefix_tokens: int = 0) -> 
     return torch.cat([table.new_zeros(1, num_prefix_tokens, dims), table], dim=1)
 
 
-def resize_positions(table: Tensor, old: Grid, new: Grid, num_prefix_tokens: int = 0) -> Tensor:
+def resize_positions(table: Tensor, old: Sequence[int], new: Sequence[int],
+                     num_prefix_tokens: int = 0) -> Tensor:
     """Interpolates a position table in space (bicubic, as the hosts) and time (linear).
 
     Args:
@@ -71,9 +74,6 @@ def resize_positions(table: Tensor, old: Grid, new: Grid, num_prefix_tokens: int
 
 def fixed_positions(modality: str, grid: Grid, dims: int, num_prefix_tokens: int) -> Tensor:
     """(1, num_prefix_tokens + T H W, dims): the sine-cosine table that a model computes."""
-    # The models import this package for their weights.
-    from amd_mm.models.masks import TokenGrid
-    from amd_mm.positions import sincos_positions
     size = grid if modality == 'video' else grid[1:]
     return sincos_positions(TokenGrid(size, (1,) * len(size)), dims, num_prefix_tokens)
 

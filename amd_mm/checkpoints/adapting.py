@@ -63,8 +63,8 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
         file = with_usual_size(file)
         prefix = int(model.class_token)
         if table is None:
-            table = fixed_positions(file.modality, file.grid, file.width, prefix)
-        weights['encoder.pos_embed'] = resize_positions(table, file.grid, model.grid, prefix)
+            table = fixed_positions(file.modality, file.known_grid, file.width, prefix)
+        weights['encoder.pos_embed'] = resize_positions(table, file.known_grid, model.grid, prefix)
         print_log(f'{path}: positions interpolated from {_size(file)} to {_size(model)}', 'current')
         file = replace(file, image_size=model.image_size, num_frames=model.num_frames,
                        num_positions=model.num_positions)

@@ -53,6 +53,12 @@ class Architecture:
         side = self.image_size // self.patch
         return self.num_frames // self.tubelet, side, side
 
+    @property
+    def known_grid(self) -> tuple[int, int, int]:
+        """:attr:`grid` where it has to be known, as after :func:`with_usual_size`."""
+        assert self.grid is not None
+        return self.grid
+
     def differences(self, other: 'Architecture') -> list[str]:
         """What does not fit, both values known, as ``'width: checkpoint 768, model 1024'``."""
         names = {'width': 'width', 'depth': 'depth', 'mlp_width': 'MLP width',
@@ -125,7 +131,7 @@ def with_usual_size(net: Architecture) -> Architecture:
     """
     usual = replace(net, image_size=net.image_size or USUAL_SIZE,
                     num_frames=net.num_frames or USUAL_FRAMES)
-    positions = math.prod(usual.grid) + net.class_token
+    positions = math.prod(usual.known_grid) + net.class_token
     if net.num_positions not in (None, positions):
         raise ValueError(
             f'Source: what it was trained with must be known, but its {net.num_positions} '

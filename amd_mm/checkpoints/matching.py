@@ -141,12 +141,12 @@ def split_part(match: Match, part: str) -> dict[str, str]:
                                          f'{kind}: only the encoder is wanted'))
         rest = []
         for key in match.unexplained:
-            kind = next((part for prefix, part in match.layout.part_prefixes
-                         if key.startswith(prefix)), None)
-            if kind is None or (match.prefix and key.startswith(match.prefix)):
+            owner = next((part for prefix, part in match.layout.part_prefixes
+                          if key.startswith(prefix)), None)
+            if owner is None or (match.prefix and key.startswith(match.prefix)):
                 rest.append(key)
             else:
-                dropped[key] = f'{kind}: only the encoder is wanted'
+                dropped[key] = f'{owner}: only the encoder is wanted'
         match.unexplained = rest
         match.incomplete = [name for name in match.incomplete if name.startswith('encoder.')]
     return dropped

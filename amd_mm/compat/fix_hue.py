@@ -1,6 +1,7 @@
 """Colour jitter of mmcv (mmpretrain uses it) and mmaction2 under numpy 2."""
+from collections.abc import Callable
 from functools import wraps
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 from amd_mm.compat.rebind import rebind
@@ -13,7 +14,7 @@ class _CyclicHue(float):
         return int(float(self) * other) % 256
 
 
-def _verdict(adjust_hue: object) -> Verdict:
+def _verdict(adjust_hue: Callable[..., object]) -> Verdict:
     import numpy
     try:
         adjust_hue(numpy.zeros((1, 1, 3), numpy.uint8), -0.1)
@@ -22,11 +23,11 @@ def _verdict(adjust_hue: object) -> Verdict:
     return Verdict(False, 'a negative hue shift works')
 
 
-def _check_mmcv(photometric: ModuleType) -> Verdict:
+def _check_mmcv(photometric: Any) -> Verdict:
     return _verdict(photometric.adjust_hue)
 
 
-def _mend_mmcv(photometric: ModuleType) -> None:
+def _mend_mmcv(photometric: Any) -> None:
     original = photometric.adjust_hue
 
     @wraps(original)
@@ -36,11 +37,11 @@ def _mend_mmcv(photometric: ModuleType) -> None:
     rebind(photometric, 'adjust_hue', adjust_hue)
 
 
-def _check_mmaction(processing: ModuleType) -> Verdict:
+def _check_mmaction(processing: Any) -> Verdict:
     return _verdict(processing.ColorJitter.adjust_hue)
 
 
-def _mend_mmaction(processing: ModuleType) -> None:
+def _mend_mmaction(processing: Any) -> None:
     cv2, np = processing.cv2, processing.np
     original = processing.ColorJitter.adjust_hue
 

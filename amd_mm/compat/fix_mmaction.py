@@ -1,16 +1,16 @@
 """mmaction2."""
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
 _DRN_ISSUE = 'https://github.com/open-mmlab/mmaction2/issues/2714'
 
 
-def _package_without_content(module: ModuleType) -> None:
+def _package_without_content(module: Any) -> None:
     """The folder itself; ``drn.drn`` below stands for its one public module."""
 
 
-def _placeholder_drn(module: ModuleType) -> None:
+def _placeholder_drn(module: Any) -> None:
     from mmaction.registry import MODELS
 
     @MODELS.register_module()
@@ -26,7 +26,7 @@ def _placeholder_drn(module: ModuleType) -> None:
     module.DRN = DRN
 
 
-def _refuses_stacked_batches(module: ModuleType) -> Verdict:
+def _refuses_stacked_batches(module: Any) -> Verdict:
     import torch
     batch = dict(inputs=torch.zeros(1, 3, 1, 1), data_samples=[None])
     try:
@@ -36,7 +36,7 @@ def _refuses_stacked_batches(module: ModuleType) -> Verdict:
     return Verdict(False, 'ActionDataPreprocessor takes a stacked batch')
 
 
-def _take_stacked_batches(module: ModuleType) -> None:
+def _take_stacked_batches(module: Any) -> None:
     import torch
     stack = module.stack_batch
     module.stack_batch = lambda inputs: inputs if torch.is_tensor(inputs) else stack(inputs)

@@ -1,7 +1,7 @@
 """mmcv: neither build installed, or the build without compiled operators."""
 import importlib.util
 from collections.abc import Callable
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix
 
@@ -31,7 +31,7 @@ def _refuse(operator: str) -> Callable[..., None]:
     return refuse
 
 
-def _stand_in(extension: ModuleType) -> None:
+def _stand_in(extension: Any) -> None:
     from amd_mm.compat import mmcv_ops
 
     def operator(name: str) -> Callable[..., None]:

@@ -1,7 +1,7 @@
 """The upper limits that mmaction2 and mmdet set on the version of mmcv."""
 import re
 from contextlib import AbstractContextManager
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 from amd_mm.compat.rebind import replaced
@@ -9,14 +9,14 @@ from amd_mm.compat.rebind import replaced
 _TRIED = '2.1.0'
 
 
-def _limit(host: ModuleType) -> str | None:
+def _limit(host: Any) -> str | None:
     """Read ``mmcv_maximum_version`` from the source of the host's ``__init__``."""
     source = host.__spec__.loader.get_source(host.__name__)
     match = re.search(r"^mmcv_maximum_version = '(.+)'", source, re.MULTILINE)
     return match and match[1]
 
 
-def _mmcv_too_new(host: ModuleType) -> Verdict:
+def _mmcv_too_new(host: Any) -> Verdict:
     import mmcv
     from mmengine.utils import digit_version
     limit = _limit(host)
@@ -25,7 +25,7 @@ def _mmcv_too_new(host: ModuleType) -> Verdict:
     return Verdict(True, f'mmcv {mmcv.__version__} is not below the limit {limit}')
 
 
-def _pass_the_gate(host: ModuleType) -> AbstractContextManager[None]:
+def _pass_the_gate(host: Any) -> AbstractContextManager[None]:
     import mmcv
     # The host's __init__ does nothing but compare versions.
     return replaced(mmcv, '__version__', _TRIED)

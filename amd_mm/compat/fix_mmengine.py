@@ -4,7 +4,7 @@ import importlib.util
 import os.path as osp
 import sys
 from functools import wraps
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 from amd_mm.compat.rebind import rebind
@@ -64,7 +64,7 @@ _REPLACEMENTS = {function.__name__: function
                  for function in (is_installed, get_installed_path, package2module)}
 
 
-def _needs_pkg_resources(package_utils: ModuleType) -> Verdict:
+def _needs_pkg_resources(package_utils: Any) -> Verdict:
     if not any('pkg_resources' in getattr(package_utils, name).__code__.co_names
                for name in _REPLACEMENTS):
         return Verdict(False, 'MMEngine does without pkg_resources')
@@ -76,22 +76,22 @@ def _needs_pkg_resources(package_utils: ModuleType) -> Verdict:
     return Verdict(False, 'pkg_resources is there')
 
 
-def _use_importlib_metadata(package_utils: ModuleType) -> None:
+def _use_importlib_metadata(package_utils: Any) -> None:
     for name, function in _REPLACEMENTS.items():
         rebind(package_utils, name, function)
 
 
-def _amd_mm_unknown(config_utils: ModuleType) -> Verdict:
+def _amd_mm_unknown(config_utils: Any) -> Verdict:
     if 'amd_mm' in config_utils.MODULE2PACKAGE:
         return Verdict(False, 'MMEngine knows amd_mm')
     return Verdict(True, 'the table of packages in MMEngine has no amd_mm')
 
 
-def _add_amd_mm(config_utils: ModuleType) -> None:
+def _add_amd_mm(config_utils: Any) -> None:
     config_utils.MODULE2PACKAGE['amd_mm'] = 'amd_mm'
 
 
-def _no_mim_folder(config_utils: ModuleType) -> Verdict:
+def _no_mim_folder(config_utils: Any) -> Verdict:
     if osp.exists(osp.join(_PACKAGE, '.mim')):
         return Verdict(False, 'amd_mm/.mim is there')
     if osp.exists(osp.join(_CHECKOUT, 'configs')):
@@ -99,7 +99,7 @@ def _no_mim_folder(config_utils: ModuleType) -> Verdict:
     return Verdict(False, 'there are neither amd_mm/.mim nor a checkout')
 
 
-def _find_configs_in_checkout(config_utils: ModuleType) -> None:
+def _find_configs_in_checkout(config_utils: Any) -> None:
     original = config_utils._get_external_cfg_path
 
     def get_external_cfg_path(package_path: str, cfg_file: str) -> str:
@@ -112,12 +112,12 @@ def _find_configs_in_checkout(config_utils: ModuleType) -> None:
     rebind(config_utils, '_get_external_cfg_path', get_external_cfg_path)
 
 
-def _inherits_our_scope(config_module: ModuleType) -> Verdict:
+def _inherits_our_scope(config_module: Any) -> Verdict:
     return Verdict(hasattr(config_module.Config, '_get_cfg_path'),
                    'MMEngine writes the scope of a package on all that is inherited from it')
 
 
-def _keep_our_scope_out(config_module: ModuleType) -> None:
+def _keep_our_scope_out(config_module: Any) -> None:
     original = config_module.Config._get_cfg_path
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
@@ -128,7 +128,7 @@ def _keep_our_scope_out(config_module: ModuleType) -> None:
     config_module.Config._get_cfg_path = staticmethod(get_cfg_path)
 
 
-def _collate_gets_scope(runner_module: ModuleType) -> Verdict:
+def _collate_gets_scope(runner_module: Any) -> Verdict:
     from torch.utils.data import SequentialSampler
     loader = runner_module.Runner.build_dataloader(dict(
         dataset=[0], sampler=SequentialSampler([0]),
@@ -138,7 +138,7 @@ def _collate_gets_scope(runner_module: ModuleType) -> Verdict:
     return Verdict(False, 'Runner keeps _scope_ from the collate function')
 
 
-def _keep_scope_from_collate(runner_module: ModuleType) -> None:
+def _keep_scope_from_collate(runner_module: Any) -> None:
     build = runner_module.Runner.build_dataloader
 
     @wraps(build)
@@ -151,16 +151,16 @@ def _keep_scope_from_collate(runner_module: ModuleType) -> None:
     runner_module.Runner.build_dataloader = staticmethod(build_dataloader)
 
 
-def _compiles_train_step(runner_module: ModuleType) -> Verdict:
+def _compiles_train_step(runner_module: Any) -> Verdict:
     return Verdict(hasattr(runner_module.Runner, '_maybe_compile'),
                    'MMEngine compiles train_step, with the log and the data samples in it')
 
 
-def _compile_networks_only(runner_module: ModuleType) -> None:
+def _compile_networks_only(runner_module: Any) -> None:
     original = runner_module.Runner._maybe_compile
 
     @wraps(original)
-    def maybe_compile(runner: object, target: str) -> None:
+    def maybe_compile(runner: Any, target: str) -> None:
         model = getattr(runner.model, 'module', runner.model)
         settings = runner.cfg.get('compile')
         if not settings or not hasattr(model, 'compile_networks'):

@@ -2,13 +2,13 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 from amd_mm.compat.rebind import rebind, replaced
 
 
-def _no_accelerator(module: ModuleType) -> Verdict:
+def _no_accelerator(module: Any) -> Verdict:
     from mmengine.device import get_device
     device = get_device()
     if device in ('cpu', 'mps'):
@@ -21,7 +21,7 @@ def _say(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _start_gloo(dist_utils: ModuleType) -> None:
+def _start_gloo(dist_utils: Any) -> None:
     def without_cuda(init: Callable[..., None]) -> Callable[..., None]:
         @wraps(init)
         def init_gloo(backend: str, *args: object, **kwargs: object) -> None:
@@ -36,12 +36,12 @@ def _start_gloo(dist_utils: ModuleType) -> None:
         rebind(dist_utils, name, without_cuda(getattr(dist_utils, name)))
 
 
-def _wrap_without_devices(runner_module: ModuleType) -> None:
+def _wrap_without_devices(runner_module: Any) -> None:
     runner_class = runner_module.Runner
     wrap_model = runner_class.wrap_model
 
     @wraps(wrap_model)
-    def wrap_on_cpu(self: object, model_wrapper_cfg: dict | None, model: object) -> object:
+    def wrap_on_cpu(self: Any, model_wrapper_cfg: dict | None, model: object) -> object:
         if self.distributed and not runner_module.is_model_wrapper(model):
             if model_wrapper_cfg is None:  # then MMEngine's own defaults are
                 model_wrapper_cfg = dict(
@@ -56,7 +56,7 @@ def _wrap_without_devices(runner_module: ModuleType) -> None:
     runner_class.wrap_model = wrap_on_cpu
 
 
-def _amp_refuses(module: ModuleType) -> Verdict:
+def _amp_refuses(module: Any) -> Verdict:
     verdict = _no_accelerator(module)
     if not verdict.needed:
         return verdict
@@ -68,7 +68,7 @@ def _amp_refuses(module: ModuleType) -> Verdict:
     return Verdict(False, 'AmpOptimWrapper accepts the device')
 
 
-def _fall_back_to_float32(module: ModuleType) -> None:
+def _fall_back_to_float32(module: Any) -> None:
     amp_class = module.AmpOptimWrapper
 
     def new(cls: type, loss_scale: object = 'dynamic', dtype: object = None,

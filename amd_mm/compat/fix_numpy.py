@@ -1,11 +1,11 @@
 """What numpy 2 took away and mmcv, mmpretrain, mmaction2 and mmdet use."""
 from functools import wraps
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
 
-def _aliases(numpy: ModuleType) -> dict[str, object]:
+def _aliases(numpy: Any) -> dict[str, object]:
     def in1d(ar1: object, ar2: object, assume_unique: bool = False,
              invert: bool = False) -> object:
         return numpy.isin(numpy.ravel(ar1), ar2, assume_unique=assume_unique, invert=invert)
@@ -19,20 +19,20 @@ def _aliases(numpy: ModuleType) -> dict[str, object]:
     }
 
 
-def _names_are_gone(numpy: ModuleType) -> Verdict:
+def _names_are_gone(numpy: Any) -> Verdict:
     gone = [name for name in _aliases(numpy) if name not in vars(numpy)]
     if gone:
         return Verdict(True, f'numpy has no {", ".join(gone)}')
     return Verdict(False, 'numpy has the names that the hosts use')
 
 
-def _give_names_back(numpy: ModuleType) -> None:
+def _give_names_back(numpy: Any) -> None:
     for name, value in _aliases(numpy).items():
         if name not in vars(numpy):
             setattr(numpy, name, value)
 
 
-def _tubes_fail(multisports_utils: ModuleType) -> Verdict:
+def _tubes_fail(multisports_utils: Any) -> Verdict:
     tube = multisports_utils.np.array([[0., 0., 0., 1., 1.]])
     try:
         multisports_utils.iou3dt_voc(tube, tube)
@@ -41,20 +41,20 @@ def _tubes_fail(multisports_utils: ModuleType) -> Verdict:
     return Verdict(False, 'the overlap of two tubes is computed')
 
 
-def _convert_arrays_of_one(multisports_utils: ModuleType) -> None:
-    def to_int(value: object) -> int:
+def _convert_arrays_of_one(multisports_utils: Any) -> None:
+    def to_int(value: Any) -> int:
         return int(value.item() if isinstance(value, multisports_utils.np.ndarray) else value)
 
     multisports_utils.int = to_int  # the module only ever calls it
 
 
-def _overwrites_bool(wrappers: ModuleType) -> Verdict:
+def _overwrites_bool(wrappers: Any) -> Verdict:
     if wrappers.np.bool is bool or 'bool' not in wrappers.ImgAug.__init__.__code__.co_names:
         return Verdict(False, 'nothing overwrites np.bool')
     return Verdict(True, "the constructor of ImgAug overwrites np.bool, which is numpy's own now")
 
 
-def _keep_bool(wrappers: ModuleType) -> None:
+def _keep_bool(wrappers: Any) -> None:
     init = wrappers.ImgAug.__init__
 
     @wraps(init)

@@ -3,12 +3,12 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
 
-def _libgl_missing(cv2: ModuleType) -> Verdict:
+def _libgl_missing(cv2: Any) -> Verdict:
     if not sys.platform.startswith('linux'):
         return Verdict(False, f'no wheel for {sys.platform} needs libGL')
     try:
@@ -20,7 +20,7 @@ def _libgl_missing(cv2: ModuleType) -> Verdict:
 
 
 @contextmanager
-def _explain_missing_libgl(cv2: ModuleType) -> Iterator[None]:
+def _explain_missing_libgl(cv2: Any) -> Iterator[None]:
     try:
         yield
     except ImportError as error:

@@ -1,6 +1,6 @@
 """torch's safe loading of the checkpoints that MMEngine writes."""
 import pickle
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
@@ -46,24 +46,24 @@ def checkpoint_classes() -> list[object | tuple[object, str]]:
     ]
 
 
-def _loads_weights_only(torch: ModuleType) -> Verdict:
+def _loads_weights_only(torch: Any) -> Verdict:
     version = tuple(int(part) for part in torch.__version__.split('.')[:2])
     if version < (2, 6):
         return Verdict(False, 'torch < 2.6 loads anything by default')
     return Verdict(True, 'torch >= 2.6 loads weights only by default')
 
 
-def _allow_checkpoint_classes(torch: ModuleType) -> None:
+def _allow_checkpoint_classes(torch: Any) -> None:
     torch.serialization.add_safe_globals(checkpoint_classes())
 
 
-def _loads_everything_on_failure(checkpoint: ModuleType) -> Verdict:
+def _loads_everything_on_failure(checkpoint: Any) -> Verdict:
     if hasattr(checkpoint, '_safe_torch_load'):
         return Verdict(True, 'MMEngine loads with weights_only=False what it cannot load safely')
     return Verdict(False, 'MMEngine leaves weights_only to torch')
 
 
-def _load_weights_only(checkpoint: ModuleType) -> None:
+def _load_weights_only(checkpoint: Any) -> None:
     def load(file: object, map_location: object = None, weights_only: bool | None = None) -> object:
         return checkpoint.torch.load(
             file, map_location=map_location, weights_only=weights_only is not False)

@@ -1,18 +1,19 @@
 """torchvision beside a torch that its C++ operators were not built for."""
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
-_LIBRARIES = []  # a torch.library.Library takes its definitions along when it is collected
+# A torch.library.Library takes its definitions along when it is collected.
+_LIBRARIES: list[object] = []
 
 
-def _operators_do_not_load(extension: ModuleType) -> Verdict:
+def _operators_do_not_load(extension: Any) -> Verdict:
     if extension._has_ops():
         return Verdict(False, 'its C++ operators load')
     return Verdict(True, 'its C++ operators do not load')
 
 
-def _define_schemas(extension: ModuleType) -> None:
+def _define_schemas(extension: Any) -> None:
     # torchvision registers shape functions for these two unconditionally, and torch
     # refuses them for operators that nobody defined.
     import torch

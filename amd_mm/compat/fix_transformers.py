@@ -1,18 +1,20 @@
 """The multimodal parts of mmpretrain and mmaction2, which need an older transformers."""
 import importlib.util
 import os.path as osp
-from types import ModuleType
+from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
 _MOVED = ('apply_chunking_to_forward', 'find_pruneable_heads_and_indices', 'prune_linear_layer')
 
 
-def _names_are_gone(dependency: ModuleType) -> Verdict:
+def _names_are_gone(dependency: Any) -> Verdict:
     if not getattr(dependency, 'WITH_MULTIMODAL', False):
         return Verdict(False, 'its multimodal part is off')
     # read, not imported: transformers takes seconds
-    folder = importlib.util.find_spec('transformers').submodule_search_locations[0]
+    spec = importlib.util.find_spec('transformers')
+    assert spec is not None and spec.submodule_search_locations
+    folder = spec.submodule_search_locations[0]
     with open(osp.join(folder, 'modeling_utils.py'), encoding='utf-8') as file:
         source = file.read()
     gone = [name for name in _MOVED if name not in source]
@@ -21,7 +23,7 @@ def _names_are_gone(dependency: ModuleType) -> Verdict:
     return Verdict(False, 'transformers.modeling_utils has the names it wants')
 
 
-def _switch_multimodal_off(dependency: ModuleType) -> None:
+def _switch_multimodal_off(dependency: Any) -> None:
     # the host then registers its own placeholders, as if transformers were absent
     dependency.WITH_MULTIMODAL = False
 

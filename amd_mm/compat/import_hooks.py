@@ -1,6 +1,6 @@
 """Runs fixes when the modules they concern are imported, and not before."""
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -24,6 +24,7 @@ class FixingLoader(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
         module.__loader__ = module.__spec__.loader = self.loader  # leave no trace
         with ExitStack() as stack:
             for fix in self.fixes:
@@ -41,7 +42,7 @@ class FixingFinder(MetaPathFinder):
         for fix in fixes:
             self.fixes.setdefault(fix.trigger, []).append(fix)
 
-    def find_spec(self, fullname: str, path: object = None,
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         if fullname not in self.fixes:
             return None
@@ -50,7 +51,7 @@ class FixingFinder(MetaPathFinder):
                 continue
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
-                if hasattr(spec.loader, 'exec_module'):
+                if spec.loader is not None and hasattr(spec.loader, 'exec_module'):
                     spec.loader = FixingLoader(spec.loader, self.fixes[fullname])
                 return spec
         return None
@@ -62,7 +63,7 @@ class StandInFinder(MetaPathFinder, Loader):
     def __init__(self, fixes: Iterable[Fix]) -> None:
         self.fixes = {fix.trigger: fix for fix in fixes}
 
-    def find_spec(self, fullname: str, path: object = None,
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         if fullname not in self.fixes:
             return None
@@ -74,10 +75,12 @@ class StandInFinder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         fix = self.fixes[module.__name__]
         OUTCOMES[fix.name] = Verdict(True, f'the installed {fix.host} has no {fix.trigger}')
+        assert fix.fill is not None
         fix.fill(module)
 
 
 def _needed(fix: Fix, module: ModuleType) -> bool:
+    assert fix.check is not None
     OUTCOMES[fix.name] = fix.check(module)
     return OUTCOMES[fix.name].needed
 

@@ -187,7 +187,8 @@ def check_annotations(ann_file: str,
             unknown, a timestamp lies outside its video, or a key frame has no file; counts
             the lines and names the first ones. If no box is left to train or test with.
     """
-    problems, places = [], {}
+    problems: list[str] = []
+    places: dict[tuple[str, int], str] = {}
     is_evaluated = False
     for number, text in enumerate(list_from_file(ann_file), 1):
         where = f'{ann_file}:{number}'

@@ -1,6 +1,7 @@
 """AVA and data sets annotated like it, checked before they are used."""
 import math
 from os.path import join
+from typing import Any
 
 from mmaction.datasets import AVADataset as _AVADataset
 
@@ -49,9 +50,10 @@ class AVADataset(_AVADataset):
                  proposal_file: str,
                  unnamed_labels: bool = False,
                  missing_proposals: bool = False,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         self.unnamed_labels = unnamed_labels
         self._key_frames: dict[str, str] = {}
+        self.proposals: dict[str, Any]
         super().__init__(ann_file, pipeline=pipeline, label_file=label_file,
                          proposal_file=proposal_file, **kwargs)
         # Even with lazy_init: the proposals are compared with the annotations.

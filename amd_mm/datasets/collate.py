@@ -25,6 +25,7 @@ def collate_repeats(batch: Sequence[Sequence[dict]]) -> dict:
     """
     samples = [packed for repeats in batch for packed in repeats]
     inputs = [packed['inputs'] for packed in samples]
+    stacked: torch.Tensor | list[torch.Tensor]
     if isinstance(inputs[0], Sequence):
         stacked = [_stack(view) for view in zip(*inputs, strict=True)]
     else:

@@ -2,6 +2,7 @@
 import copy
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from mmengine.dataset import Compose
@@ -96,8 +97,9 @@ class KeyedDataset(Dataset):
             raise ValueError(
                 f'time_limit of KeyedDataset must be above 0 seconds, got {time_limit}; '
                 'use None for no limit')
-        self.dataset = _build(dataset) if isinstance(dataset, dict) else dataset
-        if len(self.dataset) == 0:
+        # One of the hosts' kind: with a length and get_data_info.
+        self.dataset: Any = _build(dataset) if isinstance(dataset, dict) else dataset
+        if len(self) == 0:
             raise ValueError(_EMPTY.format(type(self.dataset).__name__))
         self.pipeline = Compose(pipeline)
         # A whole copy costs as much as the resizing; transforms that make one say so.
@@ -105,11 +107,11 @@ class KeyedDataset(Dataset):
         self._copy = copy.copy if copies else copy.deepcopy
         self.num_repeats = num_repeats
         self.max_retries = max_retries
-        self._process = None
+        self._process: LoadingProcess | None = None
         if time_limit is not None:
             self._process = LoadingProcess(self._load, time_limit)
             # What each sample did to its process, 0 for nothing; all workers share it.
-            self._exit_codes = torch.zeros(len(self.dataset), dtype=torch.int16).share_memory_()
+            self._exit_codes = torch.zeros(len(self), dtype=torch.int16).share_memory_()
 
     def full_init(self) -> None:
         """Let the wrapped data set read its annotations, if it has not done so."""
@@ -178,6 +180,7 @@ class KeyedDataset(Dataset):
 
     def _load_in_process(self, candidate: int, index: Sample,
                          bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
+        assert self._process is not None
         before = int(self._exit_codes[candidate])
         if before:
             raise ProcessLost(before, self._process.time_limit)
@@ -207,7 +210,7 @@ class KeyedDataset(Dataset):
             packed = self.pipeline(own)
             if packed is None:
                 raise ValueError('the pipeline of KeyedDataset returned None')
-            metainfo = {'sample_key': key, 'repeat': repeat}
+            metainfo: dict[str, Any] = {'sample_key': key, 'repeat': repeat}
             if bad_samples:
                 metainfo['bad_samples'] = bad_samples
             packed['data_samples'].set_metainfo(metainfo)

@@ -169,7 +169,7 @@ def _classes_of(dataset: ConfigDict) -> tuple[str, ...]:
     return class_folders(folder, IMAGE_EXTENSIONS)
 
 
-def _set_num_classes(node: dict | list, count: int) -> None:
+def _set_num_classes(node: object, count: int) -> None:
     for value in _children(node):
         if isinstance(value, dict) and 'num_classes' in value and value['num_classes'] is None:
             value['num_classes'] = count

@@ -77,7 +77,8 @@ def read_list(ann_file: str, form: str, num_counts: int, need_labels: bool, many
 def _split(text: str, delimiter: str | None, num_counts: int,
            many_labels: bool) -> tuple[str, tuple[int, ...]]:
     """Path and the whole numbers after it, at most as many as the form allows."""
-    path, numbers = text, []
+    path = text
+    numbers: list[int] = []
     while many_labels or len(numbers) <= num_counts:
         head, *last = path.rsplit(delimiter, 1)
         if not last or not last[0].strip().lstrip('-').isdecimal():

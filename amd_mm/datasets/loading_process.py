@@ -6,7 +6,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from mmap import mmap
-from multiprocessing import Process, current_process, get_context
+from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -58,9 +58,10 @@ class LoadingProcess:
         self.function = function
         self.time_limit = time_limit
         self._caller: int | None = None
-        self._child: Process | None = None
-        self._pipe: Connection | None = None
-        self._shared: mmap | None = None
+        # Of the present child, see _start.
+        self._child: Any = None
+        self._pipe: Any = None
+        self._shared: Any = None
 
     def __getstate__(self) -> dict:
         """A copy starts a child of its own."""
@@ -139,6 +140,7 @@ def _serve(function: Callable, time_limit: float, pipe: Connection, callers_end:
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_REAL, time_limit)
+        answer: tuple[Any, Exception | None, str | None]
         try:
             answer = function(*args), None, None
         except Exception as error:
@@ -177,9 +179,9 @@ def _pickled(answer: Any, buffer_callback: Callable | None) -> bytes:
 
 
 def _send(pipe: Connection, shared: mmap, answer: Any) -> None:
-    buffers: list[pickle.PickleBuffer] = []
-    pickled = _pickled(answer, buffers.append)
-    buffers = [buffer.raw() for buffer in buffers]
+    left_out: list[pickle.PickleBuffer] = []
+    pickled = _pickled(answer, left_out.append)
+    buffers = [buffer.raw() for buffer in left_out]
     if sum(buffer.nbytes for buffer in buffers) > len(shared):
         pickled, buffers = _pickled(answer, None), []
     shared.seek(0)

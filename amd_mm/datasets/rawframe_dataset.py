@@ -1,4 +1,6 @@
 """Folders of extracted frames, from a list."""
+from typing import Any
+
 from mmaction.datasets import RawframeDataset as _RawframeDataset
 from mmengine.fileio import get_file_backend, join_path
 
@@ -34,7 +36,7 @@ class RawframeDataset(_RawframeDataset):
                  ann_file: str,
                  data_prefix: dict = dict(img=''),  # noqa: B006 (never changed)
                  need_labels: bool = False,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         if 'img' not in data_prefix:
             raise ValueError(
                 f"data_prefix of RawframeDataset must have the key 'img', got {data_prefix}; write "

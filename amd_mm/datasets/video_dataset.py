@@ -1,4 +1,6 @@
 """Video files, from a list or from a folder."""
+from typing import Any
+
 from mmaction.datasets import VideoDataset as _VideoDataset
 from mmengine.fileio import get_file_backend, join_path
 
@@ -38,7 +40,7 @@ class VideoDataset(_VideoDataset):
                  data_prefix: dict = dict(video=''),  # noqa: B006 (never changed)
                  need_labels: bool = False,
                  delimiter: str | None = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         if 'video' not in data_prefix:
             raise ValueError(
                 f"data_prefix of VideoDataset must have the key 'video', got {data_prefix}; write "

@@ -32,7 +32,7 @@ class UpdateLoader(DataLoader):
     def __len__(self) -> int:
         return len(self.dataloader) // self.counts
 
-    def __iter__(self) -> Iterator[Iterator[dict]]:
+    def __iter__(self) -> Iterator[Iterator[dict]]:  # type: ignore[override]  # of updates
         batches = iter(self.dataloader)
         for first in batches:
             yield chain([first], islice(batches, self.counts - 1))
@@ -75,6 +75,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
                  val_begin: int = 1,
                  val_interval: int = 1,
                  dynamic_intervals: Sequence[tuple[int, int]] | None = None) -> None:
+        self.dataloader: DataLoader
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval,
                          dynamic_intervals)
         self.sampler = self.dataloader.sampler

@@ -1,5 +1,6 @@
 """Students too large for one GPU: weights, gradients and optimizer shared out."""
 import os
+from typing import Any
 
 from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.device import get_device
@@ -42,7 +43,8 @@ class ShardingStrategy(DDPStrategy):
         for block in model.modules():
             if isinstance(block, BLOCKS):
                 fully_shard(block)
-        return fully_shard(model)
+        fully_shard(model)
+        return model
 
     def model_state_dict(self) -> dict:
         """The whole weights in the first process, nothing in the others."""
@@ -65,7 +67,7 @@ class ShardingStrategy(DDPStrategy):
             self.model, self.optim_wrapper.optimizer, state_dict,
             options=StateDictOptions(full_state_dict=True))
 
-    def save_checkpoint(self, filename: str, **kwargs) -> None:
+    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
         """Save a whole checkpoint; all processes have to take part, the first one writes."""
         SingleDeviceStrategy.save_checkpoint(
             self, filename if is_main_process() else os.devnull, **kwargs)

@@ -134,7 +134,8 @@ def _source_architecture(weights: Mapping[str, Tensor], checkpoint: Checkpoint,
         if value is not None and known is not None and value != known:
             raise ValueError(f'Source {checkpoint.path}: {name} must be what the file says, '
                              f'{known}, but {value} was given. Leave the option out.')
-    return replace(net, **{name: value for name, value in said.items() if value is not None})
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    return replace(net, **given)
 
 
 def _target_layout(name: str, modality: str) -> Layout:
@@ -151,9 +152,9 @@ def _target_layout(name: str, modality: str) -> Layout:
 def _resize(result: Conversion) -> None:
     """Interpolates positions and tubelet if another size or frame count is asked for."""
     options, net, weights = result.options, result.net, result.canonical
-    asked = {'image_size': options.img_size, 'num_frames': options.num_frames,
+    sizes = {'image_size': options.img_size, 'num_frames': options.num_frames,
              'tubelet': options.tubelet}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    asked: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     if net.modality == 'image' and asked.keys() & {'num_frames', 'tubelet'}:
         raise ValueError('--num-frames and --tubelet: must be left out for an image encoder, got '
                          f'{options.num_frames} and {options.tubelet}.')
@@ -161,6 +162,7 @@ def _resize(result: Conversion) -> None:
         return
     net = with_usual_size(net)
     new = replace(net, **asked)
+    assert new.image_size is not None and new.num_frames is not None
     if any(value < 1 for value in asked.values()) or (
             new.image_size % new.patch or new.num_frames % new.tubelet):
         raise ValueError(
@@ -177,8 +179,9 @@ def _resize(result: Conversion) -> None:
         prefix = int(net.class_token)
         table = weights.get('encoder.pos_embed')
         if table is None:
-            table = fixed_positions(net.modality, net.grid, net.width, prefix)
-        table = weights['encoder.pos_embed'] = resize_positions(table, net.grid, new.grid, prefix)
+            table = fixed_positions(net.modality, net.known_grid, net.width, prefix)
+        table = weights['encoder.pos_embed'] = resize_positions(
+            table, net.known_grid, new.known_grid, prefix)
         new = replace(new, num_positions=table.shape[1])
     result.net = new
 
@@ -204,7 +207,8 @@ def _settle_positions(result: Conversion) -> None:
     elif (target.stores_decoder_positions and 'decoder.mask_token' in weights
           and 'decoder.pos_embed' not in weights):
         weights['decoder.pos_embed'] = fixed_positions(
-            net.modality, net.grid, weights['decoder.mask_token'].shape[2], int(net.class_token))
+            net.modality, net.known_grid, weights['decoder.mask_token'].shape[2],
+            int(net.class_token))
 
 
 def _drop_fixed(result: Conversion, name: str, grid: tuple[int, int, int] | None,

@@ -88,6 +88,7 @@ def export_onnx(result: Conversion, path: Path) -> float:
 def build_model(result: Conversion) -> nn.Module:
     """Our network in float32 with the weights of a conversion to ``amd_mm`` in it."""
     net, weights = with_usual_size(result.net), result.canonical
+    assert net.image_size is not None and net.num_frames is not None
     has_norm = 'encoder.norm.weight' in weights
     pooled = 'encoder.fc_norm.weight' in weights
     head = _head(weights)

@@ -2,7 +2,7 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ def _build(config: Config, classes: Sequence[str] | None) -> nn.Module:
     return built
 
 
-def _check_count(model: nn.Module, classes: Sequence[str] | None) -> None:
+def _check_count(model: Any, classes: Sequence[str] | None) -> None:
     head = model.cls_head if isinstance(model, BaseRecognizer) else model.head
     if classes is not None and len(classes) != head.num_classes:
         raise ValueError(

@@ -2,6 +2,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -61,9 +62,7 @@ class FeatureExtractor:
             # What comes behind is not computed.
             self.backbone.truncate(layer)
         for module in (self.backbone, self.data_preprocessor):
-            # mmpretrain's eval() returns None.
-            module.eval()
-            module.to(device)
+            module.eval().to(device)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,7 +83,9 @@ class FeatureExtractor:
             (B, D) or (B, tokens, D) float32 on the CPU.
         """
         batches = [batch_of(item, self.data_preprocessor) for item in items]
-        inputs = torch.cat(batches) if isinstance(batches[0], Tensor) else sum(batches, [])
+        inputs: Any = [view for batch in batches for view in batch]
+        if isinstance(batches[0], Tensor):
+            inputs = torch.stack(inputs)
         images = self.data_preprocessor(dict(inputs=inputs, data_samples=None))['inputs']
         # mmaction2 gives every clip a dimension of views.
         images = images.flatten(0, 1) if images.ndim == 6 else images
@@ -101,7 +102,7 @@ class FeatureExtractor:
         norm = self.backbone.pooling_norm if self.layer is None else None
         return mean if norm is None else norm(mean)
 
-    def _norms(self) -> list[nn.Module]:
+    def _norms(self) -> list[Any]:
         """The norms that the wanted features go through, behind the last block."""
         if self.layer is not None:
             return []

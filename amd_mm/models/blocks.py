@@ -13,8 +13,8 @@ from amd_mm.tokens import TokenGrid
 
 NORM = dict(type='LN', eps=1e-6)
 # MAE and VideoMAE: linear layers Xavier-uniform with zero bias, norms 1 and 0.
-INIT = (dict(type='Xavier', layer='Linear', distribution='uniform', bias=0.),
-        dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
+INIT = [dict(type='Xavier', layer='Linear', distribution='uniform', bias=0.),
+        dict(type='Constant', layer='LayerNorm', val=1., bias=0.)]
 
 
 def attend(x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int,
@@ -68,7 +68,7 @@ class VideoBlock(Block):
                  num_heads: int,
                  mlp_ratio: float = 4.,
                  qkv_bias: bool = True,
-                 qk_scale: float = None,
+                 qk_scale: float | None = None,
                  drop_rate: float = 0.,
                  attn_drop_rate: float = 0.,
                  drop_path_rate: float = 0.,

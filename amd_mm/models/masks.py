@@ -76,6 +76,7 @@ class AsymmetricMaskGenerator(BaseModule):
                 f'{who}_ratio and {who}_visible exclude each other, got {ratio} and {visible}: '
                 'remove one.')
         if visible is None:
+            assert ratio is not None
             if not 0 <= ratio < 1:
                 raise ValueError(
                     f'{who}_ratio is the fraction masked and must be in [0, 1), got {ratio}.')

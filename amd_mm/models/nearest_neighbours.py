@@ -1,4 +1,6 @@
 """Classification by the nearest neighbours, a measure of features without any training."""
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather
@@ -76,6 +78,7 @@ class NearestNeighbours(BaseModel):
         features = self._extract(inputs)
         if mode == 'tensor':
             return features
+        assert data_samples is not None
         scores = self._vote(features)
         for sample, score in zip(data_samples, scores, strict=True):
             sample.set_pred_score(score).set_pred_label(score.argmax())
@@ -94,6 +97,7 @@ class NearestNeighbours(BaseModel):
         """(B, D) to (B, classes), summing to 1."""
         if self._features is None:
             self._make_gallery()
+        assert self._features is not None and self._labels is not None
         similarities = features @ self._features.T
         nearest, ids = similarities.topk(min(self.k, len(self._features)), dim=1)
         # Relative to the nearest, so that a low temperature does not overflow.
@@ -116,7 +120,7 @@ class NearestNeighbours(BaseModel):
             for part in parts)
 
     @staticmethod
-    def _label(sample: object) -> int:
+    def _label(sample: Any) -> int:
         label = sample.get('gt_label')
         if label is None or len(label) != 1 or int(label) < 0:
             raise ValueError(

@@ -5,10 +5,12 @@ mathematics (linear layers, convolutions, attention), as usual for the utilisati
 what a kernel or a checkpoint computes a second time is not.
 """
 import copy
+import operator
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -82,17 +84,17 @@ def count_flops(model: nn.Module,
     with imagined(model) as model:
         for module in model.modules():
             if getattr(module, 'with_cp', False):
-                module.with_cp = False
+                setattr(module, 'with_cp', False)  # noqa: B010 (torch types say Tensor)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         with torch.enable_grad(), FlopCounterMode(
                 display=False, custom_mapping=ATTENTION) as counter:
             parts = Parts(counter.get_total_flops)
             with parts.watching(model):
-                loss = sum(parts.forward(lambda: losses(model)).values())
+                loss = reduce(operator.add, parts.forward(lambda: losses(model)).values())
             with parts.part('backward'):
                 # Not backward(): weights outside of the copy would get gradients.
                 torch.autograd.grad(loss, weights, allow_unused=True)
-    return dict(parts.totals)
+    return {name: int(flops) for name, flops in parts.totals.items()}
 
 
 def synchronise(device: torch.device) -> None:

@@ -1,6 +1,9 @@
 """Bytes that tensors hold while a model trains, on tensors with or without values."""
+import operator
 import weakref
 from collections.abc import Callable
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,7 +62,7 @@ def module_bytes(module: nn.Module, trained: bool = False) -> int:
     return sum(t.nbytes for t in tensors if t.requires_grad or not trained)
 
 
-def step_memory(model: nn.Module, input_size: tuple[int, ...],
+def step_memory(model: Any, input_size: tuple[int, ...],
                 precision: torch.dtype = torch.float32, accumulating: bool = False) -> int:
     """Most bytes that activations and gradients hold at a time in a training step.
 
@@ -76,6 +79,6 @@ def step_memory(model: nn.Module, input_size: tuple[int, ...],
         inputs = torch.empty(input_size)
         for _ in range(2 if accumulating else 1):
             with torch.autocast('cpu', precision, enabled=precision != torch.float32):
-                loss = sum(model.loss(inputs).values())
+                loss = reduce(operator.add, model.loss(inputs).values())
             loss.backward()
     return memory.peak

@@ -1,4 +1,6 @@
 """Models and inputs for trials of speed and memory, without weights or data."""
+from typing import Any
+
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ def trial_model(cfg: Config) -> nn.Module:
     return MODELS.build(model).train()
 
 
-def trial_inputs(model: nn.Module, count: int, device: torch.device | str = 'cpu') -> Tensor:
+def trial_inputs(model: Any, count: int, device: torch.device | str = 'cpu') -> Tensor:
     """(count, 3, (T,) H, W) noise, in memory as the data sets leave it.
 
     The channels of clips lie last, those of pictures first.

@@ -58,7 +58,7 @@ class VideoFile:
         if self._writer is None:
             height, width = frame.shape[:2]
             self._writer = cv2.VideoWriter(
-                str(self.path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, (width, height))
+                str(self.path), cv2.VideoWriter.fourcc(*'mp4v'), self.fps, (width, height))
             if not self._writer.isOpened():
                 raise ValueError(f'{self.path}: OpenCV must be able to write this video, but '
                                  'cannot: check the folder, or install OpenCV with FFmpeg')

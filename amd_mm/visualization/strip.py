@@ -108,12 +108,12 @@ def _draw_table(panels: list[list[np.ndarray]], column_labels: list[str],
             enlarged = panel.repeat(factor, 0).repeat(factor, 1)
             canvas.paste(Image.fromarray(enlarged),
                          (left + column * (width + GAP), LINE + row * (height + GAP)))
-    for number, line in enumerate(lines):
-        draw.text((GAP, bottom + number * LINE), line, _BLACK, font)
+    for number, text in enumerate(lines):
+        draw.text((GAP, bottom + number * LINE), text, _BLACK, font)
     return np.asarray(canvas)
 
 
-def _wrap(text: str, width: float, font: ImageFont.FreeTypeFont) -> list[str]:
+def _wrap(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         if lines and font.getlength(f'{lines[-1]} {word}') <= width:

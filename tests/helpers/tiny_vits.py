@@ -16,8 +16,7 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
         is_norm = parameter.ndim == 1 and name.endswith('weight')
         scale = .3 if parameter.ndim > 1 else .5
         parameter.data.copy_(1 + .3 * noise if is_norm else scale * noise)
-    module.eval()  # mmpretrain's returns None
-    return module
+    return module.eval()
 
 
 def video_vit(seed: int = 0, **changes) -> nn.Module:

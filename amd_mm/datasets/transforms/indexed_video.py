@@ -47,9 +47,10 @@ class IndexedVideo:
         in another one. Frames are then counted from the first.
         """
         times = [packet.pts for packet in self._packets if not packet.is_discard]
-        if None in times:
+        told = [time for time in times if time is not None]
+        if len(told) < len(times):
             return []
-        ordered = sorted(set(times))
+        ordered = sorted(set(told))
         known = len(ordered) == len(times) and not (self._codec.has_b_frames and ordered == times)
         return ordered if known else []
 
@@ -73,7 +74,8 @@ class IndexedVideo:
             return _pictures(enumerate(self._decode(0)), asked)
         numbers_at = {self._times[number]: number for number in asked}
         key_frame = max((index for index, packet in enumerate(self._packets)
-                         if packet.is_keyframe and packet.pts <= min(numbers_at)), default=0)
+                         if packet.is_keyframe and packet.pts is not None
+                         and packet.pts <= min(numbers_at)), default=0)
         pictures = {}
         # The second way is for codecs that hand out a frame later than they take its packet, and
         # for key frames that are none.

@@ -66,6 +66,7 @@ class BadSampleHook(Hook):
         Raises:
             RuntimeError: If the share of replaced samples is too large.
         """
+        assert data_batch is not None
         for sample in data_batch.get('data_samples', ()):
             # All repeats of a sample carry its report.
             if sample.get('repeat', 0) == 0:

@@ -31,6 +31,7 @@ class NonFiniteLossHook(Hook):
         Raises:
             FloatingPointError: If one of them is NaN or infinite.
         """
+        assert outputs is not None
         # Their sum is finite only if each loss is: one look at the device where all is well.
         if not math.isfinite(outputs['loss'].item()):
             values = {name: value.item() for name, value in outputs.items() if 'loss' in name}

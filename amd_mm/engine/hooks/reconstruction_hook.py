@@ -1,4 +1,6 @@
 """Pictures of the reconstruction while training goes on."""
+from typing import Any
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -42,7 +44,7 @@ class ReconstructionHook(Hook):
         self.interval = interval
         self.num_samples = num_samples
         self.max_frames = max_frames
-        self._inputs = None
+        self._inputs: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Checks that the model can draw."""
@@ -61,6 +63,7 @@ class ReconstructionHook(Hook):
         if not is_main_process():
             return
         if self._inputs is None:
+            assert data_batch is not None
             inputs = data_batch['inputs']
             # Evenly spaced: neighbours may be repeats of one clip.
             kept = inputs[::max(1, len(inputs) // self.num_samples)][:self.num_samples]

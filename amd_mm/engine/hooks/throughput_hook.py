@@ -1,6 +1,7 @@
 """How fast a run is, and what it waits for, in its log."""
 import copy
 from collections import deque
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook, IterTimerHook
@@ -66,10 +67,11 @@ class ThroughputHook(Hook):
         self._warned = False
         self._waited = self._passed = 0.
         # Of the last iterations: seconds, those of them spent waiting, and inputs.
-        self._recent = deque(maxlen=runner.log_processor.window_size)
+        self._recent: deque[tuple[float, float, int]] = deque(
+            maxlen=runner.log_processor.window_size)
         self._flops_per_input: float | None = None
         weights = next((w for w in runner.model.parameters() if w.is_floating_point()), None)
-        self._rate = None
+        self._rate: float | None = None
         if weights is not None and not _is_sharded(runner.model):
             dtype = weights.dtype
             if isinstance(runner.optim_wrapper, AmpOptimWrapper):
@@ -111,7 +113,7 @@ class ThroughputHook(Hook):
         if inputs > 0:
             hub.update_scalar(f'train/{_kind(data_batch)}_per_second',
                               inputs * runner.world_size / all_seconds)
-        if self._flops_per_input is not None:
+        if self._flops_per_input is not None and self._rate is not None:
             hub.update_scalar('train/utilisation',
                               inputs * self._flops_per_input / all_seconds / self._rate)
         if self._done > self.warm_up and not self._warned:
@@ -145,7 +147,7 @@ def _is_sharded(model: nn.Module) -> bool:
     return any(isinstance(weight, DTensor) for part in parts for weight in part.parameters())
 
 
-def _count(model: nn.Module, data_batch: dict) -> int:
+def _count(model: Any, data_batch: Any) -> int:
     """Floating-point operations of an iteration of MMEngine's ``train_step``."""
     device = next(model.parameters()).device
     # Preprocessors ask for sizes and draw (mixup): they work on real data, and leave no trace.
@@ -156,12 +158,12 @@ def _count(model: nn.Module, data_batch: dict) -> int:
     with torch.random.fork_rng(devices), seeded(0), torch.no_grad():
         data = model.data_preprocessor(data_batch, True)
 
-    def losses(model: nn.Module) -> dict[str, torch.Tensor]:
+    def losses(model: Any) -> dict[str, torch.Tensor]:
         return dict(loss=model.parse_losses(model._run_forward(data, mode='loss'))[0])
     return sum(count_flops(model, losses).values())
 
 
-def _inputs(data_batch: dict | tuple | list) -> int:
+def _inputs(data_batch: dict | tuple | list | None) -> int:
     """How many images or clips; 0 for a batch that is not as OpenMMLab's are."""
     if not isinstance(data_batch, dict) or 'inputs' not in data_batch:
         return 0
@@ -169,7 +171,7 @@ def _inputs(data_batch: dict | tuple | list) -> int:
     return len(data_batch.get('data_samples') or data_batch['inputs'])
 
 
-def _kind(data_batch: dict) -> str:
+def _kind(data_batch: Any) -> str:
     """What the inputs are, by the axes of one: clips have time besides channel and place."""
     first = data_batch['inputs'][0]
     while isinstance(first, (list, tuple)):

@@ -1,7 +1,7 @@
 """What the masked pre-training of MAE, VideoMAE, DMAE and AMD shares: parts, keys, pictures."""
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModel
@@ -60,13 +60,14 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
                 "use_mean_pooling=False (video) or an out_type other than 'avg_featmap' (image).")
         grid = self.backbone.grid
         self.mask_generator = MODELS.build(mask_generator, default_args=dict(grid=grid))
-        self.decoder = decoder and MODELS.build(decoder, default_args=dict(
+        self.decoder: Any = decoder and MODELS.build(decoder, default_args=dict(
             in_dims=self.backbone.embed_dims,
             grid=grid,
             num_prefix_tokens=self.backbone.num_prefix_tokens,
             with_cp=with_cp))
         mean, std = self._pixel_statistics()
-        self.head = head and MODELS.build(head, default_args=dict(grid=grid, mean=mean, std=std))
+        self.head: Any = head and MODELS.build(
+            head, default_args=dict(grid=grid, mean=mean, std=std))
         if (self.decoder is None) != (self.head is None):
             raise ValueError('decoder and head belong together, got only one of them.')
 
@@ -82,7 +83,8 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             mask: tokens of each.
         """
 
-    def loss(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor | Sequence[Tensor],
+             data_samples: list | None = None) -> dict[str, Tensor]:
         """The losses of a batch.
 
         Args:
@@ -108,16 +110,16 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             return self.backbone(self._fold_views(inputs))
         raise ValueError(f"mode must be 'loss' or 'tensor' in pre-training, got {mode!r}.")
 
-    def compile_networks(self, **settings) -> None:
+    def compile_networks(self, **settings: Any) -> None:
         """What ``compile=True`` in a config asks for: the networks and losses as one graph.
 
         Args:
             settings: of ``torch.compile``.
         """
-        self.masked_loss = torch.compile(self.masked_loss, **settings)
+        self.__dict__['masked_loss'] = torch.compile(self.masked_loss, **settings)
 
     @torch.no_grad()
-    def reconstruct(self, inputs: Tensor,
+    def reconstruct(self, inputs: Tensor | Sequence[Tensor],
                     data_samples: list | None = None) -> Reconstruction:
         """Input and reconstruction as pictures, of all masked tokens; arguments as in :meth:`loss`.
 
@@ -147,15 +149,15 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
 
     def _sample_keys(self, images: Tensor, data_samples: list | None) -> Tensor:
         """(B,) int64 keys, one a view; drawn from torch's generator if the data has none."""
-        keys = [sample.metainfo.get('sample_key') for sample in data_samples or ()]
-        if all(key is None for key in keys):
+        given = [sample.metainfo.get('sample_key') for sample in data_samples or ()]
+        if all(key is None for key in given):
             keys = torch.randint(2**63 - 1, (len(images), ))
             return keys.to(images.device, non_blocking=True)
-        if None in keys:
+        if None in given:
             raise ValueError(
-                f'Either every sample of a batch must have a sample_key or none, got {keys}: do '
+                f'Either every sample of a batch must have a sample_key or none, got {given}: do '
                 'not mix data sets with and without amd_mm.KeyedDataset.')
-        keys = torch.tensor(keys).to(images.device, non_blocking=True)
+        keys = torch.tensor(given).to(images.device, non_blocking=True)
         return view_keys(keys, views=len(images) // len(keys))
 
     def _pixel_statistics(self) -> tuple[list[float], list[float]]:

@@ -79,6 +79,8 @@ class ImageVisionTransformer(VisionTransformer):
             init_cfg=init_cfg)
         self.grid = grid
         self.with_cp = with_cp
+        self.final_norm: bool
+        self.layers: ModuleList
         # The host's are numpy's numbers, which torch.compile takes for arrays.
         for module in self.modules():
             if isinstance(module, DropPath):
@@ -128,6 +130,11 @@ class ImageVisionTransformer(VisionTransformer):
             image_size=self.grid.input_size[-1],
             num_frames=1,
             num_heads=block.attn.num_heads)
+
+    def train(self, mode: bool = True) -> 'ImageVisionTransformer':
+        """As torch's, and as torch's it returns the module (the host's returns nothing)."""
+        super().train(mode)
+        return self
 
     def init_weights(self) -> None:
         """MAE's initial weights, or the checkpoint's, every key of which must fit."""

@@ -87,6 +87,7 @@ class PixelHead(BaseModule):
         """Pixels (B, M, p, C) of the masked tokens and the mean and deviation to remove."""
         patches = gather_patches(images.float(), mask.predicted, self.grid)
         pixels = patches.movedim(2, -1).flatten(2, -2)
+        axes: tuple[int, ...]
         if self.normalize == 'token':
             axes, eps_inside, eps_outside = (-2, -1), 1e-6, 0.
         elif self.normalize == 'token_channel':

@@ -1,6 +1,7 @@
 """The large network that is read and never trained."""
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
@@ -9,7 +10,6 @@ from torch import Tensor
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints import load_encoder
-from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
 
 
@@ -79,7 +79,7 @@ class FrozenTeacher(BaseModule):
         return self.backbone.encode(images, token_ids, self.taps)[1]
 
 
-def _shard(backbone: Encoder) -> None:
+def _shard(backbone: Any) -> None:
     """Shards blocks one by one, and what is outside them together."""
     for block in backbone.blocks:
         fully_shard(block)
