@@ -14,7 +14,8 @@ QUICKSTART = ['mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
-TESTS = ['pytest', 'ruff', 'scikit-video', 'setuptools', 'tensorboard']
+TESTS = ['build', 'coverage', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
+         'tensorboard']
 
 
 def read_version() -> str:
@@ -56,9 +57,26 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8')
     if (ROOT / 'README.md').exists() else '',
     long_description_content_type='text/markdown',
+    author='amd_mm contributors',
     license='Apache-2.0',
+    keywords=['masked distillation', 'masked autoencoder', 'vision transformer', 'video',
+              'OpenMMLab', 'MMEngine'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['amd_mm', 'amd_mm.*']),
+    package_data={'amd_mm': ['py.typed']},
     include_package_data=False,
     cmdclass=dict(build_py=BuildWithMim),
     # torch: before 2.6, weights_only=True can be made to run code.

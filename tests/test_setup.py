@@ -1,9 +1,12 @@
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from runs import command
+
+from amd_mm.version import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +49,13 @@ def test_a_config_inherits_ours_and_the_hosts_from_anywhere(built, tmp_path):
     printed = command('env', '-C', tmp_path, sys.executable, '-c', program, built, config)
     assert f"{built}/amd_mm/__init__.py amd_mm.NonFiniteLossHook {{'base_batch_size': 256}}" \
         in printed
+
+
+def test_version_changelog_and_citation_agree(built):
+    changes = (ROOT / 'CHANGELOG.md').read_text()
+    assert re.search(r'^## (\S+)', changes, re.MULTILINE)[1] == __version__
+    assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == __version__
+    assert (built / 'amd_mm' / 'py.typed').is_file()
 
 
 def test_the_model_index_names_configs_that_exist():
