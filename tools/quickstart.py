@@ -76,7 +76,8 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
         epochs = Config.fromfile(config).train_cfg.max_epochs
         if smoke:
             epochs = SMOKE_EPOCHS
-            options += (f'train_cfg.max_epochs={epochs}', 'train_dataloader.batch_size=8')
+            options += (f'train_cfg.max_epochs={epochs}', 'train_dataloader.batch_size=8',
+                        'global_batch_size=8')
         return Stage(name, (
             sys.executable, 'tools/train.py', str(config), '--resume', '--work-dir',
             str(run / name), '--cfg-options', f'randomness.seed={seed}', *options),

@@ -10,6 +10,7 @@ import torch
 from clips import REAL, write_video
 from mmengine.config import Config
 from mmengine.runner import Runner
+from predictions import Predictions
 from recipes import CONFIGS, nodes, shorten
 
 from amd_mm.engine import build_runner, build_training_runner
@@ -136,13 +137,20 @@ def use_pictures(cfg: Config, root: Path) -> None:
         cfg.model.gallery.dataset = dict(cfg.test_dataloader.dataset, data_prefix='train')
 
 
-def train_and_test(cfg: Config) -> tuple[Runner, dict[str, float]]:
-    """Two steps, a validation, a checkpoint, and a test of what was saved."""
+def train_and_test(cfg: Config) -> tuple[Runner, dict[str, float], float]:
+    """Two steps, a validation, a checkpoint, and a test of what was saved.
+
+    Returns:
+        The runner that trained, the metrics of the test, and the share of its predictions that
+        are right, counted apart.
+    """
     runner = build_training_runner(cfg)
     runner.train()
     cfg.load_from = str(Path(cfg.work_dir, 'epoch_1.pth'))
     cfg.experiment_name += '_test'
-    return runner, build_runner(cfg).test()
+    tester, predictions = build_runner(cfg), Predictions()
+    tester.register_hook(predictions)
+    return runner, tester.test(), predictions.top1
 
 
 def throughput(runner: Runner) -> set[str]:

@@ -1,9 +1,12 @@
 import json
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from clock import Clock
 from mmengine.config import Config
 from recipes import CONFIGS, shrink
 
@@ -35,8 +38,19 @@ def test_processes_exchange_what_trains(benchmark):
     assert one['parameters'] == two['parameters'] > 10_000
     for row in (one, two):
         assert row['inputs_per_second'] == pytest.approx(row['processes'] * 2 / row['seconds'])
-        assert row['exchange_seconds'] > 0
+        assert set(row) == {'processes', 'parameters', 'seconds', 'exchange_seconds',
+                            'inputs_per_second'}
     assert f'{one["seconds"] / two["seconds"]:.0%}' in printed and 'network' not in printed
+
+
+def test_time_is_the_median_without_the_first_steps(monkeypatch):
+    """Nine seconds before the clock is warm, then 1, 5 and 3; all wait for each other."""
+    median_seconds = runpy.run_path(str(SCRIPT))['median_seconds']
+    clock, waits, steps = Clock(), [], iter([9., 9., 9., 1., 5., 3.])
+    monkeypatch.setattr(time, 'perf_counter', clock.perf_counter)
+    monkeypatch.setattr(torch.distributed, 'barrier', lambda: waits.append(clock.seconds))
+    assert median_seconds(lambda: clock.sleep(next(steps)), 3, torch.device('cpu')) == 3
+    assert [moment - 1000 for moment in waits] == [0, 9, 18, 27, 28, 33]
 
 
 def test_paper(benchmark):

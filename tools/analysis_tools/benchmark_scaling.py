@@ -33,7 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import leave_processes
-from amd_mm.engine import accumulative_counts
+from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.profiling.flops import synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
 
@@ -91,7 +91,9 @@ def on_paper(cfg: Config, parameters: int, gpus: int, inputs_per_second: float,
     """What so many GPUs ask of network, loader and storage, by FORMULAS; options as there."""
     loader = cfg.train_dataloader
     repeats = loader.dataset.get('num_repeats', 1)
-    inputs_an_update = loader.batch_size * repeats * accumulative_counts(cfg.optim_wrapper)
+    batches = (batches_an_update(cfg.global_batch_size, loader.batch_size, gpus)
+               if 'global_batch_size' in cfg else accumulative_counts(cfg.optim_wrapper))
+    inputs_an_update = loader.batch_size * repeats * batches
     sent = 2 * (gpus - 1) / gpus * 4 * parameters
     samples = gpus * inputs_per_second / repeats
     return dict(
