@@ -11,8 +11,8 @@ import torch
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.runner import Runner
 
+from amd_mm.engine import build_training_runner
 from amd_mm.registry import MODELS
 
 REPO = Path(__file__).parents[2]
@@ -196,8 +196,9 @@ def trained(tmp_path, monkeypatch):
             cfg[loader].batch_size = 2
         cfg.merge_from_dict({
             'work_dir': name, 'experiment_name': f'{tmp_path}{name}', 'log_level': 'WARNING',
-            'train_cfg.max_epochs': 1, 'default_hooks.logger.interval': 1, **options})
-        runner = Runner.from_cfg(cfg)
+            'global_batch_size': 2, 'train_cfg.max_epochs': 1,
+            'default_hooks.logger.interval': 1, **options})
+        runner = build_training_runner(cfg)
         runner.train()
         return runner
 
