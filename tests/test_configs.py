@@ -13,9 +13,10 @@ from clips import write_video
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import PARAM_SCHEDULERS, Registry, root
+from mmengine.registry import Registry, root
 from mmengine.structures import BaseDataElement
 from recipes import CONFIGS, ENCODERS, FOLDERS, RECIPES, encoder_size, nodes, shorten, shrink
+from runs import toy_config
 
 import amd_mm.registry
 from amd_mm.engine import build_training_runner
@@ -244,13 +245,12 @@ def test_accumulated_batches_make_the_same_update(name):
     # Of another length the same curve, down to the same rate.
     ('amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb', 2e-5, 10, 50),
 ])
-def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs):
+def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs, tmp_path):
     per_epoch = 3
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     cfg.train_cfg.max_epochs = epochs
     peak = cfg.optim_wrapper.optimizer.lr
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
-    rates = curve(cfg, optimizer, per_epoch)
+    rates = curve(cfg, per_epoch, tmp_path)
 
     rising = np.linspace(0, peak, warmup * per_epoch)
     angle = np.pi * np.arange((epochs - warmup) * per_epoch) / ((epochs - warmup) * per_epoch)
@@ -258,15 +258,19 @@ def test_learning_rate_is_the_released_curve(name, lowest, warmup, epochs):
     np.testing.assert_allclose(rates, np.concatenate([rising, falling]), rtol=1e-6, atol=3e-9)
 
 
-def curve(cfg: Config, optimizer: torch.optim.Optimizer, per_epoch: int) -> list[float]:
-    """The rate of every update, with the end that MMEngine's Runner fills in."""
-    epochs = cfg.train_cfg.max_epochs
-    schedulers = [
-        PARAM_SCHEDULERS.build(dict(
-            dict(end=epochs), **s, optimizer=optimizer, epoch_length=per_epoch))
-        for s in cfg.param_scheduler]
+def curve(cfg: Config, per_epoch: int, work_dir: Path) -> list[float]:
+    """The rate of every update, with the schedulers that MMEngine's Runner builds."""
+    run = toy_config(work_dir, size=per_epoch, batch_size=1, max_epochs=cfg.train_cfg.max_epochs,
+                     optimizer=dict(type='SGD', lr=cfg.optim_wrapper.optimizer.lr))
+    run.param_scheduler = cfg.param_scheduler
+    runner = build_training_runner(run)
+    # As Runner.train does.
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    optimizer = runner.optim_wrapper.optimizer
     rates = []
-    for _ in range(epochs * per_epoch):
+    for _ in range(runner.max_iters):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         for scheduler in schedulers:
@@ -274,35 +278,58 @@ def curve(cfg: Config, optimizer: torch.optim.Optimizer, per_epoch: int) -> list
     return rates
 
 
-@pytest.mark.parametrize('path', [
-    path for folder in ('detection', 'finetune', 'probe', 'quickstart')
-    for path in sorted((CONFIGS / folder).glob('*.py')) if 'knn' not in path.name],
-    ids=lambda path: path.stem)
-def test_rates_rise_to_the_peak_and_end_with_the_training(path):
-    cfg = Config.fromfile(path)
-    warm_up, cosine = cfg.param_scheduler
-    peak = cfg.optim_wrapper.optimizer.lr
-    per_epoch = 10
-    rates = curve(cfg, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak), per_epoch)
-    first = int(warm_up.end * per_epoch)
-    assert cosine.begin == warm_up.end and 'end' not in cosine
-    assert rates[0] == pytest.approx(peak * warm_up.start_factor)
-    assert max(rates) == rates[first] == pytest.approx(peak)
-    floor = cosine.get('eta_min', peak * cosine.get('eta_min_ratio', 0))
-    steps = len(rates) - first
-    last = floor + (peak - floor) * (1 + math.cos(math.pi * (steps - 1) / steps)) / 2
-    assert rates[-1] == pytest.approx(last, rel=1e-6)
+@cache
+def trained() -> dict[Path, Config]:
+    """Every recipe that trains, as it stands."""
+    return {path: Config.fromfile(path) for path in sorted(CONFIGS.rglob('*.py'))
+            if '_base_' not in path.parts and 'knn' not in path.name}
 
 
-def test_the_end_that_is_filled_in_is_the_one_that_was_written():
-    """Bit for bit: the curve of 200 epochs with and without ``end`` in the config."""
-    cfg = Config.fromfile(
-        CONFIGS / 'videomae/videomae_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py')
-    written = copy.deepcopy(cfg)
-    written.param_scheduler[-1].end = 200
-    one, other = (curve(c, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.4e-3), 7)
-                  for c in (cfg, written))
-    assert one == other
+def schedules() -> dict[str, Config]:
+    """One recipe for each schedule."""
+    return {str((cfg.train_cfg.max_epochs, cfg.param_scheduler)): copy.deepcopy(cfg)
+            for cfg in trained().values()}
+
+
+@pytest.mark.parametrize('epochs', [None, 50])
+def test_rates_rise_to_the_peak_and_end_with_the_training(epochs, tmp_path):
+    per_epoch = 4
+    for number, (name, cfg) in enumerate(schedules().items()):
+        cfg.train_cfg.max_epochs = epochs or cfg.train_cfg.max_epochs
+        warm_up, cosine = cfg.param_scheduler
+        peak = cfg.optim_wrapper.optimizer.lr
+        rates = curve(cfg, per_epoch, tmp_path / str(number))
+        first = int(warm_up.end * per_epoch)
+        assert cosine.begin == warm_up.end and 'end' not in cosine, name
+        assert rates[0] == pytest.approx(peak * warm_up.start_factor), name
+        assert max(rates) == rates[first] == pytest.approx(peak), name
+        floor = cosine.get('eta_min', peak * cosine.get('eta_min_ratio', 0))
+        steps = len(rates) - first
+        last = floor + (peak - floor) * (1 + math.cos(math.pi * (steps - 1) / steps)) / 2
+        assert rates[-1] == pytest.approx(last, rel=1e-6), name
+
+
+def test_the_end_that_is_filled_in_is_the_one_that_was_written(tmp_path):
+    """Bit for bit: the curve with and without the cosine's end and length in the config."""
+    for number, (name, cfg) in enumerate(schedules().items()):
+        written = copy.deepcopy(cfg)
+        cosine, epochs = written.param_scheduler[-1], cfg.train_cfg.max_epochs
+        cosine.update(end=epochs, T_max=epochs - cosine.begin)
+        assert curve(cfg, 4, tmp_path / f'{number}') == curve(
+            written, 4, tmp_path / f'{number}_written'), name
+
+
+def test_every_rate_is_written_from_the_global_batch():
+    per_256 = re.compile(r'[\d.e-]+ \* (_base_\.)?global_batch_size / 256')
+    rates = [rate for path in CONFIGS.rglob('*.py')
+             for rate in re.findall(r'\blr=([^,)]+)', path.read_text())]
+    assert rates and all(per_256.fullmatch(rate) for rate in rates), rates
+    for path, cfg in trained().items():
+        assert cfg.auto_scale_lr == dict(base_batch_size=cfg.global_batch_size, enable=False), path
+        assert 'accumulative_counts' not in cfg.optim_wrapper, path
+        assert cfg.train_cfg.type == 'amd_mm.EpochTrainLoop', path
+        assert cfg.train_dataloader.sampler.type == 'amd_mm.EpochSampler', path
+        assert cfg.train_dataloader.dataset.type == 'amd_mm.KeyedDataset', path
 
 
 def test_clips_are_clipped_and_pictures_are_not():

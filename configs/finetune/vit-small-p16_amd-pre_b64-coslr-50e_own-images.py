@@ -14,6 +14,6 @@ val_dataloader = test_dataloader = dict(batch_size=64, dataset=held_out)
 val_evaluator = test_evaluator = dict(topk=(1, ))
 
 global_batch_size = 64
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
-auto_scale_lr = dict(base_batch_size=global_batch_size)
+optim_wrapper = dict(optimizer=dict(lr=2e-3 * global_batch_size / 256))
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(max_epochs=50)

@@ -3,5 +3,5 @@
 _base_ = './_base_/pretrain.py'
 
 model = dict(backbone=_base_.teacher_vit, mask_generator=dict(student_ratio=0.5))
-optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
+optim_wrapper = dict(optimizer=dict(lr=0.048 * _base_.global_batch_size / 256))
 train_cfg = dict(max_epochs=6)

@@ -4,5 +4,5 @@ _base_ = './finetune_student.py'
 
 train_cfg = dict(max_epochs=20)
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-2),
+    optimizer=dict(lr=0.08 * _base_.global_batch_size / 256),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0., decay_mult=0.))))

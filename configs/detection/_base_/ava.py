@@ -88,8 +88,10 @@ val_videos = dict(dataset=dict(
         for step in _base_.val_pipeline)],
     **videos))
 
-# Clips an update: mmaction2's 8 GPUs of 8; its rate, and its schedule.
+# Clips an update: mmaction2's 8 GPUs of 8; its rate, given per 256, and its schedule.
 global_batch_size = 64
+optim_wrapper = dict(optimizer=dict(lr=5e-4 * global_batch_size / 256))
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=20)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=5, convert_to_iter_based=True),

@@ -57,10 +57,12 @@ test_dataloader = dict(
 test_evaluator = dict(type='mmaction.AccMetric')
 test_cfg = dict()
 
+# Videos an update; rates are given per 256.
 global_batch_size = 32
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=10)
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=0.016 * global_batch_size / 256, weight_decay=0.05),
     paramwise_cfg=dict(flat_decay_mult=0.),
     clip_grad=dict(max_norm=5.))
 param_scheduler = [

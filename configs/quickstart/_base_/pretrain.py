@@ -36,12 +36,15 @@ train_dataloader = dict(
             dict(type='mmaction.PackActionInputs'),
         ]))
 
+# Videos an update; rates are given per 256.
 global_batch_size = 8
+auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=3)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(
+        type='AdamW', lr=0.064 * global_batch_size / 256, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(
         flat_decay_mult=0., custom_keys=dict(mask_token=dict(decay_mult=0.))),
     clip_grad=dict(max_norm=1.))
