@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 
 from amd_mm import registry
 
+__all__ = ['Setting', 'difference', 'effective', 'page', 'settings']
+
 REGISTRIES = [found for found in vars(registry).values()
               if isinstance(found, Registry) and found.scope == 'amd_mm']
 
