@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+__all__ = ['Sample', 'sample_key', 'step_key']
+
 _MASK64 = (1 << 64) - 1
 # SplitMix64: the step from one counter to the next, and the (shift, factor) rounds and last shift
 # of its finaliser.

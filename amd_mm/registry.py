@@ -14,6 +14,10 @@ from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
+__all__ = [
+    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'MODELS', 'RUNNERS', 'STRATEGIES', 'TRANSFORMS'
+]
+
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='amd_mm', locations=['amd_mm.models'])
 DATASETS = Registry(
     'dataset', parent=MMENGINE_DATASETS, scope='amd_mm', locations=['amd_mm.datasets'])

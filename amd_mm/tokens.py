@@ -13,6 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+__all__ = [
+    'StudentFeatures', 'TeacherFeatures', 'TokenGrid', 'TokenMask', 'gather_patches',
+    'gather_tokens', 'scatter_patches', 'split_prefix'
+]
+
 
 @dataclass(frozen=True)  # no tuple: MMEngine's ConfigDict takes tuples apart
 class TokenGrid:

@@ -1,8 +1,6 @@
 """Every pre-training recipe, at its full size, computes what the papers and their code say."""
-import inspect
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ from mmengine.config import Config
 from recipes import ENCODERS, RECIPES, encoder_size
 
 from amd_mm.registry import MODELS, TRANSFORMS
+from amd_mm.resolved_config import effective
 from amd_mm.tokens import TokenGrid
 
 every_recipe = pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
@@ -87,13 +86,6 @@ class Recipe:
 
 
 recipe = cache(Recipe)
-
-
-def effective(node: dict) -> dict[str, Any]:
-    """The arguments of a part: the config's, and our defaults for the rest."""
-    parameters = inspect.signature(MODELS.get(node['type'])).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return defaults | dict(node)
 
 
 def transformer(blocks: torch.nn.ModuleList) -> tuple[int, int, int]:

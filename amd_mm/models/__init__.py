@@ -1,3 +1,4 @@
+"""Networks and losses: masks, backbones, teachers, necks, heads, algorithms."""
 from amd_mm.models.algorithms import AMD, MaskedAutoencoder
 from amd_mm.models.backbones import Encoder, ImageVisionTransformer, VideoVisionTransformer
 from amd_mm.models.heads import PixelHead

@@ -1,3 +1,4 @@
+"""What happens around the updates of a run."""
 from amd_mm.engine.hooks.bad_sample_hook import BadSampleHook
 from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook

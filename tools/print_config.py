@@ -1,0 +1,41 @@
+"""Prints what a config resolves to, a setting a line: bases, edits and our Python defaults.
+
+Example:
+    python tools/print_config.py CONFIG
+    python tools/print_config.py CONFIG --diff OTHER
+    python tools/print_config.py CONFIG --diff CONFIG --cfg-options train_cfg.max_epochs=50
+"""
+import argparse
+import sys
+
+from mmengine.config import Config, DictAction
+
+from amd_mm.resolved_config import difference, page
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--diff', metavar='OTHER',
+                        help='print only what differs: - as in OTHER, + as in CONFIG')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of CONFIG to change: key=value')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    try:
+        if args.diff is None:
+            print(page(cfg))
+        else:
+            print(difference(Config.fromfile(args.diff), cfg) or 'no setting differs')
+    except ValueError as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
