@@ -3,7 +3,7 @@ import argparse
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.command_line import config_parser, enable_amp, leave_processes, read_config
-from amd_mm.engine import build_training_runner
+from amd_mm.engine import build_training_runner, prepare_start
 
 
 def parse_args() -> argparse.Namespace:
@@ -11,6 +11,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='auto|CHECKPOINT',
         help='go on from the newest checkpoint in the work dir, if there is one, or from this one')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='start anew in a work dir that holds a run')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
@@ -22,9 +24,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = read_config(args)
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError(

@@ -12,9 +12,11 @@ from amd_mm.engine.hooks import (
     LabelRangeHook,
     NonFiniteLossHook,
     ReconstructionHook,
+    ResumeHook,
     ThroughputHook,
 )
 from amd_mm.engine.loops import EpochTrainLoop
+from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.engine.strategies import ShardingStrategy
 
@@ -27,6 +29,7 @@ __all__ = [
     'LabelRangeHook',
     'NonFiniteLossHook',
     'ReconstructionHook',
+    'ResumeHook',
     'ShardingStrategy',
     'ThroughputHook',
     'accumulative_counts',
@@ -34,5 +37,7 @@ __all__ = [
     'build_runner',
     'build_training_runner',
     'count_accumulation',
+    'newest_whole',
+    'prepare_start',
     'settle_accumulation',
 ]

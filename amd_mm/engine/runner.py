@@ -6,9 +6,11 @@ import copy
 from mmengine.config import Config
 from mmengine.registry import RUNNERS as ALL_RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
+from amd_mm.engine.hooks import CompleteCheckpointHook, ResumeHook
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.registry import RUNNERS
 
@@ -32,7 +34,16 @@ def build_training_runner(cfg: Config) -> Runner:
     settle_accumulation(cfg)
     runner = build_runner(cfg)
     count_accumulation(runner)
+    if isinstance(runner, Runner):
+        runner.register_hook(ResumeHook())
+        if _is_ours(runner.model):
+            runner.register_hook(CompleteCheckpointHook(exact=True))
     return runner
+
+
+def _is_ours(model: nn.Module) -> bool:
+    """Whether the model, or a part of it such as its backbone, is a class of this package."""
+    return any(type(module).__module__.startswith('amd_mm.models') for module in model.modules())
 
 
 @RUNNERS.register_module()

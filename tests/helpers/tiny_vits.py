@@ -35,6 +35,11 @@ def image_vit(seed: int = 0, depth: int = DEPTH, width: int = WIDTH, **changes) 
 
 def pretraining(modality: str, seed: int = 0, amd: bool = False) -> nn.Module:
     """A whole pre-training model: MAE or VideoMAE, or AMD with a random teacher."""
+    return randomise(MODELS.build(pretraining_config(modality, amd)), seed)
+
+
+def pretraining_config(modality: str, amd: bool = False) -> dict:
+    """The config of :func:`pretraining`."""
     video = modality == 'video'
     vit = dict(type='amd_mm.VideoVisionTransformer', img_size=SIZE, patch_size=PATCH,
                embed_dims=WIDTH, depth=DEPTH, num_heads=HEADS, num_frames=FRAMES,
@@ -53,7 +58,7 @@ def pretraining(modality: str, seed: int = 0, amd: bool = False) -> nn.Module:
             type='amd_mm.AMD', taps=(1, 2), neck=AMD_NECK,
             teacher=dict(type='amd_mm.FrozenTeacher', taps=(1, 2), checkpoint=None, backbone=vit))
         config['mask_generator']['teacher_ratio'] = .5
-    return randomise(MODELS.build(config), seed)
+    return config
 
 
 def pixels(modality: str, batch: int = 2, seed: int = 1) -> Tensor:

@@ -5,9 +5,11 @@ from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
 from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
+from amd_mm.engine.hooks.resume_hook import ResumeHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'EffectiveBatchHook', 'LabelRangeHook',
-    'NonFiniteLossHook', 'ReconstructionHook', 'ThroughputHook'
+    'NonFiniteLossHook', 'ReconstructionHook', 'ResumeHook',
+    'ThroughputHook'
 ]

@@ -12,11 +12,18 @@ class CompleteCheckpointHook(Hook):
     """Stops when a loaded checkpoint lacks a weight of the model, or has it in another shape.
 
     MMEngine logs a warning and goes on with random weights, for instance when a pre-trained
-    checkpoint is tested whose classifier has yet to be learnt. Further keys are no error.
+    checkpoint is tested whose classifier has yet to be learnt.
+
+    Args:
+        exact: Further keys are an error too: training from or going on with a checkpoint of
+            another network. A test may leave some over.
     """
 
     # After the hooks that choose other weights, such as EMAHook.
     priority = 'LOWEST'
+
+    def __init__(self, exact: bool = False) -> None:
+        self.exact = exact
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model.
@@ -27,7 +34,14 @@ class CompleteCheckpointHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         found = {name.removeprefix('module.'): value
                  for name, value in checkpoint.get('state_dict', checkpoint).items()}
-        if problems := str(compare_weights(found, model.state_dict(), may_be_left=found)):
+        problems = str(compare_weights(
+            found, model.state_dict(), may_be_left=() if self.exact else found))
+        if problems and self.exact:
+            raise ValueError(
+                f'a checkpoint to train from (load_from) or to resume must be of the same model, '
+                f'but {problems}. To take an encoder alone, of any layout, use '
+                "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=FILE)")
+        if problems:
             raise ValueError(
                 f'a checkpoint to test with must hold every weight of the model, but {problems}. '
                 'Test with the config it was trained with; a pre-trained checkpoint has to be '
