@@ -46,7 +46,7 @@ def describe(model: MaskedPretraining) -> str:
     seen = f'The student sees {masks.num_visible} of {masks.grid.num_tokens} tokens'
     if masks.num_extra:
         seen += f', the teacher {masks.num_visible + masks.num_extra}'
-    if model.head.normalize is None:
+    if model.head is None or model.head.normalize is None:
         return f'{seen}.'
     return (f'{seen}. True patch statistics were used: mean and deviation of every '
             'reconstructed patch are the input\'s, because the pixel target is normalised.')

@@ -69,7 +69,7 @@ class PyAVInit(BaseTransform):
             ValueError: If the file has no video stream.
         """
         content = get(results['filename'], backend_args=self.backend_args)
-        container = av.open(io.BytesIO(content), format=_container_format(content))
+        container = av.open(io.BytesIO(content), 'r', format=_container_format(content))
         video = IndexedVideo(container, self.multi_thread)
         results.update(video_reader=video, total_frames=len(video), avg_fps=video.avg_fps)
         return results

@@ -80,7 +80,8 @@ class IndexedVideo:
         # The second way is for codecs that hand out a frame later than they take its packet, and
         # for key frames that are none.
         for first, needed in ((key_frame, numbers_at if self._skips else None), (0, None)):
-            frames = ((numbers_at.get(frame.pts), frame) for frame in self._decode(first, needed))
+            frames = ((numbers_at[frame.pts], frame) for frame in self._decode(first, needed)
+                      if frame.pts in numbers_at)
             pictures = _pictures(frames, asked)
             if len(pictures) == len(asked):
                 break

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from amd_mm.models.algorithms.base import MaskedPretraining
-from amd_mm.models.teachers.frozen_teacher import check_taps
+from amd_mm.models.necks import AlignmentNeck
+from amd_mm.models.teachers.frozen_teacher import FrozenTeacher, check_taps
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
 
@@ -37,6 +38,9 @@ class AMD(MaskedPretraining):
         ValueError: if taps, grids, masks and alignments do not fit each other, or if a
             part of the student would get no gradient.
     """
+
+    teacher: FrozenTeacher
+    neck: AlignmentNeck
 
     def __init__(self,
                  backbone: dict,
@@ -78,7 +82,7 @@ class AMD(MaskedPretraining):
         teacher_features = self.teacher(images, mask.teacher_visible)
         latent, features = self.backbone.encode(images, mask.visible, self.taps)
         losses = self.neck.loss(features, teacher_features, mask)
-        if self.decoder is not None:
+        if self.decoder is not None and self.head is not None:
             losses |= self.head.loss(self.decoder(latent, mask), images, mask)
         return losses
 

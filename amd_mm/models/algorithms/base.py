@@ -8,6 +8,10 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from amd_mm.keys import view_keys
+from amd_mm.models.backbones import Encoder
+from amd_mm.models.heads import PixelHead
+from amd_mm.models.masks import AsymmetricMaskGenerator
+from amd_mm.models.necks import PixelDecoder
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
 
@@ -44,6 +48,11 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             decoder and head is there.
     """
 
+    backbone: Encoder
+    mask_generator: AsymmetricMaskGenerator
+    decoder: PixelDecoder | None
+    head: PixelHead | None
+
     def __init__(self,
                  backbone: dict,
                  mask_generator: dict,
@@ -60,13 +69,13 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
                 "use_mean_pooling=False (video) or an out_type other than 'avg_featmap' (image).")
         grid = self.backbone.grid
         self.mask_generator = MODELS.build(mask_generator, default_args=dict(grid=grid))
-        self.decoder: Any = decoder and MODELS.build(decoder, default_args=dict(
+        self.decoder = None if decoder is None else MODELS.build(decoder, default_args=dict(
             in_dims=self.backbone.embed_dims,
             grid=grid,
             num_prefix_tokens=self.backbone.num_prefix_tokens,
             with_cp=with_cp))
         mean, std = self._pixel_statistics()
-        self.head: Any = head and MODELS.build(
+        self.head = None if head is None else MODELS.build(
             head, default_args=dict(grid=grid, mean=mean, std=std))
         if (self.decoder is None) != (self.head is None):
             raise ValueError('decoder and head belong together, got only one of them.')
@@ -125,6 +134,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
 
         With a normalised pixel target the true patch statistics are used.
         """
+        assert self.decoder is not None and self.head is not None, 'nothing to reconstruct with'
         images = self._fold_views(inputs)
         mask = self.mask_generator(self._sample_keys(images, data_samples))
         mask = mask._replace(predicted=mask.masked)

@@ -2,6 +2,8 @@
 from torch import Tensor
 
 from amd_mm.models.algorithms.base import MaskedPretraining
+from amd_mm.models.heads import PixelHead
+from amd_mm.models.necks import PixelDecoder
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
 
@@ -22,6 +24,9 @@ class MaskedAutoencoder(MaskedPretraining):
     Raises:
         ValueError: as :class:`MaskedPretraining` does, and without a decoder.
     """
+
+    decoder: PixelDecoder
+    head: PixelHead
 
     def __init__(self,
                  backbone: dict,

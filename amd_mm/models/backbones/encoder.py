@@ -1,6 +1,6 @@
 """What an encoder is, for everything that asks one."""
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from mmengine.model import ModuleList
 from torch import Tensor, nn
@@ -42,6 +42,14 @@ class Encoder(LoadableEncoder, Protocol):
 
     @property
     def pooling_norm(self) -> nn.Module | None: ...
+
+    def __call__(self, x: Tensor) -> Any:
+        """The host's forward: of all tokens, in the form that its heads take."""
+        ...
+
+    def init_weights(self) -> None:
+        """Sets the initial weights, or loads those that the config names."""
+        ...
 
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints import load_encoder
+from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
 
 
@@ -35,6 +36,8 @@ class FrozenTeacher(BaseModule):
         ValueError: if no checkpoint is given or it does not fit, or if taps are not
             increasing numbers between 1 and the depth.
     """
+
+    backbone: Encoder
 
     def __init__(self,
                  backbone: dict,
