@@ -33,6 +33,7 @@ class BuildWithMim(build_py):
     """
 
     def run(self) -> None:
+        """Build, then copy or link."""
         super().run()
         package = ROOT / 'amd_mm' if self.editable_mode else Path(self.build_lib) / 'amd_mm'
         mim = package / '.mim'

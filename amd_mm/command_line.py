@@ -28,7 +28,7 @@ def config_parser(description: str) -> argparse.ArgumentParser:
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Reads the config and changes in it what the command line asks for.
+    """Read the config and change in it what the command line asks for.
 
     Args:
         args: Parsed by a parser of :func:`config_parser`.
@@ -60,7 +60,7 @@ def enable_amp(cfg: Config) -> None:
 
 
 def leave_processes() -> None:
-    """Takes leave of the other processes of a distributed run; nothing where there are none.
+    """Take leave of the other processes of a distributed run; nothing where there are none.
 
     To be called last, when nothing holds the runner any more. MMEngine leaves it out, and a
     process that ends with gloo's threads alive is often aborted: torchrun then reports a run

@@ -21,7 +21,7 @@ def sincos_positions(grid: TokenGrid, dims: int, num_prefix_tokens: int = 0) -> 
     column the other way round, which a released decoder would not survive).
 
     Raises:
-        ValueError: if ``dims`` is not a multiple of 2 (clips) or 4 (images).
+        ValueError: If ``dims`` is not a multiple of 2 (clips) or 4 (images).
     """
     divisor = 2 if grid.is_video else 4
     if dims % divisor:
@@ -40,7 +40,7 @@ def sincos_positions(grid: TokenGrid, dims: int, num_prefix_tokens: int = 0) -> 
 
 def resize_positions(table: Tensor, old: Sequence[int], new: Sequence[int],
                      num_prefix_tokens: int = 0) -> Tensor:
-    """Interpolates a position table in space (bicubic, as the hosts) and time (linear).
+    """Interpolate a position table in space (bicubic, as the hosts) and time (linear).
 
     Args:
         table: (1, num_prefix_tokens + T H W, D), raster order (time, row, column).

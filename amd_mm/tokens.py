@@ -34,7 +34,7 @@ class TokenGrid:
         """The grid over an input of ``input_size`` pixels.
 
         Raises:
-            ValueError: if a side is not a positive multiple of the patch's.
+            ValueError: If a side is not a positive multiple of the patch's.
         """
         axes = ('frames', 'rows', 'columns')[-len(input_size):]
         for axis, length, step in zip(axes, input_size, patch, strict=True):
@@ -47,6 +47,7 @@ class TokenGrid:
 
     @property
     def is_video(self) -> bool:
+        """Whether there is a time axis."""
         return len(self.size) == 3
 
     @property
@@ -61,6 +62,7 @@ class TokenGrid:
 
     @property
     def num_tokens(self) -> int:
+        """N, tokens of one input."""
         return self.num_frames * self.per_frame
 
     @property
@@ -111,13 +113,13 @@ class TokenMask(NamedTuple):
         return torch.cat([self.visible, self.extra], dim=1)
 
     def split_teacher(self, features: Tensor) -> TeacherFeatures:
-        """Takes (B, prefix + V + E, D) over :attr:`teacher_visible` apart."""
+        """Take (B, prefix + V + E, D) over :attr:`teacher_visible` apart."""
         visible, extra = self.visible.shape[1], self.extra.shape[1]
         prefix = features.shape[1] - visible - extra
         return TeacherFeatures(*features.split([prefix, visible, extra], dim=1))
 
     def split_student(self, features: Tensor) -> StudentFeatures:
-        """Takes (B, prefix + V, D) over :attr:`visible` apart."""
+        """Take (B, prefix + V, D) over :attr:`visible` apart."""
         return StudentFeatures(*split_prefix(features, features.shape[1] - self.visible.shape[1]))
 
 
@@ -158,7 +160,7 @@ def gather_patches(images: Tensor, ids: Tensor, grid: TokenGrid) -> Tensor:
     Returns (B, K, C, *patch); nothing is computed for the other patches.
 
     Raises:
-        ValueError: if the input is not of the size the grid was made for.
+        ValueError: If the input is not of the size the grid was made for.
     """
     view, index = _patch_view(images, ids, grid)
     return view[index]

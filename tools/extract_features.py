@@ -119,7 +119,7 @@ def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Fi
 
 def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
             args: argparse.Namespace) -> None:
-    """Extracts what is not in the file yet, batch by batch."""
+    """Extract what is not in the file yet, batch by batch."""
     if file.done:
         print(f'{file.done} of {len(files)} inputs were done before')
     # Batches are cut by number, whatever can be read: arithmetic depends on the batch.

@@ -93,8 +93,8 @@ class Predictor:
     """Predicts, prints, draws and remembers.
 
     Args:
-        classifier: the model.
-        args: of the command line.
+        classifier: The model.
+        args: Of the command line.
     """
 
     def __init__(self, classifier: Classifier, args: argparse.Namespace) -> None:
@@ -183,7 +183,7 @@ class Predictor:
 
 
 def predict(predictor: Predictor, args: argparse.Namespace) -> int:
-    """Goes through the inputs; returns how many could not be read."""
+    """Go through the inputs; return how many could not be read."""
     if args.camera is not None:
         predictor.camera()
         return 0

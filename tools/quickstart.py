@@ -237,7 +237,7 @@ def draw_losses(run: Path, path: Path) -> None:
 
 
 def write_results(run: Path, out: Path, seconds: float, transfer: bool = False) -> dict:
-    """``results.json`` and both pictures in ``out``; returns what the file says."""
+    """Write ``results.json`` and both pictures into ``out``; return what the file says."""
     results = {name: dict(top1=read_top1(run, name)) for name in NETWORKS}
     for name in STUDENTS if transfer else ():
         results[name].update(
@@ -266,7 +266,7 @@ def count_seconds(run: Path, key: str, seconds: float) -> float:
 
 
 def end_stages_when_killed() -> None:
-    """Makes SIGTERM an exception, on which :class:`StageRunner` ends what it started."""
+    """Make SIGTERM an exception, on which :class:`StageRunner` ends what it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 

@@ -43,12 +43,12 @@ class Task:
     """One transfer.
 
     Attributes:
-        modality, title: of its students; for the table.
-        metric: name of the number in the log of a test, and what makes percent of it.
-        recipes: below configs/, by size; of several the mean counts.
-        published: by size, by method; by the papers' authors.
-        is_trained: else the student itself is tested.
-        start: the task whose fine-tuned network takes the student's place.
+        modality, title: Of its students; for the table.
+        metric: Name of the number in the log of a test, and what makes percent of it.
+        recipes: Below configs/, by size; of several the mean counts.
+        published: By size, by method; by the papers' authors.
+        is_trained: Else the student itself is tested.
+        start: The task whose fine-tuned network takes the student's place.
     """
 
     modality: str
@@ -161,7 +161,7 @@ def read_student(path: str) -> Student:
     """What the checkpoint holds.
 
     Raises:
-        ValueError: if it is not a checkpoint of ours, or of a size without recipes.
+        ValueError: If it is not a checkpoint of ours, or of a size without recipes.
     """
     checkpoint = read_checkpoint(path)
     if not any(name.startswith('backbone.') for name in checkpoint.state_dict):
@@ -182,11 +182,11 @@ class Run:
     """One recipe for one student: training, a test, and what that said.
 
     Args:
-        task: what it belongs to.
-        recipe: below configs/.
-        start: checkpoint to begin with.
-        identity: what the checkpoint holds; makes the run another one when it changes.
-        args: of the command line.
+        task: What it belongs to.
+        recipe: Below configs/.
+        start: Checkpoint to begin with.
+        identity: What the checkpoint holds; makes the run another one when it changes.
+        args: Of the command line.
     """
 
     def __init__(self, task: Task, recipe: str, start: str, identity: str,
@@ -242,7 +242,7 @@ def plan(student: Student, args: argparse.Namespace) -> dict[str, list[Run]]:
     """The runs of the chosen tasks, in the order in which they can be done.
 
     Raises:
-        ValueError: for an unknown task, or one of the other modality.
+        ValueError: For an unknown task, or one of the other modality.
     """
     able = [name for name, task in TASKS.items() if task.modality == student.modality]
     chosen = able if args.tasks is None else args.tasks.split(',')
@@ -270,7 +270,7 @@ class Table:
     """All results of a student, in transfer.json, and for people in transfer.md.
 
     Raises:
-        ValueError: if the folder has a table of another student.
+        ValueError: If the folder has a table of another student.
     """
 
     def __init__(self, folder: Path, student: Student) -> None:
@@ -286,7 +286,7 @@ class Table:
             self.rows = content['tasks']
 
     def update(self, plan: dict[str, list[Run]], failed: Sequence[str] = ()) -> None:
-        """Takes over what the runs said; other tasks keep what they had."""
+        """Take over what the runs said; other tasks keep what they had."""
         for name, task in TASKS.items():
             if task.modality != self.student.modality:
                 continue
@@ -331,7 +331,7 @@ def _ours(row: dict) -> str:
 
 
 def execute(command: Command) -> bool:
-    """Runs a command to its end, by this interpreter; whether it succeeded."""
+    """Run a command to its end, by this interpreter; whether it succeeded."""
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
     print(f'$ {command}', flush=True)
     result = subprocess.run(
@@ -340,7 +340,7 @@ def execute(command: Command) -> bool:
 
 
 def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:
-    """Runs what is to be done; returns the names of the tasks that failed."""
+    """Run what is to be done; return the names of the tasks that failed."""
     failed: list[str] = []
     for name, of_task in runs.items():
         start = TASKS[name].start
@@ -359,7 +359,7 @@ def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:
 
 
 def print_all(table: Table, runs: dict[str, list[Run]]) -> None:
-    """Prints what is to be done, as a script; what is done as a comment."""
+    """Print what is to be done, as a script; what is done as a comment."""
     table.update(runs)
     for name, of_task in runs.items():
         for run in of_task:

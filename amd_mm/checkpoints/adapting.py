@@ -11,14 +11,14 @@ from amd_mm.positions import fixed_positions, resize_positions
 
 
 def resize_tubelet(weight: Tensor, tubelet: int) -> Tensor:
-    """Spreads the patch embedding of clips over another number of frames.
+    """Spread the patch embedding of clips over another number of frames.
 
     Interpolated linearly in time and scaled so that the sum over time stays as it is: a clip
     without motion is embedded as before. (Ours; no paper of the family says how.)
 
     Args:
         weight: (D, C, t, p, p).
-        tubelet: t', frames of a token, at least 1.
+        tubelet: T', frames of a token, at least 1.
 
     Returns:
         (D, C, t', p, p) of the same type.
@@ -33,7 +33,7 @@ def resize_tubelet(weight: Tensor, tubelet: int) -> Tensor:
 
 def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Architecture,
                   path: Path) -> Architecture:
-    """Fits canonical weights to the model's tokens, in place; says so in the log.
+    """Fit canonical weights to the model's tokens, in place; say so in the log.
 
     Positions are interpolated in time and space, and the patch embedding of clips in time.
     A file without positions that does not say its frames and size either is left alone: the
@@ -41,7 +41,8 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
 
     Args:
         weights: Canonical names to tensors.
-        file, model: Architectures of the same modality.
+        file: What the weights were made for.
+        model: What they are to fit; of the same modality.
         path: For messages.
 
     Returns:

@@ -74,7 +74,7 @@ class Architecture:
 
 def architecture_of(weights: Mapping[str, Tensor],
                     checkpoint: Checkpoint | None = None) -> Architecture:
-    """Reads the architecture off canonical weights and what their file says.
+    """Read the architecture off canonical weights and what their file says.
 
     Args:
         weights: Canonical names to tensors; needs the patch embedding and blocks.

@@ -95,7 +95,7 @@ class Differences(NamedTuple):
 def compare_weights(weights: Mapping[str, Tensor], model: Mapping[str, Tensor],
                     may_miss: Collection[str] = (),
                     may_be_left: Collection[str] = ()) -> Differences:
-    """Compares weights with the state dict of the model that they are to fill.
+    """Compare weights with the state dict of the model that they are to fill.
 
     Args:
         weights: Names to tensors, as the model spells them.

@@ -28,8 +28,6 @@ class LoadableEncoder(Protocol):
         layout: How checkpoints of its class name the weights.
         final_norm_name: Its norm after the last block in the state dict.
         pooling_norm_name: Its norm after pooling, likewise.
-        architecture: What a file has to fit.
-        new_norms: Those of the two names above whose weights start anew in the present use.
     """
 
     layout: ClassVar[Layout]
@@ -37,20 +35,25 @@ class LoadableEncoder(Protocol):
     pooling_norm_name: ClassVar[str]
 
     @property
-    def architecture(self) -> Architecture: ...
+    def architecture(self) -> Architecture:
+        """What a file has to fit."""
 
     @property
-    def new_norms(self) -> tuple[str, ...]: ...
+    def new_norms(self) -> tuple[str, ...]:
+        """Those of the two names above whose weights start anew in the present use."""
 
-    def state_dict(self) -> dict[str, Tensor]: ...
+    def state_dict(self) -> dict[str, Tensor]:
+        """As a torch module's."""
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]: ...
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """As a torch module's."""
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool) -> object: ...
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool) -> object:
+        """As a torch module's."""
 
 
 def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False) -> None:
-    """Loads the encoder of a checkpoint of any layout, strictly.
+    """Load the encoder of a checkpoint of any layout, strictly.
 
     Everything that is not the encoder (decoder, neck, head) is dropped. The norms behind
     the last block and the pooling differ between pre-trained and fine-tuned files and touch
@@ -81,7 +84,7 @@ def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = F
 
 def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
                     prefix: str | None = None) -> None:
-    """Loads a pre-trained encoder for fine-tuning, strictly.
+    """Load a pre-trained encoder for fine-tuning, strictly.
 
     What ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` of a host
     only logs stops here (mmengine loads with ``strict=False``). Left over may be the
@@ -185,7 +188,7 @@ def _fixed_positions(backbone: LoadableEncoder) -> set[str]:
 
 def _load(backbone: LoadableEncoder, state: Mapping[str, Tensor], path: str | Path,
           leftover: Collection[str], missing_fine: Collection[str]) -> None:
-    """Loads with exactly the expected keys left over and missing."""
+    """Load with exactly the expected keys left over and missing."""
     own = backbone.state_dict()
     if problems := str(compare_weights(state, own, missing_fine, leftover)):
         raise ValueError(f'Checkpoint {path}: must fit the model exactly, but {problems}. Make '

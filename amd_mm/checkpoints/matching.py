@@ -47,7 +47,7 @@ class Match:
 
 
 def strip_outer_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Takes ``module.`` and the like off, which have to stand before every key or none.
+    """Take ``module.`` and the like off, which have to stand before every key or none.
 
     Raises:
         ValueError: If they stand before some keys only.
@@ -70,7 +70,7 @@ def strip_outer_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def detect(state: Mapping[str, Tensor], name: str | None = None,
            layouts: Iterable[Layout] = LAYOUTS) -> Match:
-    """Finds the layout of a file from its keys.
+    """Find the layout of a file from its keys.
 
     Layouts that read every key alike (an encoder of mmaction2 is also one of ours)
     are no ambiguity: the first of them is taken.
@@ -109,7 +109,7 @@ def detect(state: Mapping[str, Tensor], name: str | None = None,
 
 
 def require_explained(match: Match) -> None:
-    """Raises ValueError with the keys that the layout cannot explain, if there are any."""
+    """Raise ValueError with the keys that the layout cannot explain, if there are any."""
     if match.unexplained or match.incomplete:
         problems = []
         if match.unexplained:
@@ -124,7 +124,7 @@ def require_explained(match: Match) -> None:
 
 
 def split_part(match: Match, part: str) -> dict[str, str]:
-    """Drops what is not wanted from a match, in place.
+    """Drop what is not wanted from a match, in place.
 
     Args:
         match: What the layout made of the file.
@@ -159,7 +159,7 @@ def assemble(state: Mapping[str, Tensor], match: Match) -> dict[str, Tensor]:
 
 
 def require_complete(names: Iterable[str]) -> None:
-    """Raises ValueError if blocks are missing or have other weights than their neighbours."""
+    """Raise ValueError if blocks are missing or have other weights than their neighbours."""
     blocks: dict[str, dict[int, set[str]]] = {}
     for name in names:
         if found := _BLOCK.fullmatch(name):
@@ -181,7 +181,7 @@ def require_complete(names: Iterable[str]) -> None:
 
 def spell(tensors: Mapping[str, Tensor],
           layout: Layout) -> tuple[dict[str, Tensor], list[str]]:
-    """Writes canonical tensors under the names of a layout.
+    """Write canonical tensors under the names of a layout.
 
     Returns:
         Names to tensors, and the canonical names that the layout has no place for.
@@ -231,7 +231,7 @@ def _spelling(layout: Layout, prefix: str, name: str) -> tuple[str, ...] | None:
 
 
 def _match(state: Mapping[str, Tensor], layout: Layout) -> Match | None:
-    """Reads the names of ``state``; None if the layout's patch embedding is not there."""
+    """Read the names of ``state``; None if the layout's patch embedding is not there."""
     dimensions = {'image': 4, 'video': 5}[layout.modality]
     prefixes = [prefix for prefix in layout.prefixes
                 if any(prefix + anchor in state and state[prefix + anchor].ndim == dimensions

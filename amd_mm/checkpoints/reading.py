@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, Tensor]:
-    """Reads the weights of a checkpoint file or Transformers folder.
+    """Read the weights of a checkpoint file or Transformers folder.
 
     Args:
         path: A ``.pth``/``.pt``/``.bin`` file, a ``.safetensors`` file or a folder

@@ -9,7 +9,7 @@ from amd_mm.checkpoints.reading import FLOAT_TYPES
 
 
 def check_values(state: Mapping[str, Tensor], subject: str) -> None:
-    """Warns of weights that are not finite, with their keys.
+    """Warn of weights that are not finite, with their keys.
 
     Raises:
         ValueError: If a weight is no floating-point tensor.

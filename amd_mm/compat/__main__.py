@@ -27,6 +27,7 @@ def table_row(fix: Fix) -> tuple[str, ...]:
 
 
 def main() -> int:
+    """Print the table; return the exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         rows = [HEADER, *map(table_row, FIXES)]

@@ -21,9 +21,11 @@ class FixingLoader(Loader):
         return getattr(self.loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The module, as the real loader makes it."""
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        """Execute the module, and mend it where it needs it."""
         assert module.__spec__ is not None
         module.__loader__ = module.__spec__.loader = self.loader  # leave no trace
         with ExitStack() as stack:
@@ -44,6 +46,7 @@ class FixingFinder(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
+        """A trigger's spec from whoever has it, with our loader around the real one."""
         if fullname not in self.fixes:
             return None
         for finder in sys.meta_path:
@@ -65,14 +68,17 @@ class StandInFinder(MetaPathFinder, Loader):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
+        """The spec of a module that is missing here and that a fix stands in for."""
         if fullname not in self.fixes:
             return None
         return ModuleSpec(fullname, self, is_package=self.fixes[fullname].is_package)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """None: an empty module will do."""
         return None
 
     def exec_module(self, module: ModuleType) -> None:
+        """Fill the module with the fix's stand-in."""
         fix = self.fixes[module.__name__]
         OUTCOMES[fix.name] = Verdict(True, f'the installed {fix.host} has no {fix.trigger}')
         assert fix.fill is not None

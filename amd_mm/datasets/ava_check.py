@@ -69,6 +69,7 @@ class FrameFolder:
             name.startswith(prefix) and name.endswith(suffix) for name in names)
 
     def problem(self, timestamp: int, clock: Clock) -> str | None:
+        """Why the key frame at ``timestamp`` cannot be read; None: it can."""
         if self.total_frames == 0 or (
                 self._has_gap and clock.frame_of(timestamp) >= self.total_frames):
             missing = os.path.join(
@@ -98,6 +99,7 @@ class VideoFile:
                 self._error = f'cannot be read: {str(error).strip().splitlines()[0]}'
 
     def problem(self, timestamp: int, clock: Clock) -> str | None:
+        """Why the key frame at ``timestamp`` cannot be read; None: it can."""
         if self.total_frames == 0:
             return f'a key frame must have a video, but {self.path} {self._error}'
         # fps=1 is mmaction2's way to say that timestamps are numbers of frames.
@@ -110,7 +112,7 @@ class VideoFile:
 
 
 def read_labels(label_file: str, num_classes: float = math.inf) -> dict[int, str]:
-    """Reads names of labels, with mmaction2's reader; ids may have gaps.
+    """Read names of labels, with mmaction2's reader; ids may have gaps.
 
     Args:
         label_file: Items with ``name: "..."`` and ``id: N`` or ``label_id: N``.
@@ -142,7 +144,7 @@ def read_labels(label_file: str, num_classes: float = math.inf) -> dict[int, str
 
 
 def read_exclusions(exclude_file: str | None) -> set[tuple[str, int]]:
-    """Reads the key frames to leave out, ``video,timestamp`` lines.
+    """Read the key frames to leave out, ``video,timestamp`` lines.
 
     Raises:
         ValueError: For a line of another form; names file and line.
@@ -165,7 +167,7 @@ def check_annotations(ann_file: str,
                       excluded: Collection[tuple[str, int]] = (),
                       classes: Collection[int] | None = None,
                       unnamed_labels: bool = False) -> tuple[dict[str, str], dict[str, Video]]:
-    """Checks every line of an annotation file.
+    """Check every line of an annotation file.
 
     Args:
         ann_file: ``video,timestamp,x1,y1,x2,y2,label,person`` lines.
@@ -224,7 +226,7 @@ def check_annotations(ann_file: str,
 
 def check_proposals(proposals: Mapping[str, np.ndarray], proposal_file: str,
                     key_frames: Mapping[str, str], missing_allowed: bool) -> None:
-    """Checks that every key frame has a proposal, and its form.
+    """Check that every key frame has a proposal, and its form.
 
     Args:
         proposals: For each ``video,timestamp`` (N, 4) or (N, 5) corners in [0, 1] and score.

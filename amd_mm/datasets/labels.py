@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def read_classes(path: str) -> tuple[str, ...]:
-    """Reads class names, one a line, label 0 first.
+    """Read class names, one a line, label 0 first.
 
     Raises:
         ValueError: For an empty file, an empty line or a name that stands there twice.
@@ -82,7 +82,7 @@ def check_range(dataset: BaseDataset, num_classes: int, name: str) -> set[int]:
 
 def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
                  need_all: bool = True) -> None:
-    """Compares the samples of a data set with its classes and with the disk.
+    """Compare the samples of a data set with its classes and with the disk.
 
     Args:
         dataset: One of the hosts' kind; nothing is decoded.
@@ -112,7 +112,7 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
 
 
 def fill_classes(cfg: ConfigDict) -> tuple[str, ...]:
-    """Takes the classes from the training data and checks the labels of all data, in place.
+    """Take the classes from the training data and check the labels of all data, in place.
 
     The classes are ``metainfo=dict(classes=FILE)`` of the training data set or, for a folder
     of class folders, the folders' names. Every data set gets them, and every

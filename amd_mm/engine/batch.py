@@ -33,12 +33,12 @@ def count_processes(launcher: str) -> int:
 
 
 def settle_accumulation(cfg: Config) -> None:
-    """Sets ``optim_wrapper.accumulative_counts`` so that an update sees ``global_batch_size``.
+    """Set ``optim_wrapper.accumulative_counts`` so that an update sees ``global_batch_size``.
 
     Changes the config in place; one without a global batch stays as it is.
 
     Args:
-        cfg: with ``global_batch_size`` (samples an update over all processes; a video counts
+        cfg: With ``global_batch_size`` (samples an update over all processes; a video counts
             once, however many repeats it gives), ``train_dataloader.batch_size`` (samples a
             process loads at a time) and ``launcher``.
 

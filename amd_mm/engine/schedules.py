@@ -6,14 +6,14 @@ from mmengine.logging import print_log
 
 
 def check_schedules(cfg: Config) -> None:
-    """Looks, before anything is built, whether rates end where training ends.
+    """Look, before anything is built, whether rates end where training ends.
 
     A phase without ``end`` ends with the training, as MMEngine fills it in. Training that is
     longer or shorter than what is written out is warned about: the last rate is then not the
     schedule's last.
 
     Args:
-        cfg: of a training run.
+        cfg: Of a training run.
 
     Raises:
         ValueError: If training ends before a phase that lasts to its end begins.

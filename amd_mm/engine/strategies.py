@@ -38,7 +38,7 @@ class ShardingStrategy(DDPStrategy):
     """
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
-        """Shards in place; the frozen teacher, which is outside the tree, moves along."""
+        """Shard in place; the frozen teacher, which is outside the tree, moves along."""
         model = self.convert_model(model.to(get_device()))
         for block in model.modules():
             if isinstance(block, BLOCKS):

@@ -76,7 +76,7 @@ class Conversion:
 
 
 def convert_weights(checkpoint: Checkpoint, options: Options) -> Conversion:
-    """Converts weights in memory; tensors are shared with the source where possible.
+    """Convert weights in memory; tensors are shared with the source where possible.
 
     Raises:
         ValueError: If a key cannot be explained or has no place in the target, if
@@ -150,7 +150,7 @@ def _target_layout(name: str, modality: str) -> Layout:
 
 
 def _resize(result: Conversion) -> None:
-    """Interpolates positions and tubelet if another size or frame count is asked for."""
+    """Interpolate positions and tubelet if another size or frame count is asked for."""
     options, net, weights = result.options, result.net, result.canonical
     sizes = {'image_size': options.img_size, 'num_frames': options.num_frames,
              'tubelet': options.tubelet}
@@ -187,7 +187,7 @@ def _resize(result: Conversion) -> None:
 
 
 def _settle_positions(result: Conversion) -> None:
-    """Fills tables that the target stores, and drops those that its model computes."""
+    """Fill tables that the target stores, and drop those that its model computes."""
     net, weights, target = result.net, result.canonical, result.target
     if net.modality == 'image' and 'encoder.pos_embed' not in weights:
         raise ValueError(f'Source {result.checkpoint.path}: an image encoder must have positions, '

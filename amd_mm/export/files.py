@@ -23,7 +23,7 @@ TARGETS = (*LAYOUT_NAMES, 'onnx')
 def convert_checkpoint(source: str | Path, destination: str | Path, options: Options, *,
                        dry_run: bool = False, force: bool = False,
                        trust: bool = False) -> Conversion:
-    """Converts a checkpoint; writes nothing unless every key is accounted for.
+    """Convert a checkpoint; write nothing unless every key is accounted for.
 
     A ``.safetensors`` destination gets the bare weights; Transformers needs a folder.
     Transformers, timm and ONNX get a model card: ``README.md`` in the folder, else the

@@ -33,7 +33,7 @@ class _Exported(nn.Module):
 
 
 def export_onnx(result: Conversion, path: Path) -> float:
-    """Writes the encoder (and classifier) as ONNX with a dynamic batch, and checks it.
+    """Write the encoder (and classifier) as ONNX with a dynamic batch, and check it.
 
     Args:
         result: A conversion to the layout ``amd_mm``.

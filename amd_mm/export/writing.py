@@ -15,7 +15,7 @@ OWN_FILES = {'config.json', 'model.safetensors', 'README.md'}
 
 
 def check_destination(path: str | Path, force: bool = False) -> Path:
-    """Looks before the work starts whether ``path`` can be written.
+    """Look before the work starts whether ``path`` can be written.
 
     Raises:
         ValueError: If it exists and ``force`` is off or it is a folder with files that we
@@ -74,7 +74,7 @@ def save_torch(content: Any, path: Path) -> None:
 
 
 def save_safetensors(weights: dict[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file as Transformers and timm read it.
+    """Write a safetensors file as Transformers and timm read it.
 
     Raises:
         ValueError: If safetensors is not installed.
@@ -111,7 +111,7 @@ def _flush(path: Path) -> None:
 
 
 def _swap(temporary: Path, path: Path) -> None:
-    """Renames over ``path``; a folder cannot be renamed over another, so that one steps aside."""
+    """Rename over ``path``; a folder cannot be renamed over another, so that one steps aside."""
     if not (temporary.is_dir() and path.exists()) and not path.is_dir():
         os.replace(temporary, path)
     else:

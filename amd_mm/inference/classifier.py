@@ -28,9 +28,9 @@ class Prediction(NamedTuple):
     """One of the classes of an input.
 
     Attributes:
-        label: from 0.
-        name: of the class; None where no names are known.
-        score: in [0, 1], all classes together 1.
+        label: From 0.
+        name: Of the class; None where no names are known.
+        score: In [0, 1], all classes together 1.
     """
     label: int
     name: str | None
@@ -45,14 +45,14 @@ class Classifier:
     checkpoint and only logs the rest; here every weight has to be there.)
 
     Args:
-        config: with a classifier of mmpretrain or a recognizer of mmaction2.
-        checkpoint: of that config.
-        classes: a file with one name a line; None: the names in the checkpoint, of the data set
+        config: With a classifier of mmpretrain or a recognizer of mmaction2.
+        checkpoint: Of that config.
+        classes: A file with one name a line; None: the names in the checkpoint, of the data set
             in the config, or none.
-        device: where to compute.
+        device: Where to compute.
 
     Raises:
-        ValueError: for another model, a checkpoint that does not fit, or class names that are
+        ValueError: For another model, a checkpoint that does not fit, or class names that are
             not as many as classes.
     """
 
@@ -80,7 +80,7 @@ class Classifier:
         """(classes,) of a file, with all views that testing takes.
 
         Raises:
-            ValueError: if the file cannot be read.
+            ValueError: If the file cannot be read.
         """
         if self.is_video:
             return self._recognize(dict(filename=str(path)), self._whole, path)

@@ -20,19 +20,19 @@ class FeatureExtractor:
     """The encoder of a pre-training or fine-tuning config; nothing is masked, dropped or trained.
 
     Args:
-        config: any config of ours whose model has a backbone of ours.
-        checkpoint: of that config, or in any layout that fits its backbone; decoder, neck and
+        config: Any config of ours whose model has a backbone of ours.
+        checkpoint: Of that config, or in any layout that fits its backbone; decoder, neck and
             head are left out, positions of another size are interpolated.
-        layer: the block, counted from 1, whose raw output is wanted; None: after the last
+        layer: The block, counted from 1, whose raw output is wanted; None: after the last
             block, with the norm that follows it there (for fine-tuned encoders that pool, the
             one after pooling: what the classifier sees).
         pool: ``'mean'`` of the tokens without the class token; ``'cls'``, the class token;
             ``'none'``, all tokens, class token first; None: what the backbone itself gives, the
             mean for clips.
-        device: where to compute.
+        device: Where to compute.
 
     Raises:
-        ValueError: if a part is missing, the checkpoint does not fit, a block does not exist, or
+        ValueError: If a part is missing, the checkpoint does not fit, a block does not exist, or
             a norm is wanted that the checkpoint does not hold.
     """
 
@@ -76,7 +76,7 @@ class FeatureExtractor:
         """Features of some inputs.
 
         Args:
-            items: as :func:`~amd_mm.visualization.read_image` and ``read_clip`` read them, at
+            items: As :func:`~amd_mm.inference.read_image` and ``read_clip`` read them, at
                 the grid's size.
 
         Returns:

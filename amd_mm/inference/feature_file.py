@@ -29,14 +29,14 @@ class FeatureFile:
     Equal settings and features make equal bytes.
 
     Args:
-        path: the file, ``.npz`` or ``.safetensors``.
-        paths: all inputs, as they are to stand in the file.
-        shape: of one input's features.
-        settings: everything else that the features depend on; JSON.
-        force: whether a file that is there may be replaced.
+        path: The file, ``.npz`` or ``.safetensors``.
+        paths: All inputs, as they are to stand in the file.
+        shape: Of one input's features.
+        settings: Everything else that the features depend on; JSON.
+        force: Whether a file that is there may be replaced.
 
     Raises:
-        ValueError: for another ending, a file that is there, a folder that is not, or
+        ValueError: For another ending, a file that is there, a folder that is not, or
             ``FILE.partial`` of other settings or inputs.
     """
 
@@ -58,7 +58,7 @@ class FeatureFile:
             table, 'r+' if self.done else 'w+', np.float32, (len(self.paths), *shape))
 
     def add(self, features: Sequence[np.ndarray | None]) -> None:
-        """Appends the next inputs' features; None: could not be read."""
+        """Append the next inputs' features; None: could not be read."""
         for number, value in enumerate(features, self.done):
             if value is None:
                 self.failed.append(number)
@@ -71,7 +71,7 @@ class FeatureFile:
             temporary.write_text(progress)
 
     def close(self) -> None:
-        """Writes the file, once all inputs were added, and removes ``FILE.partial``."""
+        """Write the file, once all inputs were added, and remove ``FILE.partial``."""
         assert self.done == len(self.paths)
         failed = set(self.failed)
         paths = [path for number, path in enumerate(self.paths) if number not in failed]
@@ -80,7 +80,7 @@ class FeatureFile:
         self.discard()
 
     def discard(self) -> None:
-        """Removes ``FILE.partial``."""
+        """Remove ``FILE.partial``."""
         del self._table
         shutil.rmtree(self.folder)
 

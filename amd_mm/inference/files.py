@@ -15,14 +15,14 @@ def find_files(names: Sequence[str | Path], is_video: bool,
     """Files behind files, folders and lists, in the order in which they are named.
 
     Args:
-        names: files, which are taken as they are, there or not; folders, of which all
+        names: Files, which are taken as they are, there or not; folders, of which all
             pictures or videos below are taken, sorted by path; lists (``.txt``, ``.csv``) of
             ``path [label]`` lines.
-        is_video: whether videos are wanted, not pictures.
-        root: where the paths in lists start from; None is each list's own folder.
+        is_video: Whether videos are wanted, not pictures.
+        root: Where the paths in lists start from; None is each list's own folder.
 
     Raises:
-        ValueError: for a list without a line, or a folder without a file of that kind.
+        ValueError: For a list without a line, or a folder without a file of that kind.
     """
     extensions = VIDEO_EXTENSIONS if is_video else IMAGE_EXTENSIONS
     files: list[Path] = []
@@ -61,11 +61,11 @@ def reading(name: str | Path, rule: str) -> Iterator[None]:
     """Whatever a decoder raises in here, as one error that names the input.
 
     Args:
-        name: of the input.
-        rule: what it must be, such as ``'a picture that OpenCV decodes'``.
+        name: Of the input.
+        rule: What it must be, such as ``'a picture that OpenCV decodes'``.
 
     Raises:
-        ValueError: in place of every other exception but those that no data causes.
+        ValueError: In place of every other exception but those that no data causes.
     """
     try:
         yield

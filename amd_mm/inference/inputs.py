@@ -16,8 +16,8 @@ class Input(NamedTuple):
 
     Attributes:
         pixels: (3, (T,) H, W) uint8, RGB.
-        notes: sentences about what had to be done to the file; usually none.
-        fps: frames a second of a clip as it was sampled; 0 for an image.
+        notes: Sentences about what had to be done to the file; usually none.
+        fps: Frames a second of a clip as it was sampled; 0 for an image.
     """
     pixels: Tensor
     notes: tuple[str, ...]
@@ -30,11 +30,11 @@ def read_image(path: str | Path, size: tuple[int, int]) -> Input:
     A one-channel picture gets three equal channels.
 
     Args:
-        path: any file that OpenCV decodes.
+        path: Any file that OpenCV decodes.
         size: (H, W) in pixels.
 
     Raises:
-        ValueError: if the file cannot be read.
+        ValueError: If the file cannot be read.
     """
     height, width = size
     results = _run([
@@ -54,12 +54,12 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
     A video that is too short repeats its last strided frame.
 
     Args:
-        path: any file that decord decodes.
+        path: Any file that decord decodes.
         size: (T, H, W), frames and pixels.
-        frame_interval: from one frame to the next, at least 1.
+        frame_interval: From one frame to the next, at least 1.
 
     Raises:
-        ValueError: if the file cannot be read.
+        ValueError: If the file cannot be read.
     """
     frames, height, width = size
     results = _run([

@@ -18,12 +18,12 @@ def fixed_keys(count: int, seed: int = 0) -> list[BaseDataElement]:
 
 def reconstruct(model: MaskedPretraining, inputs: Tensor | Sequence[Tensor],
                 data_samples: Sequence[BaseDataElement]) -> Reconstruction:
-    """Reconstructs without leaving a trace in the model or in any random generator.
+    """Reconstruct without leaving a trace in the model or in any random generator.
 
     Args:
-        model: with a decoder and a head; not inside a distributed wrapper.
-        inputs: as the data loader gives them: not yet normalised.
-        data_samples: with sample keys, see :func:`fixed_keys`.
+        model: With a decoder and a head; not inside a distributed wrapper.
+        inputs: As the data loader gives them: not yet normalised.
+        data_samples: With sample keys, see :func:`fixed_keys`.
     """
     with _evaluating(model):
         batch = model.data_preprocessor(dict(inputs=inputs, data_samples=list(data_samples)))

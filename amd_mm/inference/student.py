@@ -17,7 +17,7 @@ def build_student(config: Config) -> MaskedAutoencoder:
     built and its checkpoint not read.
 
     Raises:
-        ValueError: if the config is not one of pre-training with a decoder.
+        ValueError: If the config is not one of pre-training with a decoder.
     """
     model = config.get('model') or {}
     lacking = [part for part in _PARTS if not model.get(part)]
@@ -32,12 +32,12 @@ def build_student(config: Config) -> MaskedAutoencoder:
 
 
 def load_student(model: MaskedAutoencoder, path: str | Path) -> None:
-    """Loads encoder and decoder of a pre-training checkpoint, strictly.
+    """Load encoder and decoder of a pre-training checkpoint, strictly.
 
     Only the neck is left over: it speaks to the teacher and draws nothing.
 
     Raises:
-        ValueError: if the file cannot be read, is not one of pre-training or does not fit.
+        ValueError: If the file cannot be read, is not one of pre-training or does not fit.
     """
     state = {name: value for name, value in strip_outer_prefixes(read_state_dict(path)).items()
              if not name.startswith('neck.')}

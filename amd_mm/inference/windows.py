@@ -15,8 +15,8 @@ class Window(NamedTuple):
     """Some frames in a row.
 
     Attributes:
-        start: number of the first frame, from 0.
-        end: number after the last.
+        start: Number of the first frame, from 0.
+        end: Number after the last.
         frames: (H, W, 3) uint8, RGB.
     """
     start: int
@@ -28,7 +28,7 @@ class Frames(NamedTuple):
     """A video as it comes.
 
     Attributes:
-        fps: frames a second.
+        fps: Frames a second.
         frames: (H, W, 3) uint8, RGB, one after the other.
     """
     fps: float
@@ -42,9 +42,9 @@ def sliding_windows(frames: Iterable[np.ndarray], length: int, stride: int) -> I
     ``length`` make one window.
 
     Args:
-        frames: in order.
-        length: frames of a window, at least 1.
-        stride: from the start of one window to the next, at least 1.
+        frames: In order.
+        length: Frames of a window, at least 1.
+        stride: From the start of one window to the next, at least 1.
     """
     recent: deque[np.ndarray] = deque(maxlen=length)
     count = end = 0
@@ -61,7 +61,7 @@ def video_frames(path: str | Path) -> Frames:
     """A file; it is never in memory as a whole.
 
     Raises:
-        ValueError: here or at the frame that cannot be decoded.
+        ValueError: Here or at the frame that cannot be decoded.
     """
     rule = 'a video that decord decodes'
     with reading(path, rule):
@@ -80,10 +80,10 @@ def camera_frames(source: str) -> Frames:
     """A camera or stream, until it ends.
 
     Args:
-        source: number of a camera, from 0, or whatever else OpenCV opens: a device, an address.
+        source: Number of a camera, from 0, or whatever else OpenCV opens: a device, an address.
 
     Raises:
-        ValueError: if it cannot be opened.
+        ValueError: If it cannot be opened.
     """
     capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
     if not capture.isOpened():

@@ -24,11 +24,12 @@ def attend(x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int,
 
     Args:
         x: (B, N, D).
-        weight: (3D, D), to queries, keys and values; with ``bias`` (3D,) or None.
-        num_heads: attention heads.
-        num_read: queries are the last so many tokens; None: all.
-        dropout: of attention weights, in [0, 1).
-        scale: of the logits; None: 1 / sqrt(D / num_heads).
+        weight: (3D, D), to queries, keys and values.
+        bias: (3D,) or None.
+        num_heads: Attention heads.
+        num_read: Queries are the last so many tokens; None: all.
+        dropout: Of attention weights, in [0, 1).
+        scale: Of the logits; None: 1 / sqrt(D / num_heads).
 
     Returns:
         (B, N or num_read, D), before the output projection.
@@ -106,6 +107,7 @@ class ImageBlock(TransformerEncoderLayer):
     """mmpretrain's block, initialised by its parent (the host gives biases of its own)."""
 
     def init_weights(self) -> None:
+        """Leave it to the parent."""
         BaseModule.init_weights(self)
 
     def forward(self, x: Tensor, num_read: int | None = None) -> Tensor:
@@ -124,7 +126,7 @@ BLOCKS = (VideoBlock, TransformerEncoderLayer)
 
 
 def check_size(dims: int, depth: int, num_heads: int) -> None:
-    """Raises a ValueError unless ``depth`` blocks of this width and these heads can be built."""
+    """Raise a ValueError unless ``depth`` blocks of this width and these heads can be built."""
     if depth < 1:
         raise ValueError(f'A transformer must have at least 1 block, got depth {depth}.')
     if num_heads < 1 or dims % num_heads:
@@ -135,7 +137,7 @@ def build_blocks(grid: TokenGrid, dims: int, depth: int, num_heads: int) -> Modu
     """``depth`` blocks of the grid's modality: MAE's for images, VideoMAE's for clips.
 
     Raises:
-        ValueError: if there are no blocks or heads, or the heads do not divide the width.
+        ValueError: If there are no blocks or heads, or the heads do not divide the width.
     """
     check_size(dims, depth, num_heads)
     if grid.is_video:
@@ -146,13 +148,13 @@ def build_blocks(grid: TokenGrid, dims: int, depth: int, num_heads: int) -> Modu
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
                with_cp: bool = False) -> tuple[Tensor, list[Tensor]]:
-    """Runs (B, N, D) through the blocks.
+    """Run (B, N, D) through the blocks.
 
     Args:
-        blocks: the blocks.
+        blocks: The blocks.
         x: (B, N, D).
-        taps: numbers, counted from 1, of the blocks whose raw outputs are wanted.
-        with_cp: recompute activations in the backward pass instead of keeping them.
+        taps: Numbers, counted from 1, of the blocks whose raw outputs are wanted.
+        with_cp: Recompute activations in the backward pass instead of keeping them.
 
     Returns:
         The last output and the outputs at ``taps``, in their order.
@@ -167,7 +169,7 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
 
 def predict_tokens(blocks: Sequence[nn.Module], x: Tensor, num_read: int,
                    with_cp: bool = False) -> Tensor:
-    """Runs (B, N, D) through the blocks and returns the last ``num_read`` tokens.
+    """Run (B, N, D) through the blocks and return the last ``num_read`` tokens.
 
     The last block needs the others as keys and values only, and computes nothing else of them.
     """

@@ -17,19 +17,19 @@ class AsymmetricMaskGenerator(BaseModule):
     frame under ``'tube'``, where every frame shows the same places.
 
     Args:
-        grid: the tokens; filled in by the algorithm from its backbone.
+        grid: The tokens; filled in by the algorithm from its backbone.
         strategy: ``'random'`` (any L tokens of the sample) or ``'tube'``.
-        student_ratio: in [0, 1); or give ``student_visible``.
-        teacher_ratio: in [0, student_ratio]; or give ``teacher_visible``.
+        student_ratio: In [0, 1); or give ``student_visible``.
+        teacher_ratio: In [0, student_ratio]; or give ``teacher_visible``.
             With neither, the teacher sees what the student sees.
-        student_visible: tokens (a frame) the student sees, in [1, L].
-        teacher_visible: tokens (a frame) the teacher sees, in [student_visible, L].
-        decoder_ratio: fraction of the masked tokens whose pixels the decoder is not asked
+        student_visible: Tokens (a frame) the student sees, in [1, L].
+        teacher_visible: Tokens (a frame) the teacher sees, in [student_visible, L].
+        decoder_ratio: Fraction of the masked tokens whose pixels the decoder is not asked
             for, any places of any frame, in [0, 1). VideoMAE V2 leaves out half (its
             section 3.2, with another pattern); 0, the default, is AMD, VideoMAE and MAE.
 
     Raises:
-        ValueError: for values outside these ranges.
+        ValueError: For values outside these ranges.
     """
 
     STRATEGIES = ('random', 'tube')

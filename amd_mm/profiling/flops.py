@@ -72,8 +72,8 @@ def count_flops(model: nn.Module,
     """Floating-point operations of a forward and a backward pass, by part.
 
     Args:
-        model: on any device, compiled or not, recomputing or not.
-        losses: gives the losses of a batch, called once with a copy of the model, see
+        model: On any device, compiled or not, recomputing or not.
+        losses: Gives the losses of a batch, called once with a copy of the model, see
             :func:`imagined`.
 
     Returns:
@@ -109,9 +109,9 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = .3) -
     With this process's threads and settings (TF32). The random generators stay as they are.
 
     Args:
-        device: where.
-        dtype: a floating-point type.
-        seconds: about how long to measure.
+        device: Where.
+        dtype: A floating-point type.
+        seconds: About how long to measure.
     """
     def product_seconds(count: int) -> float:
         synchronise(device)

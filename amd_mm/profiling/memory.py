@@ -19,8 +19,8 @@ class TensorMemory(TorchDispatchMode):
     What an operator uses inside of itself is not seen.
 
     Attributes:
-        live: bytes held now.
-        peak: most bytes held at a time.
+        live: Bytes held now.
+        peak: Most bytes held at a time.
     """
 
     def __init__(self) -> None:
@@ -70,10 +70,10 @@ def step_memory(model: Any, input_size: tuple[int, ...],
     torch has for a CPU.
 
     Args:
-        model: one for pre-training; recomputes where it says so.
+        model: One for pre-training; recomputes where it says so.
         input_size: (B, 3, (T,) H, W) of the batch, which counts too.
-        precision: autocast to it, unless it is float32.
-        accumulating: whether gradients of earlier batches are there already.
+        precision: Autocast to it, unless it is float32.
+        accumulating: Whether gradients of earlier batches are there already.
     """
     with imagined(model) as model, TensorMemory() as memory:
         inputs = torch.empty(input_size)

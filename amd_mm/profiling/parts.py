@@ -10,7 +10,7 @@ class Parts:
     """Adds up what the named parts of a step take, by wrapping their calls.
 
     Args:
-        measure: called without arguments before and after a call; the difference is added.
+        measure: Called without arguments before and after a call; the difference is added.
     """
 
     def __init__(self, measure: Callable[[], float]) -> None:
@@ -22,7 +22,7 @@ class Parts:
         """Count the calls of the model's parts, named as in the papers.
 
         Args:
-            model: one for pre-training; of any other only the whole forward pass can be told.
+            model: One for pre-training; of any other only the whole forward pass can be told.
         """
         owners = dict(mask=('mask_generator', 'forward'), student=('backbone', 'encode'),
                       teacher=('teacher', 'forward'), generator=('neck', 'forward'),

@@ -12,7 +12,7 @@ def trial_model(cfg: Config) -> nn.Module:
     """The model of a pre-training config, with random weights, its teacher's too; in train mode.
 
     Raises:
-        ValueError: for a model that does not pre-train.
+        ValueError: For a model that does not pre-train.
     """
     if 'mask_generator' not in cfg.model:
         raise ValueError('a pre-training config is needed, whose model has a mask_generator, got '

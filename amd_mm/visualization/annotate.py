@@ -14,7 +14,7 @@ def caption(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        lines: of the text; none leave the picture as it is.
+        lines: Of the text; none leave the picture as it is.
     """
     if not lines:
         return image.copy()
@@ -35,11 +35,11 @@ class VideoFile:
     """An .mp4 that is written frame by frame; a context manager.
 
     Args:
-        path: the file.
-        fps: frames a second.
+        path: The file.
+        fps: Frames a second.
 
     Raises:
-        ValueError: at the first frame, if the file cannot be written.
+        ValueError: At the first frame, if the file cannot be written.
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
@@ -54,7 +54,7 @@ class VideoFile:
             self._writer.release()
 
     def write(self, frame: np.ndarray) -> None:
-        """Appends (H, W, 3) uint8, RGB; all of one size."""
+        """Append (H, W, 3) uint8, RGB; all of one size."""
         if self._writer is None:
             height, width = frame.shape[:2]
             self._writer = cv2.VideoWriter(

@@ -24,15 +24,15 @@ def draw_strip(views: dict[str, Tensor], caption: str = '', max_frames: int = 8)
 
     Args:
         views: (B, C, (T,) H, W) in [0, 1] by label; C is 1 or 3.
-        caption: a sentence below.
-        max_frames: how many frames of a clip to show at most, evenly spaced, at least 1.
+        caption: A sentence below.
+        max_frames: How many frames of a clip to show at most, evenly spaced, at least 1.
 
     Returns:
         Images: a row a sample, a column a view. Clips: a column a frame; each clip is as many
         rows as there are views.
 
     Raises:
-        ValueError: if ``max_frames`` is not positive.
+        ValueError: If ``max_frames`` is not positive.
     """
     if max_frames < 1:
         raise ValueError(f'max_frames must be at least 1, got {max_frames}: raise it.')
@@ -54,7 +54,7 @@ def draw_frames(views: dict[str, Tensor], caption: str = '') -> list[np.ndarray]
 
     Args:
         views: (1, C, T, H, W) in [0, 1] by label.
-        caption: a sentence below.
+        caption: A sentence below.
     """
     frames = range(next(iter(views.values())).shape[2])
     return [_draw_table([[_pixels(view[0, :, t]) for view in views.values()]], list(views), [],
@@ -62,14 +62,14 @@ def draw_frames(views: dict[str, Tensor], caption: str = '') -> list[np.ndarray]
 
 
 def write_gif(frames: Sequence[np.ndarray], path: str | Path, fps: float) -> None:
-    """Writes an endless animation.
+    """Write an endless animation.
 
     A GIF has 256 colours a frame: colours are near, not exact.
 
     Args:
-        frames: pictures of one size.
-        path: the file.
-        fps: frames a second; what players keep up with is 1 to 50.
+        frames: Pictures of one size.
+        path: The file.
+        fps: Frames a second; what players keep up with is 1 to 50.
     """
     duration = 1000 / min(max(fps, 1), 50)
     first, *others = [Image.fromarray(frame).quantize(dither=Image.Dither.NONE)

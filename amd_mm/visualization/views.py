@@ -17,10 +17,10 @@ def reconstruction_views(images: Tensor, painted: Tensor, mask: TokenMask,
 
     Args:
         images: (B, C, (T,) H, W) in [0, 1], the input.
-        painted: likewise, with the predictions at the masked tokens.
-        mask: the tokens. Without extra ones the teacher's view, being the student's, is
+        painted: Likewise, with the predictions at the masked tokens.
+        mask: The tokens. Without extra ones the teacher's view, being the student's, is
             left out.
-        grid: how the input is cut into tokens.
+        grid: How the input is cut into tokens.
 
     Returns:
         Tensors of the input's shape; what a side does not see is :data:`GRAY`.

@@ -267,7 +267,7 @@ def dmae_losses(student: ImageAutoencoder, teacher: ImageAutoencoder, images: Te
 
 
 def load_clips(path: str, repeats: int = 4, size: int = 224) -> list[Tensor]:
-    """Opens a video and returns crops (3, 16, size, size) of one clip, float32, normalised."""
+    """Open a video and return crops (3, 16, size, size) of one clip, float32, normalised."""
     reader = decord.VideoReader(path, num_threads=1)
     frames = reader.get_batch(frame_numbers(len(reader))).asnumpy()
     images = [Image.fromarray(frame).convert('RGB') for frame in frames]

@@ -103,7 +103,7 @@ def swap_decoder(config: dict, decoder: str) -> dict:
 
 
 def measure(config: dict, samples: int) -> dict:
-    """Loads single samples of a data set.
+    """Load single samples of a data set.
 
     Returns:
         Clips a second, seconds a sample by stage and in all, bytes that the process grew by.

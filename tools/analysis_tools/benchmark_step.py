@@ -158,7 +158,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def report(result: dict) -> None:
-    """Prints the numbers."""
+    """Print the numbers."""
     low, median, high = (1e3 * value for value in result['seconds_quartiles'])
     print(f'{result["config"]}: {result["batch_size"]} clips, {result["device_name"]}, '
           f'{result["precision"]}{", compiled" if result["compile"] else ""}, '

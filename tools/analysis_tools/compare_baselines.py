@@ -76,8 +76,8 @@ class Side:
     """A network and its step, forward and backward, on made input.
 
     Args:
-        build: gives the student, which trains, and the losses of a batch size.
-        device: where.
+        build: Gives the student, which trains, and the losses of a batch size.
+        device: Where.
         precision: float32, or the type of autocast.
     """
 
@@ -118,7 +118,7 @@ class Side:
 
 
 def ours(what: str, **changes: object) -> Callable:
-    """Builds the recipe's model; ``changes`` are of its arguments."""
+    """Build the recipe's model; ``changes`` are of its arguments."""
     def build(device: torch.device) -> tuple[nn.Module, Callable]:
         cfg = Config.fromfile(CONFIGS / RECIPES[what])
         compiled = changes.pop('compile', False)

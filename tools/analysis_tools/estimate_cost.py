@@ -61,7 +61,7 @@ def count_samples(cfg: Config) -> int:
     """Videos or images of the config's data set.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: If it cannot be read.
     """
     dataset = cfg.train_dataloader.dataset
     try:
@@ -108,13 +108,13 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
     """All numbers, as they go into the JSON file.
 
     Args:
-        cfg: a pre-training config.
-        gpus: processes.
-        rate: floating-point operations a second that one of them gets done.
-        samples: of the data set; None counts the config's.
+        cfg: A pre-training config.
+        gpus: Processes.
+        rate: Floating-point operations a second that one of them gets done.
+        samples: Of the data set; None counts the config's.
 
     Raises:
-        ValueError: if there are not enough samples for an update, or the config is of another
+        ValueError: If there are not enough samples for an update, or the config is of another
             kind.
     """
     model = trial_model(cfg)
@@ -150,7 +150,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
 
 
 def report(result: dict, args: argparse.Namespace) -> None:
-    """Prints the numbers."""
+    """Print the numbers."""
     gpus = result['gpus']
     flops = result['flops_an_input_by_part']
     print(f'{args.config}\n{gpus} GPUs of {args.gpu_tflops:g} TFLOP/s, '

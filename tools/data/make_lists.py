@@ -168,7 +168,7 @@ def _label(name: str, classes: tuple[str, ...], file: Path) -> int:
 
 def drop_missing(entries: list[Entry], videos: Path, listing: Path,
                  allow: bool) -> list[Entry]:
-    """Compares a list with the disk.
+    """Compare a list with the disk.
 
     Raises:
         ValueError: If something is missing and that is not allowed.

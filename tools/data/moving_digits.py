@@ -155,7 +155,7 @@ def best_codec() -> tuple[str, dict[str, str]]:
 
 
 def write_clips(folder: str, split: str, indices: range, settings: Settings) -> int:
-    """Write the clips of a split that are not there yet; returns how many those were."""
+    """Write the clips of a split that are not there yet; return how many those were."""
     # OpenCV's own threads would fight with the other processes for nothing on pictures this small.
     cv2.setNumThreads(1)
     paths = {index: Path(folder, video_path(split, index)) for index in indices}
@@ -184,7 +184,7 @@ def write_lists(out: Path, settings: Settings) -> None:
 
 
 def prepare(out: Path, settings: Settings, workers: int = 1) -> int:
-    """Make what is missing of the data set; returns the number of videos written.
+    """Make what is missing of the data set; return the number of videos written.
 
     Raises:
         ValueError: If ``out`` holds a data set made with other settings.

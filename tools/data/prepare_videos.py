@@ -95,7 +95,7 @@ def find_files(source: Path, target: Path) -> tuple[list[str], list[str]]:
 
 
 def check_folders(source: Path, target: Path) -> None:
-    """Refuses folders that a run could damage.
+    """Refuse folders that a run could damage.
 
     Raises:
         ValueError: If one holds the other, SRC is a result, or DST is in other use.
@@ -119,7 +119,7 @@ def check_folders(source: Path, target: Path) -> None:
 
 @contextmanager
 def claim(target: Path, settings: Settings) -> Iterator[None]:
-    """Writes the settings into DST, or compares with those there, and keeps other runs out.
+    """Write the settings into DST, or compare with those there, and keep other runs out.
 
     Raises:
         ValueError: For other settings, or while another run is at it.
@@ -185,7 +185,7 @@ def part_of(path: Path) -> Path:
 
 
 def copy_others(names: Iterable[str], source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Copies what is new; yields name and reason of what could not be."""
+    """Copy what is new; yield name and reason of what could not be."""
     for name in names:
         old, new = source / name, target / name
         try:
@@ -229,7 +229,7 @@ class Report:
         print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
 
     def step(self) -> None:
-        """Counts a video, and prints a line every few seconds."""
+        """Count a video, and print a line every few seconds."""
         self.done += 1
         now = time.monotonic()
         if now - self.printed >= _REPORT_SECONDS:
@@ -244,7 +244,7 @@ class Report:
 
 def prepare(source: Path, target: Path, settings: Settings, workers: int,
             timeout: float) -> tuple[list[Row], int]:
-    """Prepares a tree, or the rest of it.
+    """Prepare a tree, or the rest of it.
 
     Returns:
         The rows of all finished videos, and how many files failed.

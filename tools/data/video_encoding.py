@@ -191,7 +191,7 @@ def decode(container: av.container.InputContainer,
 
 
 def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, int, float]:
-    """Re-encodes one video.
+    """Re-encode one video.
 
     Args:
         source: Any video that FFmpeg reads.
@@ -283,7 +283,7 @@ def _work(sender: connection.Connection, source: Path, target: Path, settings: S
 
 def encode_all(jobs: Iterable[tuple[str, Path, Path]], settings: Settings, workers: int,
                timeout: float) -> Iterator[tuple[str, tuple | str]]:
-    """Runs :func:`encode` on many files, a process each.
+    """Run :func:`encode` on many files, a process each.
 
     A process that crashes or is killed takes nothing else with it, which a pool's would. Those
     that still run when the iterator is closed are killed.

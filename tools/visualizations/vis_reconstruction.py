@@ -70,14 +70,14 @@ def prepare(args: argparse.Namespace) -> tuple[MaskedAutoencoder, int]:
 
 def draw(model: MaskedAutoencoder, item: Input, args: argparse.Namespace,
          place: int, name: str) -> list[Path]:
-    """Writes the pictures of one input.
+    """Write the pictures of one input.
 
     Args:
-        model: the student.
-        item: the input.
-        args: of the command line.
-        place: number of the input, on which its mask hangs.
-        name: of the files, without an ending.
+        model: The student.
+        item: The input.
+        args: Of the command line.
+        place: Number of the input, on which its mask hangs.
+        name: Of the files, without an ending.
 
     Returns:
         The files.

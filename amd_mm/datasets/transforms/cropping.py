@@ -12,7 +12,7 @@ from amd_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class MultiScaleCrop(_MultiScaleCrop):
-    """Crop at one of 13 fixed places, width and height each at one of a few scales.
+    """Crops at one of 13 fixed places, width and height each at one of a few scales.
 
     Scales are parts of the short side, and width and height are at most one step of the
     list apart. mmaction2's class besides snaps a side within two pixels of its ``input_size``

@@ -34,8 +34,10 @@ def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
 
 
 def _container_format(content: bytes) -> str | None:
-    """FFmpeg's name of the container, where the first bytes tell; trying all takes as long
-    as the rest of opening a file."""
+    """FFmpeg's name of the container, where the first bytes tell.
+
+    Trying all takes as long as the rest of opening a file.
+    """
     if content[4:8] == b'ftyp':
         return 'mp4'
     return 'matroska' if content[:4] == b'\x1a\x45\xdf\xa3' else None
@@ -43,7 +45,7 @@ def _container_format(content: bytes) -> str | None:
 
 @TRANSFORMS.register_module()
 class PyAVInit(BaseTransform):
-    """Open a video with PyAV and number its frames, without decoding any.
+    """Opens a video with PyAV and numbers its frames, without decoding any.
 
     Args:
         multi_thread: Whether FFmpeg may use several threads for one video; slower where many
@@ -80,7 +82,7 @@ class PyAVInit(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PyAVDecode(BaseTransform):
-    """Decode the asked frames of a video that :class:`PyAVInit` opened, exactly."""
+    """Decodes the asked frames of a video that :class:`PyAVInit` opened, exactly."""
 
     def transform(self, results: dict) -> dict:
         """Decode.
@@ -164,7 +166,7 @@ class OpenCVDecode(_OpenCVDecode):
 
 @TRANSFORMS.register_module()
 class RawFrameDecode(BaseTransform):
-    """Read extracted frames; like mmaction2's, but an unreadable one is an error with its path.
+    """Reads extracted frames; like mmaction2's, but an unreadable one is an error with its path.
 
     Pictures of one channel come out with three.
 

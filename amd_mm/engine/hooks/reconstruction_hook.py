@@ -23,12 +23,12 @@ class ReconstructionHook(Hook):
     and without the hook are equal to the last bit.
 
     Args:
-        interval: iterations from one picture to the next, at least 1.
-        num_samples: how many samples a picture shows, at least 1.
-        max_frames: how many frames of a clip, at least 1.
+        interval: Iterations from one picture to the next, at least 1.
+        num_samples: How many samples a picture shows, at least 1.
+        max_frames: How many frames of a clip, at least 1.
 
     Raises:
-        ValueError: for a number that is too small; before training if there is nothing to
+        ValueError: For a number that is too small; before training if there is nothing to
             draw with.
     """
 
@@ -47,7 +47,7 @@ class ReconstructionHook(Hook):
         self._inputs: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Checks that the model can draw."""
+        """Check that the model can draw."""
         model = _unwrapped(runner)
         if not isinstance(model, MaskedPretraining) or model.decoder is None:
             raise ValueError(
@@ -59,7 +59,7 @@ class ReconstructionHook(Hook):
                          batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Keeps samples of the first batch, and draws when it is time."""
+        """Keep samples of the first batch, and draw when it is time."""
         if not is_main_process():
             return
         if self._inputs is None:

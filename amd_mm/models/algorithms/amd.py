@@ -23,19 +23,19 @@ class AMD(MaskedPretraining):
     is masked feature prediction.
 
     Args:
-        backbone: the student encoder.
-        teacher: an ``amd_mm.FrozenTeacher``; of the student's modality and token grid.
-        taps: student blocks, counted from 1, aligned with the teacher's taps in order.
-        mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
-        neck: an ``amd_mm.AlignmentNeck``.
-        decoder: an ``amd_mm.PixelDecoder``, or None for no reconstruction.
-        head: an ``amd_mm.PixelHead``, or None with ``decoder=None``.
-        data_preprocessor: the host's.
-        with_cp: as in :class:`MaskedPretraining`; the teacher has nothing to recompute.
+        backbone: The student encoder.
+        teacher: An ``amd_mm.FrozenTeacher``; of the student's modality and token grid.
+        taps: Student blocks, counted from 1, aligned with the teacher's taps in order.
+        mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.
+        neck: An ``amd_mm.AlignmentNeck``.
+        decoder: An ``amd_mm.PixelDecoder``, or None for no reconstruction.
+        head: An ``amd_mm.PixelHead``, or None with ``decoder=None``.
+        data_preprocessor: The host's.
+        with_cp: As in :class:`MaskedPretraining`; the teacher has nothing to recompute.
         init_cfg: MMEngine's; never reaches the teacher.
 
     Raises:
-        ValueError: if taps, grids, masks and alignments do not fit each other, or if a
+        ValueError: If taps, grids, masks and alignments do not fit each other, or if a
             part of the student would get no gradient.
     """
 
@@ -69,7 +69,7 @@ class AMD(MaskedPretraining):
             self.backbone.drop_final_norm()
 
     def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
-        """The training loss (AMD, section 3): where configured, the sum of
+        """The terms of the training loss (AMD, section 3), which is the sum of those configured.
 
         - ``loss_dir``, direct alignment at the tokens that both see (equation 5),
         - ``loss_gen``, generation alignment at the tokens that only the teacher sees (equation 6),
@@ -87,7 +87,7 @@ class AMD(MaskedPretraining):
         return losses
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'AMD':
-        """Moves and casts the teacher along with the module tree it is not in."""
+        """Move and cast the teacher along with the module tree it is not in."""
         self.teacher._apply(fn)
         return super()._apply(fn, recurse)
 

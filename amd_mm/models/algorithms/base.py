@@ -34,17 +34,17 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
     what is learnt: :meth:`masked_loss`.
 
     Args:
-        backbone: the student, an :class:`~amd_mm.models.backbones.Encoder`.
-        mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
-        decoder: an ``amd_mm.PixelDecoder``; None: no reconstruction.
-        head: an ``amd_mm.PixelHead``; None with ``decoder=None``.
-        data_preprocessor: the host's.
-        with_cp: recompute the blocks of backbone, decoder and generators in the backward pass
+        backbone: The student, an :class:`~amd_mm.models.backbones.Encoder`.
+        mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.
+        decoder: An ``amd_mm.PixelDecoder``; None: no reconstruction.
+        head: An ``amd_mm.PixelHead``; None with ``decoder=None``.
+        data_preprocessor: The host's.
+        with_cp: Recompute the blocks of backbone, decoder and generators in the backward pass
             instead of keeping their activations, except in parts that say otherwise.
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: if the backbone has a norm that only fine-tuning would train, or only one of
+        ValueError: If the backbone has a norm that only fine-tuning would train, or only one of
             decoder and head is there.
     """
 
@@ -89,7 +89,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
 
         Args:
             images: (B, C, (T,) H, W), normalised.
-            mask: tokens of each.
+            mask: Tokens of each.
         """
 
     def loss(self, inputs: Tensor | Sequence[Tensor],
@@ -98,7 +98,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
 
         Args:
             inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
-            data_samples: the hosts' data samples; their ``sample_key`` decides the mask.
+            data_samples: The hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
         return self.masked_loss(
@@ -111,7 +111,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """``mode='loss'``: see :meth:`loss`; ``'tensor'``: the backbone's own, unmasked, forward.
 
         Raises:
-            ValueError: for another mode.
+            ValueError: For another mode.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -123,7 +123,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """What ``compile=True`` in a config asks for: the networks and losses as one graph.
 
         Args:
-            settings: of ``torch.compile``.
+            settings: Of ``torch.compile``.
         """
         self.__dict__['masked_loss'] = torch.compile(self.masked_loss, **settings)
 

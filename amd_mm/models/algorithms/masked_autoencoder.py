@@ -10,19 +10,19 @@ from amd_mm.tokens import TokenMask
 
 @MODELS.register_module()
 class MaskedAutoencoder(MaskedPretraining):
-    """Encode the visible tokens, predict the pixels of the masked ones.
+    """Encodes the visible tokens, predicts the pixels of the masked ones.
 
     Args:
-        backbone: the encoder.
-        mask_generator: an ``amd_mm.AsymmetricMaskGenerator``.
-        decoder: an ``amd_mm.PixelDecoder``.
-        head: an ``amd_mm.PixelHead``.
-        data_preprocessor: the host's.
-        with_cp: as in :class:`MaskedPretraining`.
+        backbone: The encoder.
+        mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.
+        decoder: An ``amd_mm.PixelDecoder``.
+        head: An ``amd_mm.PixelHead``.
+        data_preprocessor: The host's.
+        with_cp: As in :class:`MaskedPretraining`.
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: as :class:`MaskedPretraining` does, and without a decoder.
+        ValueError: As :class:`MaskedPretraining` does, and without a decoder.
     """
 
     decoder: PixelDecoder

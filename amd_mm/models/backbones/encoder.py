@@ -21,10 +21,6 @@ class Encoder(LoadableEncoder, Protocol):
         num_prefix_tokens: Tokens before those of patches: 1 for a class token.
         grid: How an input is cut into tokens.
         embed_dims: Width D.
-        depth: Number of blocks.
-        blocks: The blocks, in order.
-        final_norm_layer: The norm after the last block; None: there is none.
-        pooling_norm: The norm after mean pooling, which only fine-tuning trains; or None.
     """
 
     num_prefix_tokens: ClassVar[int]
@@ -32,16 +28,20 @@ class Encoder(LoadableEncoder, Protocol):
     embed_dims: int
 
     @property
-    def depth(self) -> int: ...
+    def depth(self) -> int:
+        """Number of blocks."""
 
     @property
-    def blocks(self) -> ModuleList: ...
+    def blocks(self) -> ModuleList:
+        """The blocks, in order."""
 
     @property
-    def final_norm_layer(self) -> nn.Module | None: ...
+    def final_norm_layer(self) -> nn.Module | None:
+        """The norm after the last block; None: there is none."""
 
     @property
-    def pooling_norm(self) -> nn.Module | None: ...
+    def pooling_norm(self) -> nn.Module | None:
+        """The norm after mean pooling, which only fine-tuning trains; or None."""
 
     def __call__(self, x: Tensor) -> Any:
         """The host's forward: of all tokens, in the form that its heads take."""
@@ -53,12 +53,12 @@ class Encoder(LoadableEncoder, Protocol):
 
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
-        """Encodes some tokens only; the others cost nothing, not even embedding.
+        """Encode some tokens only; the others cost nothing, not even embedding.
 
         Args:
             x: (B, C, (T,) H, W), normalised.
             token_ids: (B, V) int64, the tokens to see.
-            taps: blocks, counted from 1, whose raw outputs are wanted.
+            taps: Blocks, counted from 1, whose raw outputs are wanted.
 
         Returns:
             Latent (B, prefix + V, D), after the final norm where there is one, and a list of
@@ -67,9 +67,9 @@ class Encoder(LoadableEncoder, Protocol):
         ...
 
     def drop_final_norm(self) -> None:
-        """Removes the norm after the last block, for uses that read raw features only."""
+        """Remove the norm after the last block, for uses that read raw features only."""
         ...
 
     def truncate(self, depth: int) -> None:
-        """Keeps the first ``depth`` blocks and no final norm."""
+        """Keep the first ``depth`` blocks and no final norm."""
         ...

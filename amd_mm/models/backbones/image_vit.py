@@ -24,23 +24,23 @@ class ImageVisionTransformer(VisionTransformer):
     prefix='backbone.')``, with this class (which checks every key) or the host's.
 
     Args:
-        arch: the host's name or a dict; ViT-S of the papers is ``'deit-small'``.
-        img_size: pixels, a multiple of ``patch_size``.
-        patch_size: pixels of one patch's side.
-        in_channels: channels of the input.
+        arch: The host's name or a dict; ViT-S of the papers is ``'deit-small'``.
+        img_size: Pixels, a multiple of ``patch_size``.
+        patch_size: Pixels of one patch's side.
+        in_channels: Channels of the input.
         out_indices: 0-based blocks that :meth:`forward` returns, as in the host.
-        drop_rate: dropout in blocks and after positions, in [0, 1).
-        drop_path_rate: stochastic depth of the last block, in [0, 1).
-        final_norm: whether a norm follows the last block.
-        out_type: what :meth:`forward` returns, as in the host.
-        fixed_positions: sine-cosine positions that do not train (pre-training);
+        drop_rate: Dropout in blocks and after positions, in [0, 1).
+        drop_path_rate: Stochastic depth of the last block, in [0, 1).
+        final_norm: Whether a norm follows the last block.
+        out_type: What :meth:`forward` returns, as in the host.
+        fixed_positions: Sine-cosine positions that do not train (pre-training);
             False: they are parameters (fine-tuning as in MAE).
-        frozen_stages: the host's; -1 freezes nothing.
-        with_cp: recompute blocks in the backward pass of :meth:`encode`.
-        init_cfg: the host's way; ``Pretrained`` is checked strictly.
+        frozen_stages: The host's; -1 freezes nothing.
+        with_cp: Recompute blocks in the backward pass of :meth:`encode`.
+        init_cfg: The host's way; ``Pretrained`` is checked strictly.
 
     Raises:
-        ValueError: if the image is not a multiple of the patch, the width not one of the
+        ValueError: If the image is not a multiple of the patch, the width not one of the
             heads, or there is no block.
     """
 
@@ -151,12 +151,12 @@ class ImageVisionTransformer(VisionTransformer):
 
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
-        """Encodes some tokens only; the others cost nothing, not even embedding.
+        """Encode some tokens only; the others cost nothing, not even embedding.
 
         Args:
             x: (B, C, H, W) images, normalised.
             token_ids: (B, V) int64, the tokens to see.
-            taps: blocks, counted from 1, whose raw outputs are wanted.
+            taps: Blocks, counted from 1, whose raw outputs are wanted.
 
         Returns:
             Latent (B, 1 + V, D), class token first, after the final norm where there
@@ -174,12 +174,12 @@ class ImageVisionTransformer(VisionTransformer):
         return (self.ln1(latent) if self.final_norm else latent), features
 
     def drop_final_norm(self) -> None:
-        """Removes the norm after the last block, for uses that read raw features only."""
+        """Remove the norm after the last block, for uses that read raw features only."""
         if self.final_norm:
             self.final_norm = False
             del self.ln1
 
     def truncate(self, depth: int) -> None:
-        """Keeps the first ``depth`` blocks and no final norm."""
+        """Keep the first ``depth`` blocks and no final norm."""
         self.layers = self.layers[:depth]
         self.drop_final_norm()

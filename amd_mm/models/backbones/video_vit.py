@@ -23,31 +23,31 @@ class VideoVisionTransformer(VisionTransformer):
     prefix='backbone.')``, with this class (which checks every key) or the host's.
 
     Args:
-        img_size: pixels of a side, a multiple of ``patch_size``.
-        patch_size: pixels of one patch's side.
-        in_channels: channels of the input.
-        embed_dims: width D.
-        depth: number of blocks.
-        num_heads: attention heads; must divide the width.
-        mlp_ratio: hidden width of the MLPs over D.
-        qkv_bias: whether queries and values have a bias.
-        qk_scale: scale of the attention logits; None: 1 / sqrt(D / num_heads).
-        drop_rate: dropout after projections and positions, in [0, 1).
-        attn_drop_rate: dropout of attention weights, in [0, 1).
-        drop_path_rate: stochastic depth of the last block, in [0, 1).
-        norm_cfg: the norms.
-        init_values: initial layer scale; 0 is none.
-        use_learnable_pos_emb: positions are parameters instead of VideoMAE's fixed table.
-        num_frames: frames of a clip, a multiple of ``tubelet_size``.
-        tubelet_size: frames of one token.
+        img_size: Pixels of a side, a multiple of ``patch_size``.
+        patch_size: Pixels of one patch's side.
+        in_channels: Channels of the input.
+        embed_dims: Width D.
+        depth: Number of blocks.
+        num_heads: Attention heads; must divide the width.
+        mlp_ratio: Hidden width of the MLPs over D.
+        qkv_bias: Whether queries and values have a bias.
+        qk_scale: Scale of the attention logits; None: 1 / sqrt(D / num_heads).
+        drop_rate: Dropout after projections and positions, in [0, 1).
+        attn_drop_rate: Dropout of attention weights, in [0, 1).
+        drop_path_rate: Stochastic depth of the last block, in [0, 1).
+        norm_cfg: The norms.
+        init_values: Initial layer scale; 0 is none.
+        use_learnable_pos_emb: Positions are parameters instead of VideoMAE's fixed table.
+        num_frames: Frames of a clip, a multiple of ``tubelet_size``.
+        tubelet_size: Frames of one token.
         use_mean_pooling: True (fine-tuning): mean of the tokens, then ``fc_norm``;
             False (pre-training): ``norm`` after the last block.
         return_feat_map: :meth:`forward` returns (B, D, T', H', W'), for detection.
-        with_cp: recompute blocks in the backward pass instead of keeping activations.
-        init_cfg: the host's way; ``Pretrained`` is checked strictly.
+        with_cp: Recompute blocks in the backward pass instead of keeping activations.
+        init_cfg: The host's way; ``Pretrained`` is checked strictly.
 
     Raises:
-        ValueError: if the input is not a multiple of patch and tubelet, the width not one of
+        ValueError: If the input is not a multiple of patch and tubelet, the width not one of
             the heads, or there is no block.
     """
 
@@ -159,7 +159,7 @@ class VideoVisionTransformer(VisionTransformer):
         super().init_weights()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encodes whole clips, as the host does, with recomputation where asked for.
+        """Encode whole clips, as the host does, with recomputation where asked for.
 
         Args:
             x: (B, C, T, H, W) clips, normalised. Positions are interpolated in time and
@@ -181,12 +181,12 @@ class VideoVisionTransformer(VisionTransformer):
 
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
-        """Encodes some tokens only; the others cost nothing, not even embedding.
+        """Encode some tokens only; the others cost nothing, not even embedding.
 
         Args:
             x: (B, C, T, H, W) clips, normalised.
             token_ids: (B, V) int64, the tokens to see.
-            taps: blocks, counted from 1, whose raw outputs are wanted.
+            taps: Blocks, counted from 1, whose raw outputs are wanted.
 
         Returns:
             Latent (B, V, D), after the final norm where there is one, and a list of
@@ -201,10 +201,10 @@ class VideoVisionTransformer(VisionTransformer):
         return self.norm(latent), features
 
     def drop_final_norm(self) -> None:
-        """Removes the norm after the last block, for uses that read raw features only."""
+        """Remove the norm after the last block, for uses that read raw features only."""
         self.norm = nn.Identity()
 
     def truncate(self, depth: int) -> None:
-        """Keeps the first ``depth`` blocks and no final norm."""
+        """Keep the first ``depth`` blocks and no final norm."""
         self.blocks = self.blocks[:depth]
         self.drop_final_norm()

@@ -22,15 +22,15 @@ class PixelHead(BaseModule):
     - None (DMAE as released): pixels as the network sees them.
 
     Args:
-        grid: the tokens; filled in by the algorithm.
-        mean: of the data preprocessor, on the 0-1 scale; filled in by the algorithm.
-        std: likewise.
-        loss: of prediction and target, both (B, P, pixels of a token), to a scalar; MAE and
+        grid: The tokens; filled in by the algorithm.
+        mean: Of the data preprocessor, on the 0-1 scale; filled in by the algorithm.
+        std: Likewise.
+        loss: Of prediction and target, both (B, P, pixels of a token), to a scalar; MAE and
             VideoMAE: ``mmpretrain.PixelReconstructionLoss`` with ``criterion='L2'``.
-        normalize: one of the above.
+        normalize: One of the above.
 
     Raises:
-        ValueError: for an unknown normalisation.
+        ValueError: For an unknown normalisation.
     """
 
     NORMALIZATIONS = ('token', 'token_channel', None)
@@ -57,7 +57,7 @@ class PixelHead(BaseModule):
         Args:
             prediction: (B, M, pixels of a token), from the decoder.
             images: (B, C, (T,) H, W), as the network sees them.
-            mask: the masked tokens.
+            mask: The masked tokens.
         """
         pixels, mean, std = self._pixels_and_statistics(images, mask)
         target = ((pixels - mean) / std).flatten(2)

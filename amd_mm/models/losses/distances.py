@@ -9,6 +9,6 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
 
 
 def require_distance(name: str) -> None:
-    """Raises a ValueError unless ``name`` is one of :data:`DISTANCES`."""
+    """Raise a ValueError unless ``name`` is one of :data:`DISTANCES`."""
     if name not in DISTANCES:
         raise ValueError(f'distance must be one of {tuple(DISTANCES)}, got {name!r}.')

@@ -17,10 +17,10 @@ class FeatureAlignmentLoss(BaseModule):
             to length 1 over channels (DMAE); ``'layer_norm'`` normalises the teacher's
             features over channels without affine, which keeps a teacher with
             large features from drowning the pixel loss.
-        loss_weight: factor of the result.
+        loss_weight: Factor of the result.
 
     Raises:
-        ValueError: for an unknown distance or normalisation.
+        ValueError: For an unknown distance or normalisation.
     """
 
     NORMALIZATIONS = (None, 'l2', 'layer_norm')

@@ -15,10 +15,10 @@ class PixelLoss(BaseModule):
     Args:
         distance: ``'l2'`` (mean squared error: MAE, VideoMAE, DMAE, AMD), ``'l1'`` or
             ``'smooth_l1'``.
-        loss_weight: factor of the result.
+        loss_weight: Factor of the result.
 
     Raises:
-        ValueError: for an unknown distance.
+        ValueError: For an unknown distance.
     """
 
     def __init__(self, distance: str, loss_weight: float) -> None:

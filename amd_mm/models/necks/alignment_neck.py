@@ -15,12 +15,12 @@ class FeatureGenerator(BaseModule):
     """Predicts the teacher's features at the extra tokens from projected student features.
 
     Args:
-        dims: width of the teacher.
-        grid: the tokens.
-        depth: number of blocks, at least 1.
-        num_heads: attention heads.
+        dims: Width of the teacher.
+        grid: The tokens.
+        depth: Number of blocks, at least 1.
+        num_heads: Attention heads.
         train_mask_token: False keeps it at its initial value, as the released code does.
-        with_cp: recompute blocks in the backward pass instead of keeping activations.
+        with_cp: Recompute blocks in the backward pass instead of keeping activations.
     """
 
     def __init__(self, dims: int, grid: TokenGrid, depth: int, num_heads: int,
@@ -34,6 +34,7 @@ class FeatureGenerator(BaseModule):
         self.blocks = build_blocks(grid, dims, depth, num_heads)
 
     def init_weights(self) -> None:
+        """MAE's initial weights, the mask token's too."""
         super().init_weights()
         init_mask_token(self.mask_token, self.grid)
 
@@ -54,21 +55,21 @@ class AlignmentNeck(BaseModule):
     generator a pair if there is generation. It sees the teacher's features, never the teacher.
 
     Args:
-        student_dims: width of the student; filled in by the algorithm.
-        teacher_dims: width of the teacher; filled in by the algorithm.
-        num_pairs: aligned blocks; filled in by the algorithm.
-        grid: the tokens; filled in by the algorithm.
-        direct: loss at the visible tokens; None switches direct alignment off.
-        generation: loss at the extra tokens; None switches generation off.
-        projection_bias: whether projections have a bias (DMAE: yes, AMD: no).
-        align_cls_token: whether direct alignment includes the class token (DMAE: yes).
-        generator_depth: blocks of a generator.
-        generator_heads: heads of a generator; None: one a 64 channels, at least 1.
+        student_dims: Width of the student; filled in by the algorithm.
+        teacher_dims: Width of the teacher; filled in by the algorithm.
+        num_pairs: Aligned blocks; filled in by the algorithm.
+        grid: The tokens; filled in by the algorithm.
+        direct: Loss at the visible tokens; None switches direct alignment off.
+        generation: Loss at the extra tokens; None switches generation off.
+        projection_bias: Whether projections have a bias (DMAE: yes, AMD: no).
+        align_cls_token: Whether direct alignment includes the class token (DMAE: yes).
+        generator_depth: Blocks of a generator.
+        generator_heads: Heads of a generator; None: one a 64 channels, at least 1.
         train_mask_tokens: False freezes the generators' mask tokens at their initial value.
-        with_cp: recompute the generators' blocks in the backward pass.
+        with_cp: Recompute the generators' blocks in the backward pass.
 
     Raises:
-        ValueError: if both alignments are switched off.
+        ValueError: If both alignments are switched off.
     """
 
     def __init__(self,
@@ -107,7 +108,7 @@ class AlignmentNeck(BaseModule):
 
         Args:
             features: (B, prefix + V, student_dims) raw block outputs, one a pair.
-            mask: which tokens they are.
+            mask: Which tokens they are.
 
         Returns:
             Projected (B, (prefix +) V, teacher_dims), one a pair, and generated
@@ -126,10 +127,10 @@ class AlignmentNeck(BaseModule):
         """``loss_dir`` and ``loss_gen``, each averaged over the pairs.
 
         Args:
-            features: as in :meth:`forward`.
+            features: As in :meth:`forward`.
             teacher_features: (B, prefix + V + E, teacher_dims), one a pair, over
                 ``mask.teacher_visible``.
-            mask: which tokens these are.
+            mask: Which tokens these are.
         """
         projected, generated = self(features, mask)
         targets = [mask.split_teacher(f) for f in teacher_features]

@@ -17,17 +17,17 @@ class PixelDecoder(BaseModule):
     (no bias in the embedding), images MAE. Positions are fixed and not saved.
 
     Args:
-        in_dims: width of the latent; filled in by the algorithm.
-        grid: the tokens; filled in by the algorithm.
-        num_prefix_tokens: class tokens of the latent; filled in by the algorithm.
-        embed_dims: width of the decoder.
-        depth: number of blocks, at least 1.
-        num_heads: attention heads; must divide the width.
-        channels: of the input.
-        with_cp: recompute blocks in the backward pass instead of keeping activations.
+        in_dims: Width of the latent; filled in by the algorithm.
+        grid: The tokens; filled in by the algorithm.
+        num_prefix_tokens: Class tokens of the latent; filled in by the algorithm.
+        embed_dims: Width of the decoder.
+        depth: Number of blocks, at least 1.
+        num_heads: Attention heads; must divide the width.
+        channels: Of the input.
+        with_cp: Recompute blocks in the backward pass instead of keeping activations.
 
     Raises:
-        ValueError: if the heads do not divide the width.
+        ValueError: If the heads do not divide the width.
     """
 
     def __init__(self,
@@ -52,6 +52,7 @@ class PixelDecoder(BaseModule):
         self.head = nn.Linear(embed_dims, channels * torch.Size(grid.patch).numel())
 
     def init_weights(self) -> None:
+        """MAE's initial weights, the mask token's too."""
         super().init_weights()
         init_mask_token(self.mask_token, self.grid)
 
@@ -60,7 +61,7 @@ class PixelDecoder(BaseModule):
 
         Args:
             latent: (B, prefix + V, in_dims), the encoder's output at the visible tokens.
-            mask: which tokens they are, and which to predict.
+            mask: Which tokens they are, and which to predict.
 
         Returns:
             (B, P, pixels of a token), in the order of ``mask.predicted``; inside a

@@ -23,17 +23,17 @@ class FrozenTeacher(BaseModule):
     no state dict, optimizer or DDP bucket holds it.
 
     Args:
-        backbone: config of an encoder with ``encode``.
-        taps: blocks, counted from 1, whose raw outputs are the features.
-        checkpoint: file or folder of any layout in ``amd_mm.checkpoints``. It has to be
+        backbone: Config of an encoder with ``encode``.
+        taps: Blocks, counted from 1, whose raw outputs are the features.
+        checkpoint: File or folder of any layout in ``amd_mm.checkpoints``. It has to be
             given; None asks for random weights and warns.
-        shard: every process keeps its share of the weights and fetches a block when it is
+        shard: Every process keeps its share of the weights and fetches a block when it is
             that block's turn (torch's ``fully_shard``), for teachers too large for one GPU. All
             processes have to call the teacher together, as training does. One process keeps
             everything.
 
     Raises:
-        ValueError: if no checkpoint is given or it does not fit, or if taps are not
+        ValueError: If no checkpoint is given or it does not fit, or if taps are not
             increasing numbers between 1 and the depth.
     """
 
@@ -69,7 +69,7 @@ class FrozenTeacher(BaseModule):
             _shard(self.backbone)
 
     def train(self, mode: bool = True) -> 'FrozenTeacher':
-        """Stays in eval mode whatever is asked."""
+        """Stay in eval mode whatever is asked."""
         return super().train(False)
 
     def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
@@ -83,7 +83,7 @@ class FrozenTeacher(BaseModule):
 
 
 def _shard(backbone: Any) -> None:
-    """Shards blocks one by one, and what is outside them together."""
+    """Shard blocks one by one, and what is outside them together."""
     for block in backbone.blocks:
         fully_shard(block)
     # Its parameters too are given back after use, so that the teacher can be cast at any time.
@@ -95,7 +95,7 @@ def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
     """``taps`` as a list, if they are increasing block numbers in 1..depth.
 
     Raises:
-        ValueError: if they are not.
+        ValueError: If they are not.
     """
     taps = list(taps)
     if not taps or taps != sorted(set(taps)) or taps[0] < 1 or taps[-1] > depth:
