@@ -5,21 +5,47 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 from torch import distributed
 
 # bfloat16 has the range of float32: nothing has to be scaled, and MMEngine's default, a
 # dynamic scale, would skip updates in silence.
 BFLOAT16 = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=dict(enabled=False))
 
-def config_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the arguments that every command has; ``config`` is its first."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go '
-                        '(default: work_dir of the config, else work_dirs/ and its name)')
+
+def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
+    """Add ``config`` and ``--cfg-options``, for :func:`read_config`.
+
+    Args:
+        parser: Of any command that reads a config.
+        config: What the config has to be, for the help.
+    """
+    parser.add_argument('config', help=config)
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={},
         help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config, change in it what the command line asks for, and settle the scope.
+
+    Types without a prefix are then those of the config's ``default_scope``, or MMEngine's.
+
+    Args:
+        args: With the arguments of :func:`add_config_arguments`.
+    """
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    return cfg
+
+
+def run_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the arguments of a run: training and testing."""
+    parser = argparse.ArgumentParser(description=description)
+    add_config_arguments(parser, 'config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go '
+                        '(default: work_dir of the config, else work_dirs/ and its name)')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
@@ -27,15 +53,14 @@ def config_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """Read the config and change in it what the command line asks for.
+def read_run_config(args: argparse.Namespace) -> Config:
+    """As :func:`read_config`, with launcher and work dir.
 
     Args:
-        args: Parsed by a parser of :func:`config_parser`.
+        args: Parsed by a parser of :func:`run_parser`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

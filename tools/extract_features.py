@@ -16,14 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader, Dataset
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.inference import (
     POOLS,
     FeatureExtractor,
@@ -41,7 +40,7 @@ from amd_mm.tokens import TokenGrid
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='pre-training or fine-tuning config')
+    add_config_arguments(parser, 'pre-training or fine-tuning config')
     parser.add_argument('checkpoint', help='checkpoint that fits its encoder')
     parser.add_argument('inputs', nargs='+', metavar='input', help='files, folders, lists')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE',
@@ -60,9 +59,6 @@ def parse_args() -> argparse.Namespace:
                         help='processes that read inputs (default: 0, none beside this one)')
     parser.add_argument('--device', default=get_device())
     parser.add_argument('--force', action='store_true', help='replace FILE')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
-        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
     args = parser.parse_args()
     for name, least in (('frame_interval', 1), ('batch_size', 1), ('workers', 0)):
         if getattr(args, name) is not None and getattr(args, name) < least:
@@ -99,10 +95,7 @@ def same_every_time() -> None:
 
 def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Files]:
     """What extracts, where to, and from what."""
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    if config.get('default_scope') is not None:
-        init_default_scope(config.default_scope)
+    config = read_config(args)
     extractor = FeatureExtractor(config, args.checkpoint, args.layer, args.pool, args.device)
     grid = extractor.grid
     interval = args.frame_interval or frame_interval_of(

@@ -18,13 +18,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.inference import (
     Classifier,
     Prediction,
@@ -39,7 +38,7 @@ from amd_mm.visualization import VideoFile, caption
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='fine-tuning config')
+    add_config_arguments(parser, 'fine-tuning config')
     parser.add_argument('checkpoint', help='checkpoint of that fine-tuning')
     parser.add_argument('inputs', nargs='*', metavar='input', help='files, folders, lists')
     parser.add_argument('--camera', metavar='SOURCE',
@@ -59,9 +58,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seconds', type=float, help='of the camera at most')
     parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
     parser.add_argument('--device', default=get_device())
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
-        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
     args = parser.parse_args()
     if bool(args.inputs) == (args.camera is not None):
         parser.error('name inputs or a --camera, one of the two')
@@ -73,10 +69,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare(args: argparse.Namespace) -> Classifier:
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    if config.get('default_scope') is not None:
-        init_default_scope(config.default_scope)
+    config = read_config(args)
     classifier = Classifier(config, args.checkpoint, args.classes, args.device)
     if not classifier.is_video and (args.sliding or args.camera is not None):
         raise ValueError('--sliding and --camera need a config of videos, this one is of pictures')

@@ -8,26 +8,24 @@ Example:
 import argparse
 import sys
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.resolved_config import difference, page
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    add_config_arguments(parser, 'config file')
     parser.add_argument('--diff', metavar='OTHER',
                         help='print only what differs: - as in OTHER, + as in CONFIG')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of CONFIG to change: key=value')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     try:
         if args.diff is None:
             print(page(cfg))

@@ -9,22 +9,18 @@ thread, so the numbers do not depend on how many there are.
 ``tools/quickstart.sh`` calls this after installing what it needs.
 """
 import argparse
-import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
 
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
+# Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIGS = REPO / 'configs/quickstart'
@@ -34,25 +30,6 @@ NETWORKS = ('teacher', *STUDENTS)
 CHANCE = 1 / 8
 SMOKE_DATA = dict(train=32, labelled=32, val=8, test=16)
 SMOKE_EPOCHS = 2
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One command, what has to be done before it, and what it leaves."""
-
-    name: str
-    command: tuple[str, ...]
-    output: Path
-    config: Path | None = None
-    needs: tuple['Stage', ...] = ()
-
-    @cached_property
-    def key(self) -> str:
-        """Changes with everything that the result depends on, except the code."""
-        parts = [*self.command[1:], *(stage.key for stage in self.needs)]
-        if self.config is not None:
-            parts.append(Config.fromfile(self.config).pretty_text)
-        return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
 
 
 def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
@@ -102,12 +79,12 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
     for name, pretrained in zip(NETWORKS, (teacher, videomae_student, amd_student), strict=True):
         config_name = 'finetune_' + name.split('_')[-1]
         tuned = train(f'finetune_{name}', config_name, pretrained,
-                      f'train_dataloader.dataset.data_root={data}',
+                      f'train_dataloader.dataset.dataset.data_root={data}',
                       f'model.backbone.init_cfg.checkpoint={pretrained.output}')
         stages += [tuned, test(name, tuned)]
         if transfer and name in STUDENTS:
             probed = train(f'probe_{name}', 'probe_student', pretrained,
-                           f'train_dataloader.dataset.data_root={data}',
+                           f'train_dataloader.dataset.dataset.data_root={data}',
                            f'model.backbone.init_cfg.checkpoint={pretrained.output}')
             neighbours = replace(pretrained, config=CONFIGS / 'knn_student.py')
             stages += [probed, test(f'probe_{name}', probed),
@@ -124,85 +101,6 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
         str(amd_student.output), str(data / 'videos/val/00001.mp4'), '--out', str(pictures)),
         pictures / '00001.png', amd_student.config, (amd_student, )))
     return stages
-
-
-class StageRunner:
-    """Runs stages, a few at a time, and remembers which have ended.
-
-    Args:
-        run: Folder of this run.
-        jobs: How many stages may run side by side, at least 1.
-    """
-
-    def __init__(self, run: Path, jobs: int) -> None:
-        self.run, self.jobs = run, jobs
-        self.running: dict[int, tuple[Stage, subprocess.Popen, float]] = {}
-
-    def note(self, stage: Stage) -> dict:
-        path = self.run / stage.name / 'stage.json'
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def write_note(self, stage: Stage, **facts: str | float) -> None:
-        path = self.run / stage.name / 'stage.json'
-        path.write_text(json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1))
-
-    def has_ended(self, stage: Stage) -> bool:
-        note = self.note(stage)
-        return note.get('key') == stage.key and 'seconds' in note and stage.output.exists()
-
-    def run_all(self, stages: list[Stage]) -> None:
-        """Run what has not ended.
-
-        Raises:
-            RuntimeError: When a stage fails; with the end of its log.
-        """
-        waiting = [stage for stage in stages if not self.has_ended(stage)]
-        open_names = {stage.name for stage in waiting}
-        ended = [stage.name for stage in stages if stage.name not in open_names]
-        if ended:
-            print(f'Done before: {", ".join(ended)}', flush=True)
-        try:
-            while open_names:
-                ready = [stage for stage in waiting
-                         if open_names.isdisjoint(need.name for need in stage.needs)]
-                for stage in ready[:self.jobs - len(self.running)]:
-                    waiting.remove(stage)
-                    self.start(stage)
-                open_names.remove(self.wait_for_one().name)
-        finally:
-            for _, process, _ in self.running.values():
-                process.terminate()
-
-    def start(self, stage: Stage) -> None:
-        folder = self.run / stage.name
-        if self.note(stage).get('key', stage.key) != stage.key:
-            shutil.rmtree(folder)  # made with other settings: nothing to go on from
-        folder.mkdir(parents=True, exist_ok=True)
-        self.write_note(stage)
-        # Networks this small gain nothing from a second thread.
-        environment = dict(os.environ, OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
-        with open(folder / 'output.log', 'a') as log:
-            process = subprocess.Popen(stage.command, cwd=REPO, env=environment, stdout=log,
-                                       stderr=subprocess.STDOUT)
-        self.running[process.pid] = (stage, process, time.time())
-        print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
-
-    def wait_for_one(self) -> Stage:
-        """Wait until some stage ends."""
-        pid, status, usage = os.wait4(-1, 0)
-        stage, process, began = self.running.pop(pid)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.time() - began
-        if process.returncode:
-            log = self.run / stage.name / 'output.log'
-            end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
-            raise RuntimeError(
-                f'{stage.name} ended with status {process.returncode}; the end of {log}:\n'
-                f'{end}')
-        self.write_note(stage, seconds=round(seconds, 1),
-                        cpu_seconds=round(usage.ru_utime + usage.ru_stime, 1))
-        print(f'  {stage.name}: {seconds:.0f} s', flush=True)
-        return stage
 
 
 def read_top1(run: Path, name: str) -> float:
@@ -265,11 +163,6 @@ def count_seconds(run: Path, key: str, seconds: float) -> float:
     return total
 
 
-def end_stages_when_killed() -> None:
-    """Make SIGTERM an exception, on which :class:`StageRunner` ends what it started."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--smoke', action='store_true',
@@ -288,7 +181,7 @@ def main() -> None:
     run = WORK_DIR / name
     data = REPO / 'data' / ('moving_digits_smoke' if args.smoke else 'moving_digits')
     stages = plan(run, data, smoke=args.smoke, transfer=args.transfer)
-    runner = StageRunner(run, args.jobs)
+    runner = StageRunner(run, args.jobs, REPO)
     work_to_do = not all(runner.has_ended(stage) for stage in stages)
     try:
         runner.run_all(stages)

@@ -11,15 +11,9 @@ import os
 import statistics
 from pathlib import Path
 
-from quickstart import (
-    CHANCE,
-    NETWORKS,
-    REPO,
-    StageRunner,
-    end_stages_when_killed,
-    plan,
-    read_top1,
-)
+from quickstart import CHANCE, NETWORKS, REPO, plan, read_top1
+
+from amd_mm.engine.stages import StageRunner, end_stages_when_killed
 
 
 def summarise(top1: dict[str, list[float]]) -> dict[str, dict]:
@@ -49,7 +43,7 @@ def main() -> None:
     for seed in args.seeds:
         print(f'seed {seed}', flush=True)
         run = args.work_dir / f'seed{seed}'
-        StageRunner(run, args.jobs).run_all(plan(
+        StageRunner(run, args.jobs, REPO).run_all(plan(
             run, REPO / 'data/moving_digits', seed=seed, test_list=args.test_list))
         for name in NETWORKS:
             top1[name].append(read_top1(run, name))

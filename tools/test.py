@@ -2,17 +2,17 @@
 from mmengine.evaluator import DumpResults
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import config_parser, leave_processes, read_config
+from amd_mm.command_line import leave_processes, read_run_config, run_parser
 from amd_mm.engine import CompleteCheckpointHook, build_runner
 
 
 def main() -> None:
-    parser = config_parser(__doc__)
+    parser = run_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--dump', metavar='FILE.pkl', help='file for all predictions')
     args = parser.parse_args()
 
-    cfg = read_config(args)
+    cfg = read_run_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     runner = build_runner(cfg)

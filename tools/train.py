@@ -2,12 +2,12 @@
 import argparse
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import config_parser, enable_amp, leave_processes, read_config
+from amd_mm.command_line import enable_amp, leave_processes, read_run_config, run_parser
 from amd_mm.engine import build_training_runner, prepare_start
 
 
 def parse_args() -> argparse.Namespace:
-    parser = config_parser(__doc__)
+    parser = run_parser(__doc__)
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='auto|CHECKPOINT',
         help='go on from the newest checkpoint in the work dir, if there is one, or from this one')
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = read_config(args)
+    cfg = read_run_config(args)
     prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):

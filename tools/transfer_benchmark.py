@@ -12,9 +12,6 @@ results of what was run elsewhere.
 import argparse
 import hashlib
 import json
-import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +24,7 @@ from mmengine.config import Config, DictAction
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.checkpoints import read_checkpoint
+from amd_mm.engine.stages import Command, execute
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.writing import replacing
 from amd_mm.inference import digest
@@ -113,16 +111,6 @@ class Student(NamedTuple):
     sha256: str
     modality: str
     size: str
-
-
-class Command(NamedTuple):
-    """A program's arguments and what its environment has to say."""
-    arguments: tuple[str, ...]
-    environment: dict[str, str]
-
-    def __str__(self) -> str:
-        said = [f'{name}={value}' for name, value in self.environment.items()]
-        return ' '.join([*said, shlex.join(self.arguments)])
 
 
 class _RawDictAction(DictAction):
@@ -328,15 +316,6 @@ def _ours(row: dict) -> str:
         return f'{row["ours"]:.1f}' + (f' ({", ".join(known)})' if len(known) > 1 else '')
     parts = f', {len(known)} of {len(row["runs"])} runs are there' if known else ''
     return ('failed' if row['failed'] else 'missing') + parts
-
-
-def execute(command: Command) -> bool:
-    """Run a command to its end, by this interpreter; whether it succeeded."""
-    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
-    print(f'$ {command}', flush=True)
-    result = subprocess.run(
-        command.arguments, env={**os.environ, 'PATH': path, **command.environment})
-    return result.returncode == 0
 
 
 def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:

@@ -5,11 +5,9 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from clock import Clock
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -32,71 +30,6 @@ def load(name):
 quickstart = load('quickstart')
 study = load('quickstart_study')
 digits = load('data/moving_digits')
-
-
-def toy_stage(folder, name, code, needs=()):
-    """Appends its name to ``order`` and leaves ``name``.txt, unless ``code`` fails."""
-    code = f"{code}; open('{folder}/order', 'a').write('{name} '); open('{folder}/{name}', 'w')"
-    return quickstart.Stage(name, (sys.executable, '-c', code), folder / name, needs=tuple(needs))
-
-
-def run_toys(folder, stages, jobs=1):
-    """Names of what was run, in order."""
-    order = folder / 'order'
-    order.write_text('')
-    quickstart.StageRunner(folder / 'run', jobs).run_all(stages)
-    return order.read_text().split()
-
-
-def test_stages_run_once_and_after_what_they_need(tmp_path):
-    a = toy_stage(tmp_path, 'a', 'pass')
-    b = toy_stage(tmp_path, 'b', 'pass', [a])
-    assert run_toys(tmp_path, [a, b]) == ['a', 'b']
-    assert run_toys(tmp_path, [a, b]) == []
-
-    (tmp_path / 'b').unlink()
-    assert run_toys(tmp_path, [a, b]) == ['b'], 'what it left is gone'
-    changed = toy_stage(tmp_path, 'a', '0')
-    left_over = tmp_path / 'run/b/left_over'
-    left_over.write_text('of the other settings')
-    stages = [changed, toy_stage(tmp_path, 'b', 'pass', [changed])]
-    assert run_toys(tmp_path, stages) == ['a', 'b'], 'another command, and what needs it'
-    assert not left_over.exists()
-
-
-def test_what_a_stage_took_is_noted(tmp_path, monkeypatch, capsys):
-    clock, wait = Clock(), os.wait4
-
-    def slowly(*args):
-        clock.sleep(12.34)
-        return *wait(*args)[:2], SimpleNamespace(ru_utime=3.14, ru_stime=.2)
-
-    monkeypatch.setattr(quickstart.time, 'time', clock.time)
-    monkeypatch.setattr(quickstart.os, 'wait4', slowly)
-    run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')])
-    note = json.loads((tmp_path / 'run/a/stage.json').read_text())
-    assert (note['seconds'], note['cpu_seconds']) == (12.3, 3.3)
-    assert 'a: 12 s' in capsys.readouterr().out
-
-
-def test_failed_stage_is_told_and_run_again(tmp_path):
-    broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
-    stages = [toy_stage(tmp_path, 'a', 'pass')]
-    stages.append(toy_stage(tmp_path, 'b', broken, stages))
-    with pytest.raises(RuntimeError, match='b ended with status 1(?s:.*)no luck'):
-        run_toys(tmp_path, stages)
-    (tmp_path / 'mended').touch()
-    assert run_toys(tmp_path, stages) == ['b']
-
-
-def test_stages_run_side_by_side(tmp_path):
-    # Each waits for the other one: one at a time they would wait for ever.
-    def waiting(name, other):
-        code = (f"import os, time; open('{tmp_path}/{name}.here', 'w')\n"
-                f"while not os.path.exists('{tmp_path}/{other}.here'): time.sleep(.01)\nprint()")
-        return toy_stage(tmp_path, name, code)
-
-    assert set(run_toys(tmp_path, [waiting('a', 'b'), waiting('b', 'a')], jobs=2)) == {'a', 'b'}
 
 
 def test_plan_is_in_order_and_knows_what_depends_on_what(tmp_path):

@@ -204,14 +204,6 @@ def test_what_builds_on_a_missing_run_says_so(benchmark, tmp_path, capsys):
     assert len(fake.asked) == 2 and result(tmp_path)['ava']['ours'] == 25
 
 
-def test_a_command_runs_with_this_interpreter_and_its_environment(benchmark, capfd):
-    execute, Command = benchmark.inside['execute'], benchmark.inside['Command']
-    code = 'import os, sys; print(sys.prefix, os.environ["GPUS"])'
-    assert execute(Command(('python', '-c', code), dict(GPUS='3')))
-    assert f'{sys.prefix} 3' in capfd.readouterr().out
-    assert not execute(Command(('python', '-c', 'raise SystemExit(2)'), {}))
-
-
 def test_real_runs_on_real_pictures(benchmark, tmp_path, monkeypatch):
     """Fine-tuning, its test, and nearest neighbours, by the real tools in this process."""
     student = make_student(tmp_path / 'student.pth', 'image')

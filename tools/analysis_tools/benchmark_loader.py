@@ -27,12 +27,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.datasets import KeyedDataset
 from amd_mm.keys import Sample
 from amd_mm.registry import DATASETS
@@ -58,14 +58,12 @@ RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='a config whose training data is an amd_mm.KeyedDataset')
+    add_config_arguments(parser, 'a config whose training data is an amd_mm.KeyedDataset')
     parser.add_argument('--samples', type=int, default=100, help='timed samples (default 100)')
     parser.add_argument('--workers', type=int, default=0,
                         help="also time the config's data loader with so many workers")
     parser.add_argument('--decoders', nargs='+', choices=list(DECODERS), default=list(DECODERS))
     parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to change: key=value')
     args = parser.parse_args()
     if args.samples < 1 or args.workers < 0:
         parser.error(f'there must be at least 1 sample and no fewer than 0 workers, got '
@@ -188,8 +186,7 @@ def peak_memory() -> int:
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('benchmark', log_level='ERROR')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     config = cfg.train_dataloader
     if config.dataset.type != 'amd_mm.KeyedDataset':
         sys.exit(f'{args.config}: train_dataloader.dataset must be an amd_mm.KeyedDataset, got '

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from torch import distributed, nn
@@ -32,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import leave_processes
+from amd_mm.command_line import add_config_arguments, leave_processes, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.profiling.flops import synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -48,7 +48,7 @@ loader cores a GPU        inputs/s of a GPU / repeats x loader seconds of a samp
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='a pre-training config')
+    add_config_arguments(parser, 'a pre-training config')
     parser.add_argument('--processes', type=int, nargs='*', default=[1, 2],
                         help='how many to measure (default 1 2); none: only the paper')
     parser.add_argument('--batch-size', type=int, default=2,
@@ -62,8 +62,6 @@ def parse_args() -> argparse.Namespace:
                         'all its repeats (benchmark_loader.py)')
     parser.add_argument('--file-bytes', type=float, help='on paper: mean size of a file')
     parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to change: key=value')
     args = parser.parse_args()
     paper = (args.inputs_per_second, args.loader_ms, args.file_bytes)
     if len({value is None for value in paper}) > 1 or min(value or 1 for value in paper) <= 0:
@@ -80,8 +78,7 @@ def parse_args() -> argparse.Namespace:
 def read_model(args: argparse.Namespace) -> tuple[Config, nn.Module, int]:
     """The config, its model with random weights of the teacher, and how many weights train."""
     warnings.filterwarnings('ignore', message='The teacher has random weights')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     model = trial_model(cfg)
     return cfg, model, sum(p.numel() for p in model.parameters() if p.requires_grad)
 

@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
 from amd_mm.profiling.parts import Parts
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -35,7 +35,7 @@ RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='a pre-training config')
+    add_config_arguments(parser, 'a pre-training config')
     parser.add_argument('--batch-size', type=int, default=2,
                         help='images or clips; a repeat of a video is a clip (default 2)')
     parser.add_argument('--device', choices=['cpu', 'cuda'],
@@ -46,8 +46,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=10, help='timed steps (default 10)')
     parser.add_argument('--warm-up', type=int, default=3, help='steps before (default 3)')
     parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to change: key=value')
     args = parser.parse_args()
     if args.batch_size < 1 or args.steps < 2 or args.warm_up < 0:
         parser.error('there must be at least 1 input, 2 timed steps and 0 before them, got '
@@ -61,8 +59,7 @@ class Step:
     """A model, its optimizer and a batch of made input."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(args)
         self.device = torch.device(args.device)
         self.precision = PRECISIONS[args.precision]
         torch.manual_seed(0)

@@ -22,12 +22,13 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
@@ -38,7 +39,7 @@ from amd_mm.registry import DATASETS
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='a pre-training config')
+    add_config_arguments(parser, 'a pre-training config')
     parser.add_argument('--gpus', type=int, required=True, help='processes in all')
     parser.add_argument('--gpu-tflops', type=float, required=True,
                         help='TFLOP/s of a dense matrix product on one, in the precision of the '
@@ -48,8 +49,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--samples', type=int,
                         help="videos or images of the data set; else the config's is counted")
     parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to change: key=value')
     args = parser.parse_args()
     if args.gpus < 1 or args.gpu_tflops <= 0 or not 0 < args.utilisation <= 1:
         parser.error('--gpus must be at least 1, --gpu-tflops positive and --utilisation in '
@@ -181,8 +180,7 @@ def report(result: dict, args: argparse.Namespace) -> None:
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('estimate', log_level='ERROR')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     try:
         result = estimate(cfg, args.gpus, args.gpu_tflops * 1e12 * args.utilisation, args.samples)
     except ValueError as error:

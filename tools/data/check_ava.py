@@ -8,21 +8,17 @@ videos, proposals. Stops at the first file with faults, which are named with fil
 import argparse
 import sys
 
-from mmengine.config import Config, DictAction
-
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.registry import DATASETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to change: key=value')
+    add_config_arguments(parser, 'config file')
     args = parser.parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     for part in ('train', 'val', 'test'):
         config = cfg[f'{part}_dataloader'].dataset
         try:

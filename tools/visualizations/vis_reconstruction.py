@@ -13,12 +13,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.inference import (
     Input,
     batch_of,
@@ -37,7 +36,7 @@ from amd_mm.visualization import describe, draw_frames, draw_strip, reconstructi
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='pre-training config')
+    add_config_arguments(parser, 'pre-training config')
     parser.add_argument('checkpoint', help='checkpoint of that pre-training')
     parser.add_argument('inputs', nargs='+', type=Path, metavar='input',
                         help='pictures or videos, as the config trains on')
@@ -47,9 +46,6 @@ def parse_args() -> argparse.Namespace:
                         help='frames of a clip in the strip, evenly spaced (default: 8)')
     parser.add_argument('--frame-interval', type=int,
                         help="from one frame of a clip to the next (default: the config's)")
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
-        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
     args = parser.parse_args()
     for name in ('max_frames', 'frame_interval'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
@@ -60,9 +56,7 @@ def parse_args() -> argparse.Namespace:
 
 def prepare(args: argparse.Namespace) -> tuple[MaskedAutoencoder, int]:
     """The student, and from how many frames of a video one is taken."""
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope') or 'mmengine')
+    config = read_config(args)
     model = build_student(config)
     load_student(model, args.checkpoint)
     return model, args.frame_interval or frame_interval_of(config.get('train_dataloader'))

@@ -1,0 +1,143 @@
+"""Commands that build on each other: run once, side by side, and taken up where they were left."""
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+
+
+class Command(NamedTuple):
+    """A program's arguments and what its environment has to say."""
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+
+    def __str__(self) -> str:
+        said = [f'{name}={value}' for name, value in self.environment.items()]
+        return ' '.join([*said, shlex.join(self.arguments)])
+
+
+def execute(command: Command) -> bool:
+    """Run a command to its end, by this interpreter; whether it succeeded."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
+    print(f'$ {command}', flush=True)
+    result = subprocess.run(
+        command.arguments, env={**os.environ, 'PATH': path, **command.environment})
+    return result.returncode == 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command, what has to be done before it, and what it leaves."""
+
+    name: str
+    command: tuple[str, ...]
+    output: Path
+    config: Path | None = None
+    needs: tuple['Stage', ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Changes with everything that the result depends on, except the code."""
+        parts = [*self.command[1:], *(stage.key for stage in self.needs)]
+        if self.config is not None:
+            parts.append(Config.fromfile(self.config).pretty_text)
+        return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
+
+
+class StageRunner:
+    """Runs stages, a few at a time, and remembers which have ended.
+
+    Args:
+        run: Folder of this run.
+        jobs: How many stages may run side by side, at least 1.
+        folder: Where commands run.
+    """
+
+    def __init__(self, run: Path, jobs: int, folder: Path) -> None:
+        self.run, self.jobs, self.folder = run, jobs, folder
+        self.running: dict[int, tuple[Stage, subprocess.Popen, float]] = {}
+
+    def note(self, stage: Stage) -> dict:
+        """What is known of a stage; empty where it was never started."""
+        path = self.run / stage.name / 'stage.json'
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def write_note(self, stage: Stage, **facts: str | float) -> None:
+        """Keep what is known of a stage."""
+        path = self.run / stage.name / 'stage.json'
+        path.write_text(json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1))
+
+    def has_ended(self, stage: Stage) -> bool:
+        """Whether it ended with the same settings, and what it left is there."""
+        note = self.note(stage)
+        return note.get('key') == stage.key and 'seconds' in note and stage.output.exists()
+
+    def run_all(self, stages: list[Stage]) -> None:
+        """Run what has not ended.
+
+        Raises:
+            RuntimeError: When a stage fails; with the end of its log.
+        """
+        waiting = [stage for stage in stages if not self.has_ended(stage)]
+        open_names = {stage.name for stage in waiting}
+        ended = [stage.name for stage in stages if stage.name not in open_names]
+        if ended:
+            print(f'Done before: {", ".join(ended)}', flush=True)
+        try:
+            while open_names:
+                ready = [stage for stage in waiting
+                         if open_names.isdisjoint(need.name for need in stage.needs)]
+                for stage in ready[:self.jobs - len(self.running)]:
+                    waiting.remove(stage)
+                    self.start(stage)
+                open_names.remove(self.wait_for_one().name)
+        finally:
+            for _, process, _ in self.running.values():
+                process.terminate()
+
+    def start(self, stage: Stage) -> None:
+        """Start its command; of other settings nothing is kept."""
+        folder = self.run / stage.name
+        if self.note(stage).get('key', stage.key) != stage.key:
+            shutil.rmtree(folder)  # made with other settings: nothing to go on from
+        folder.mkdir(parents=True, exist_ok=True)
+        self.write_note(stage)
+        # Networks this small gain nothing from a second thread.
+        environment = dict(os.environ, OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+        with open(folder / 'output.log', 'a') as log:
+            process = subprocess.Popen(stage.command, cwd=self.folder, env=environment, stdout=log,
+                                       stderr=subprocess.STDOUT)
+        self.running[process.pid] = (stage, process, time.time())
+        print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
+
+    def wait_for_one(self) -> Stage:
+        """Wait until some stage ends."""
+        pid, status, usage = os.wait4(-1, 0)
+        stage, process, began = self.running.pop(pid)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.time() - began
+        if process.returncode:
+            log = self.run / stage.name / 'output.log'
+            end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
+            raise RuntimeError(
+                f'{stage.name} ended with status {process.returncode}; the end of {log}:\n'
+                f'{end}')
+        self.write_note(stage, seconds=round(seconds, 1),
+                        cpu_seconds=round(usage.ru_utime + usage.ru_stime, 1))
+        print(f'  {stage.name}: {seconds:.0f} s', flush=True)
+        return stage
+
+
+def end_stages_when_killed() -> None:
+    """Make SIGTERM an exception, on which :class:`StageRunner` ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -1,0 +1,82 @@
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+from clock import Clock
+
+from amd_mm.engine import stages
+from amd_mm.engine.stages import Command, Stage, StageRunner, execute
+
+
+def test_a_command_runs_with_this_interpreter_and_its_environment(capfd):
+    code = 'import os, sys; print(sys.prefix, os.environ["GPUS"])'
+    assert execute(Command(('python', '-c', code), dict(GPUS='3')))
+    assert f'{sys.prefix} 3' in capfd.readouterr().out
+    assert not execute(Command(('python', '-c', 'raise SystemExit(2)'), {}))
+
+
+def toy_stage(folder, name, code, needs=()):
+    """Appends its name to ``order`` and leaves ``name``.txt, unless ``code`` fails."""
+    code = f"{code}; open('{folder}/order', 'a').write('{name} '); open('{folder}/{name}', 'w')"
+    return Stage(name, (sys.executable, '-c', code), folder / name, needs=tuple(needs))
+
+
+def run_toys(folder, toys, jobs=1):
+    """Names of what was run, in order."""
+    order = folder / 'order'
+    order.write_text('')
+    StageRunner(folder / 'run', jobs, folder).run_all(toys)
+    return order.read_text().split()
+
+
+def test_stages_run_once_and_after_what_they_need(tmp_path):
+    a = toy_stage(tmp_path, 'a', 'pass')
+    b = toy_stage(tmp_path, 'b', 'pass', [a])
+    assert run_toys(tmp_path, [a, b]) == ['a', 'b']
+    assert run_toys(tmp_path, [a, b]) == []
+
+    (tmp_path / 'b').unlink()
+    assert run_toys(tmp_path, [a, b]) == ['b'], 'what it left is gone'
+    changed = toy_stage(tmp_path, 'a', '0')
+    left_over = tmp_path / 'run/b/left_over'
+    left_over.write_text('of the other settings')
+    toys = [changed, toy_stage(tmp_path, 'b', 'pass', [changed])]
+    assert run_toys(tmp_path, toys) == ['a', 'b'], 'another command, and what needs it'
+    assert not left_over.exists()
+
+
+def test_what_a_stage_took_is_noted(tmp_path, monkeypatch, capsys):
+    clock, wait = Clock(), os.wait4
+
+    def slowly(*args):
+        clock.sleep(12.34)
+        return *wait(*args)[:2], SimpleNamespace(ru_utime=3.14, ru_stime=.2)
+
+    monkeypatch.setattr(stages.time, 'time', clock.time)
+    monkeypatch.setattr(stages.os, 'wait4', slowly)
+    run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')])
+    note = json.loads((tmp_path / 'run/a/stage.json').read_text())
+    assert (note['seconds'], note['cpu_seconds']) == (12.3, 3.3)
+    assert 'a: 12 s' in capsys.readouterr().out
+
+
+def test_failed_stage_is_told_and_run_again(tmp_path):
+    broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
+    toys = [toy_stage(tmp_path, 'a', 'pass')]
+    toys.append(toy_stage(tmp_path, 'b', broken, toys))
+    with pytest.raises(RuntimeError, match='b ended with status 1(?s:.*)no luck'):
+        run_toys(tmp_path, toys)
+    (tmp_path / 'mended').touch()
+    assert run_toys(tmp_path, toys) == ['b']
+
+
+def test_stages_run_side_by_side(tmp_path):
+    # Each waits for the other one: one at a time they would wait for ever.
+    def waiting(name, other):
+        code = (f"import os, time; open('{tmp_path}/{name}.here', 'w')\n"
+                f"while not os.path.exists('{tmp_path}/{other}.here'): time.sleep(.01)\nprint()")
+        return toy_stage(tmp_path, name, code)
+
+    assert set(run_toys(tmp_path, [waiting('a', 'b'), waiting('b', 'a')], jobs=2)) == {'a', 'b'}
