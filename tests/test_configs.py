@@ -208,6 +208,7 @@ def test_weight_decay_spares_vectors_and_mask_tokens(method):
     assert isinstance(optimizer, torch.optim.AdamW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb',
                                   'amd/amd_vit-small-p16_b4096-800e_in1k'])
 def test_accumulated_batches_make_the_same_update(name):
@@ -389,6 +390,7 @@ def write_data(cfg: Config, folder: Path) -> None:
         dataset.metainfo = dict(classes=tuple('0123'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [
     'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb',
     'videomae/videomae_vit-small-p16_b512-16x2x1-200e_sthv2-rgb',

@@ -41,6 +41,7 @@ for name, cfg in [('default', None), ('chosen', dict(model_wrapper_cfg=dict(
 '''
 
 
+@pytest.mark.slow
 def test_runner_started_by_torchrun(tmp_path: Path, run_python,
                                     one_process: dict[str, str]) -> None:
     done = run_python(f'import os; os.chdir({str(tmp_path)!r})' + RUNNERS, **one_process)

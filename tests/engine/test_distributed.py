@@ -4,6 +4,7 @@ from mmengine.config import Config
 from runs import recorded, run, run_processes, toy_config, weights
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_the_same_global_batch(tmp_path):
     def config(name: str, dtype: str, **kwargs) -> Config:
         # Plain SGD: AdamW makes rounding large where a gradient is nearly zero.
@@ -32,6 +33,7 @@ def test_two_processes_equal_one_with_the_same_global_batch(tmp_path):
             rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_bad_loss_in_one_process_stops_all(tmp_path):
     # The seventh call is the first iteration of epoch 2 in each process.
     cfg = toy_config(tmp_path, size=24, model=dict(bad_at=7, bad_rank=1),

@@ -70,6 +70,7 @@ def test_uninterrupted_run(by_iteration):
     assert loaded(by_iteration)[:16] != loaded(by_iteration)[16:32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
 @pytest.mark.parametrize('iteration', [2, 4, 6])
 def test_resumed_from_an_iteration_equals_uninterrupted(
@@ -183,6 +184,7 @@ def test_resuming_with_another_batch_is_refused(by_iteration, tmp_path):
         run(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
 def test_files_that_hang_or_crash_are_replaced_like_any_bad_file(tmp_path, num_workers):
     def trained(name: str, polite: bool, num_workers: int = 0) -> Config:

@@ -87,6 +87,7 @@ def test_a_window_of_real_frames_is_a_one_view_test(tmp_path):
                                one_view.scores(tmp_path / 'lossless.avi'), rtol=.02, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_class_names_come_from_file_checkpoint_or_data_set(tmp_path):
     config, _ = fine_tuned(OWN_VIDEOS, tmp_path, ('a', 'b'))
     path = tmp_path / 'last.pth'

@@ -48,6 +48,7 @@ def test_count_is_the_hand_count(name):
     assert count_flops(model, lambda model: model.loss(inputs)) == expected
 
 
+@pytest.mark.slow
 def test_count_at_full_size_is_the_hand_count():
     cfg = Config.fromfile(RECIPE)
     cfg.model.teacher.checkpoint = None

@@ -37,6 +37,7 @@ def allocated(run: Callable[[], object]) -> tuple[int, int]:
     return peak, live
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('with_cp', [False, True])
 @pytest.mark.parametrize('accumulating', [False, True])
 @pytest.mark.parametrize('recipe', RECIPES)
@@ -69,6 +70,7 @@ def test_imagined_activations_are_what_a_forward_pass_keeps(recipe, with_cp):
     assert imagined_bytes == pytest.approx(allocated(lambda: forward(model))[1], rel=.03)
 
 
+@pytest.mark.slow
 def test_recomputation_and_autocast_need_less():
     size = (8, 3, 4, 64, 64)
     peak, recomputing = (step_memory(small_model(RECIPES[0], with_cp), size)

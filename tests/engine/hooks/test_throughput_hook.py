@@ -141,6 +141,7 @@ def test_a_run_is_the_same_with_and_without(tmp_path):
     assert torch.equal(random, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_several_processes_add_up(tmp_path):
     toy = toy_config(tmp_path / 'toy', size=24, max_epochs=1)
     toy.log_processor = dict(window_size=1)
@@ -174,6 +175,7 @@ def test_several_processes_add_up(tmp_path):
     assert second['clips_per_second'] > 0 and 'utilisation' not in second
 
 
+@pytest.mark.slow
 def test_a_compiled_model_has_the_same_figures(tmp_path):
     def utilisation(name: str, **settings: dict) -> float:
         cfg = toy_config(tmp_path / name, max_epochs=1)

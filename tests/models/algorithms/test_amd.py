@@ -284,6 +284,7 @@ def test_views_become_samples():
     assert folded['loss_gen'].item() == pytest.approx(apart['loss_gen'].item(), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_compiled_networks_are_one_graph_and_give_the_released_numbers(with_cp):
     torch.compiler.reset()
@@ -297,6 +298,7 @@ def test_compiled_networks_are_one_graph_and_give_the_released_numbers(with_cp):
     assert loss_error < 1e-6 and gradient_error < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONFIGURATIONS)
 def test_every_configuration_compiles_all_but_the_masks(name, monkeypatch):
     torch.compiler.reset()
