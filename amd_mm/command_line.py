@@ -29,14 +29,15 @@ def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config, change in it what the command line asks for, and settle the scope.
 
-    Types without a prefix are then those of the config's ``default_scope``, or MMEngine's.
+    Types without a prefix are then those of the config's ``default_scope``, where it has one.
 
     Args:
         args: With the arguments of :func:`add_config_arguments`.
     """
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    if cfg.get('default_scope') is not None:
+        init_default_scope(cfg.default_scope)
     return cfg
 
 

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 ROOMS = (
     ('version', 'registry', 'compat'), ('keys', 'tokens'),
     ('positions', 'command_line', 'resolved_config'), ('datasets', ), ('profiling', ),
-    ('checkpoints', ), ('models', ), ('export', ), ('inference', ), ('visualization', ),
+    ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('engine', ))
 LEVELS = {room: level for level, row in enumerate(ROOMS) for room in row}
 FILES = sorted(path for path in PACKAGE.rglob('*.py') if '.mim' not in path.parts)
