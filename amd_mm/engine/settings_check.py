@@ -58,7 +58,7 @@ def check_paramwise(cfg: Config) -> None:
         return
     for key in paramwise:
         if key not in read:
-            meant = _nearest(key, read, .6)
+            meant = _nearest(key, read, .75)
             remedy = f'write {meant!r}' if meant else 'remove it'
             raise ValueError(
                 f'paramwise_cfg must hold only what {constructor} reads ({", ".join(read)}), got '

@@ -15,7 +15,7 @@ class RatesHook(Hook):
         """Compare ``paramwise_cfg`` and the model.
 
         Raises:
-            ValueError: If they do not fit, see :func:`~amd_mm.engine.check_rates`.
+            ValueError: If they do not fit, see :func:`~amd_mm.engine.settings_check.check_rates`.
         """
         model = runner.model
         check_rates(runner.cfg, model.module if is_model_wrapper(model) else model)
