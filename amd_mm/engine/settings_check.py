@@ -135,8 +135,8 @@ def _check_depth(num_layers: int | None, names: Iterable[str]) -> None:
 
 
 def _check_custom_key(key: str, settings: dict, names: Collection[str]) -> None:
-    # With the point that the hosts put before the name of a part at the top.
-    if any(key in f'.{name}' for name in names):
+    # MMEngine puts a point before a weight of the model itself, and none before its parts.
+    if any(key in (name if '.' in name else f'.{name}') for name in names):
         return
     parts = {'.'.join(words[start:start + key.strip('.').count('.') + 1])
              for words in (name.split('.') for name in names) for start in range(len(words))}

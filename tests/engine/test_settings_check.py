@@ -95,12 +95,12 @@ def test_the_optimizers_own_settings_and_other_constructors_are_left_alone():
     check_rates(other, Classifier(video_vit()))
 
 
-@pytest.mark.parametrize(('num_layers', 'wrong'), [(1, 2.), (4, .5**4)])
+@pytest.mark.parametrize(('num_layers', 'wrong'), [(0, 2.), (1, 1.), (4, .125)])
 def test_layer_decay_counts_the_blocks_of_the_network(num_layers, wrong):
-    """Of 2 blocks; without the check their rates would be these."""
+    """Of 2 blocks; ``wrong`` is the rate that the second would have, in place of 0.5."""
     model = Classifier(video_vit())
     found = rates(config(VIDEO_DECAY, num_layers=num_layers, decay_rate=.5), model)
-    assert found['backbone.blocks.1.attn.qkv.weight'] == (1. if num_layers == 1 else .5**3)
+    assert found['backbone.blocks.1.attn.qkv.weight'] == wrong
     with pytest.raises(ValueError, match=f'the network, 2, got {num_layers}; .*num_layers=2'):
         check_rates(config(VIDEO_DECAY, num_layers=num_layers, decay_rate=.5), model)
     right = config(VIDEO_DECAY, num_layers=2, decay_rate=.5)
@@ -115,6 +115,7 @@ def test_layer_decay_counts_the_blocks_of_the_network(num_layers, wrong):
     ('bakbone', dict(decay_mult=0.), "got 'bakbone'; write 'backbone'"),
     ('.pos_embd', dict(decay_mult=0.), "write 'pos_embed'"),
     ('backbone.pach_embed', dict(lr_mult=0.), "write 'backbone.patch_embed'"),
+    ('.head', dict(lr_mult=0.), "got '.head'; write 'head'"),
     ('encoder', dict(lr_mult=0.), r'name a part of the model \(backbone, head\) or remove it'),
 ])
 def test_a_custom_key_that_misses_its_part_is_refused(key, settings, message):
@@ -124,7 +125,7 @@ def test_a_custom_key_that_misses_its_part_is_refused(key, settings, message):
 
 def test_custom_keys_for_other_networks_may_stay():
     """The hosts' schedules have them, and they set no rate."""
-    keys = {'.absolute_pos_embed': dict(decay_mult=0.), '.head': dict(lr_mult=2.),
+    keys = {'.absolute_pos_embed': dict(decay_mult=0.), 'head': dict(lr_mult=2.),
             'backbone.layers.1': dict(lr_mult=.5)}
     cfg, model = config(custom_keys=keys), Classifier(image_vit())
     check_rates(cfg, model)
