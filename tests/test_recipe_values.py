@@ -55,7 +55,8 @@ ALIGNMENTS = {
 ALGORITHMS = dict(amd='amd_mm.AMD', dmae='amd_mm.AMD', mae='amd_mm.MaskedAutoencoder',
                   videomae='amd_mm.MaskedAutoencoder')
 # What an encoder must be whatever its size. Positions are fixed and nothing is dropped.
-PLAIN = dict(drop_rate=0., drop_path_rate=0., img_size=224, patch_size=16, in_channels=3)
+PLAIN = dict(drop_rate=0., drop_path_rate=0., img_size=224, patch_size=16, in_channels=3,
+             frozen=False)
 ENCODER_KINDS = dict(
     video=dict(PLAIN, type='amd_mm.VideoVisionTransformer', num_frames=16, tubelet_size=2,
                mlp_ratio=4., qkv_bias=True, qk_scale=None, attn_drop_rate=0., init_values=0.,

@@ -10,8 +10,9 @@ from torch import nn
 
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
-from amd_mm.engine.hooks import CompleteCheckpointHook, ResumeHook
+from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
 from amd_mm.engine.schedules import check_schedules
+from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.registry import RUNNERS
 
 
@@ -28,12 +29,16 @@ def build_training_runner(cfg: Config) -> Runner:
 
     Raises:
         ValueError: If batches and processes do not make up the global batch, or training ends
-            within its warm-up.
+            within its warm-up, a key is misspelt or would not be read, or (when training starts)
+            rates do not fit the network.
     """
+    check_names(cfg)
+    check_paramwise(cfg)
     check_schedules(cfg)
     settle_accumulation(cfg)
     runner = build_runner(cfg)
     count_accumulation(runner)
+    runner.register_hook(RatesHook())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
         if _is_ours(runner.model):

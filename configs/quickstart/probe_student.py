@@ -2,7 +2,6 @@
 # --cfg-options model.backbone.init_cfg.checkpoint=FILE
 _base_ = './finetune_student.py'
 
+model = dict(backbone=dict(frozen=True))
 train_cfg = dict(max_epochs=20)
-optim_wrapper = dict(
-    optimizer=dict(lr=0.08 * _base_.global_batch_size / 256),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0., decay_mult=0.))))
+optim_wrapper = dict(optimizer=dict(lr=0.08 * _base_.global_batch_size / 256))

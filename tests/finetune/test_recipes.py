@@ -7,6 +7,7 @@ import torch
 import transfer
 from mmengine.config import Config
 from mmengine.runner import Runner
+from runs import run_processes
 from transfer import IMAGES, RECIPES, VIDEOS, throughput
 
 from amd_mm.engine import CompleteCheckpointHook
@@ -147,6 +148,50 @@ def test_layer_decay_and_weight_decay(data: Path, tmp_path: Path) -> None:
     assert found['backbone.blocks.1.attn.qkv.weight'] == pytest.approx((.75, .05))
     assert found['backbone.blocks.0.attn.q_bias'] == pytest.approx((.75**2, 0))
     assert found['backbone.patch_embed.projection.weight'] == pytest.approx((.75**3, .05))
+
+
+FROZEN = dict(video='vit-small-p16_sthv2-amd-pre_b256-u16-40e_sthv2-rgb',
+              image='vit-small-p16_amd-pre_b1024-coslr-100e_in1k')
+
+
+def frozen(modality: str, data: Path, work_dir: Path) -> Config:
+    """A recipe with layer decay, its backbone frozen, and a head that starts at random."""
+    cfg = transfer.small(FROZEN[modality], work_dir, data / f'{modality}.pth')
+    cfg.model.backbone.frozen = True
+    if modality == 'video':
+        transfer.use_videos(cfg, data / 'videos', data / '174.txt')
+    else:
+        transfer.use_pictures(cfg, data / 'pictures')
+    assert 'Decay' in cfg.optim_wrapper.constructor
+    return cfg
+
+
+@pytest.mark.parametrize('modality', FROZEN)
+def test_a_frozen_backbone_stays_bit_for_bit(modality: str, data: Path, tmp_path: Path) -> None:
+    cfg = frozen(modality, data, tmp_path)
+    runner, _, _ = transfer.train_and_test(cfg)
+    assert runner.iter == 2 and set(moved(runner, data / f'{modality}.pth').values()) == {False}
+    groups = runner.optim_wrapper.optimizer.param_groups
+    trained = {id(weight) for group in groups for weight in group['params']}
+    head = runner.model.cls_head if modality == 'video' else runner.model.head
+    assert trained == {id(weight) for weight in head.parameters()}
+    assert {group['initial_lr'] if 'initial_lr' in group else group['lr'] for group in groups} == {
+        cfg.optim_wrapper.optimizer.lr}
+    assert all(runner.optim_wrapper.optimizer.state[weight]['exp_avg'].any()
+               for weight in head.parameters())
+
+
+def test_a_frozen_backbone_in_two_processes(data: Path, tmp_path: Path) -> None:
+    """DDP looks for no unused weights: there are none."""
+    cfg = frozen('video', data, tmp_path)
+    cfg.train_dataloader.batch_size = 1
+    cfg.env_cfg = dict(dist_cfg=dict(backend='gloo'))
+    assert not cfg.get('find_unused_parameters')
+    run_processes(2, cfg)
+    before = torch.load(data / 'video.pth', weights_only=True)['state_dict']
+    after = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
+    shared = before.keys() & after.keys()
+    assert len(shared) == 29 and all(torch.equal(before[name], after[name]) for name in shared)
 
 
 def test_the_head_starts_small(data: Path, tmp_path: Path) -> None:

@@ -92,8 +92,6 @@ def _shrink_model(cfg: Config, student: Path | None) -> None:
     if 'arch' in backbone:
         backbone.arch = dict(embed_dims=_WIDTH, num_layers=tiny_vits.DEPTH,
                              num_heads=tiny_vits.HEADS, feedforward_channels=4 * _WIDTH)
-        if backbone.get('frozen_stages'):
-            backbone.frozen_stages = tiny_vits.DEPTH
     else:
         backbone.update(embed_dims=_WIDTH, depth=tiny_vits.DEPTH, num_heads=tiny_vits.HEADS,
                         num_frames=_FRAMES)

@@ -4,12 +4,12 @@ from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
 from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
+from amd_mm.engine.hooks.rates_hook import RatesHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'EffectiveBatchHook', 'LabelRangeHook',
-    'NonFiniteLossHook', 'ReconstructionHook', 'ResumeHook',
-    'ThroughputHook'
+    'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ThroughputHook'
 ]

@@ -1,9 +1,11 @@
 """mmpretrain's vision transformer, able to encode only the tokens it may see."""
 from collections.abc import Sequence
+from logging import WARNING
 
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
+from mmengine.logging import print_log
 from mmengine.model import ModuleList
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.utils import to_2tuple
@@ -35,13 +37,15 @@ class ImageVisionTransformer(VisionTransformer):
         out_type: What :meth:`forward` returns, as in the host.
         fixed_positions: Sine-cosine positions that do not train (pre-training);
             False: they are parameters (fine-tuning as in MAE).
-        frozen_stages: The host's; -1 freezes nothing.
+        frozen: Whether nothing of it learns: no gradient, always in eval mode.
+        frozen_stages: Positions, class token and so many first blocks do not learn (with all
+            blocks the norms, too); they stay in eval mode. -1: all learn.
         with_cp: Recompute blocks in the backward pass of :meth:`encode`.
         init_cfg: The host's way; ``Pretrained`` is checked strictly.
 
     Raises:
         ValueError: If the image is not a multiple of the patch, the width not one of the
-            heads, or there is no block.
+            heads, there is no block, or there are fewer blocks than frozen ones.
     """
 
     num_prefix_tokens = 1
@@ -59,6 +63,7 @@ class ImageVisionTransformer(VisionTransformer):
                  final_norm: bool = True,
                  out_type: str = 'cls_token',
                  fixed_positions: bool = True,
+                 frozen: bool = False,
                  frozen_stages: int = -1,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
@@ -75,7 +80,6 @@ class ImageVisionTransformer(VisionTransformer):
             drop_path_rate=drop_path_rate,
             final_norm=final_norm,
             out_type=out_type,
-            frozen_stages=frozen_stages,
             init_cfg=init_cfg)
         self.grid = grid
         self.with_cp = with_cp
@@ -86,7 +90,27 @@ class ImageVisionTransformer(VisionTransformer):
             if isinstance(module, DropPath):
                 module.drop_prob = float(module.drop_prob)
         self.pos_embed.data.copy_(sincos_positions(self.grid, self.embed_dims, 1))
-        self.pos_embed.requires_grad_(not fixed_positions and self.pos_embed.requires_grad)
+        self.pos_embed.requires_grad_(not fixed_positions)
+        self.frozen = frozen
+        self.frozen_stages = frozen_stages
+        self._check_frozen()
+        if frozen:
+            self.requires_grad_(False)
+        self.train()
+
+    def _check_frozen(self) -> None:
+        if self.frozen and self.frozen_stages > 0:
+            raise ValueError(
+                'frozen=True freezes the whole backbone, so that frozen_stages must be -1, got '
+                f'{self.frozen_stages}; leave one of them out')
+        if self.frozen_stages > self.depth:
+            raise ValueError(
+                f'frozen_stages must be at most the number of blocks, {self.depth}, got '
+                f'{self.frozen_stages}; frozen=True freezes all of any depth')
+        if 0 < self.frozen_stages < self.depth:
+            print_log(
+                f'frozen_stages={self.frozen_stages} of {self.depth} blocks: the others and the '
+                'norm after them are trained. frozen=True freezes all.', 'current', WARNING)
 
     @property
     def depth(self) -> int:
@@ -132,8 +156,10 @@ class ImageVisionTransformer(VisionTransformer):
             num_heads=block.attn.num_heads)
 
     def train(self, mode: bool = True) -> 'ImageVisionTransformer':
-        """As torch's, and as torch's it returns the module (the host's returns nothing)."""
-        super().train(mode)
+        """As torch's, but what is frozen stays in eval mode (the host's does not, nor returns)."""
+        super().train(mode and not self.frozen)
+        if mode and self.frozen_stages > 0:
+            self._freeze_stages()
         return self
 
     def init_weights(self) -> None:

@@ -43,6 +43,7 @@ class VideoVisionTransformer(VisionTransformer):
         use_mean_pooling: True (fine-tuning): mean of the tokens, then ``fc_norm``;
             False (pre-training): ``norm`` after the last block.
         return_feat_map: :meth:`forward` returns (B, D, T', H', W'), for detection.
+        frozen: Whether nothing of it learns: no gradient, always in eval mode.
         with_cp: Recompute blocks in the backward pass instead of keeping activations.
         init_cfg: The host's way; ``Pretrained`` is checked strictly.
 
@@ -75,6 +76,7 @@ class VideoVisionTransformer(VisionTransformer):
                  tubelet_size: int = 2,
                  use_mean_pooling: bool = True,
                  return_feat_map: bool = False,
+                 frozen: bool = False,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
         check_size(embed_dims, depth, num_heads)
@@ -110,6 +112,10 @@ class VideoVisionTransformer(VisionTransformer):
                 init_values=float(init_values),
                 norm_cfg=norm_cfg)
             for rate in torch.linspace(0, drop_path_rate, depth).tolist())
+        self.frozen = frozen
+        if frozen:
+            self.requires_grad_(False)
+        self.train()
 
     @property
     def depth(self) -> int:
@@ -150,6 +156,10 @@ class VideoVisionTransformer(VisionTransformer):
             image_size=columns,
             num_frames=frames,
             num_heads=block.attn.num_heads)
+
+    def train(self, mode: bool = True) -> 'VideoVisionTransformer':
+        """As torch's, but a frozen one stays in eval mode."""
+        return super().train(mode and not self.frozen)
 
     def init_weights(self) -> None:
         """VideoMAE's initial weights, or the checkpoint's, every key of which must fit."""

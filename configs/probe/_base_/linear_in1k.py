@@ -3,7 +3,8 @@ _base_ = 'mmpretrain::mae/benchmarks/vit-base-p16_8xb2048-linear-coslr-90e_in1k.
 
 default_scope = None
 model = dict(
-    backbone=dict(type='amd_mm.ImageVisionTransformer'),
+    # Frozen whatever its depth; the host's says 12 blocks.
+    backbone=dict(type='amd_mm.ImageVisionTransformer', frozen=True, frozen_stages=-1),
     neck=dict(type='mmpretrain.ClsBatchNormNeck'))
 # A recipe says `model = _base_.vit_small` or `model = _base_.vit_base`.
 vit_small = dict(

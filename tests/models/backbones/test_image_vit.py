@@ -84,3 +84,36 @@ def test_golden_features_depend_on_every_setting():
     images, ids = golden.golden('dmae.images')[''], golden.golden('dmae.ids_keep')['']
     features = model.backbone.encode(images, ids, taps=(2, 3))[1]
     assert (features[0] - features[1]).abs().max() > .1
+
+
+@pytest.mark.parametrize('out_type', ['cls_token', 'avg_featmap'])
+def test_a_frozen_one_neither_learns_nor_drops_anything(out_type):
+    model = ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen=True,
+                                   drop_path_rate=.9, fixed_positions=False, out_type=out_type)
+    assert not any(weight.requires_grad for weight in model.parameters())
+    assert model.train() is model and not any(part.training for part in model.modules())
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model(images)[0], model.eval()(images)[0])
+
+
+def test_frozen_first_blocks_stay_in_eval_mode_and_are_logged(monkeypatch):
+    said = []
+    monkeypatch.setattr('amd_mm.models.backbones.image_vit.print_log',
+                        lambda text, *_: said.append(text))
+    model = ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=2)
+    assert said[0].startswith('frozen_stages=2 of 3 blocks: the others')
+    for _ in range(2):
+        assert [layer.training for layer in model.layers] == [False, False, True]
+        assert {name.split('.')[1] for name, weight in model.named_parameters()
+                if weight.requires_grad and name.startswith('layers')} == {'2'}
+        model.eval().train()
+    assert not any(part.training for part in model.eval().modules())
+    ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=3)
+    assert len(said) == 1
+
+
+def test_more_frozen_blocks_than_there_are_is_refused():
+    with pytest.raises(ValueError, match='at most the number of blocks, 3, got 4; frozen=True'):
+        ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=4)
+    with pytest.raises(ValueError, match='must be -1, got 3; leave one of them out'):
+        ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=3, frozen=True)

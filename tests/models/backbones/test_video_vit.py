@@ -121,3 +121,16 @@ def test_other_frame_counts_interpolate_positions_in_time():
     longer.pos_embed[0] = torch.cat([first, *between, last])
     clips = torch.randn(2, 3, 8, 16, 16)
     torch.testing.assert_close(ours(clips), longer(clips), rtol=1e-5, atol=1e-5)
+
+
+def test_a_frozen_one_neither_learns_nor_drops_anything():
+    model = VideoVisionTransformer(
+        **SIZE, frozen=True, drop_path_rate=.9, use_learnable_pos_emb=True)
+    assert not any(weight.requires_grad for weight in model.parameters())
+    assert model.train() is model and not any(part.training for part in model.modules())
+    clips = torch.randn(2, 3, 4, 16, 16)
+    assert torch.equal(model(clips), model.eval()(clips))
+    other = VideoVisionTransformer(**SIZE)
+    assert other.train() is other and all(part.training for part in other.modules())
+    assert all(weight.requires_grad for name, weight in other.named_parameters()
+               if name != 'pos_embed')
