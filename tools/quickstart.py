@@ -101,12 +101,12 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
     for name, pretrained in zip(NETWORKS, (teacher, videomae_student, amd_student), strict=True):
         config_name = 'finetune_' + name.split('_')[-1]
         tuned = train(f'finetune_{name}', config_name, pretrained,
-                      f'train_dataloader.dataset.data_root={data}',
+                      f'train_dataloader.dataset.dataset.data_root={data}',
                       f'model.backbone.init_cfg.checkpoint={pretrained.output}')
         stages += [tuned, test(name, tuned)]
         if transfer and name in STUDENTS:
             probed = train(f'probe_{name}', 'probe_student', pretrained,
-                           f'train_dataloader.dataset.data_root={data}',
+                           f'train_dataloader.dataset.dataset.data_root={data}',
                            f'model.backbone.init_cfg.checkpoint={pretrained.output}')
             neighbours = replace(pretrained, config=CONFIGS / 'knn_student.py')
             stages += [probed, test(f'probe_{name}', probed),
