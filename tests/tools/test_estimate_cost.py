@@ -40,7 +40,8 @@ def command(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[dict, str]]:
 
 def test_time_and_rates_follow_from_the_hand_count(config, command):
     numbers, printed = command('estimate_cost.py', config, '--gpus', '2', '--gpu-tflops', '1e-3',
-                               '--utilisation', '.5', '--samples', '1000')
+                               '--utilisation', '.5', '--samples', '1000',
+                               '--cfg-options', 'global_batch_size=32')
     # 31 updates of 32 videos an epoch, the rest of 8 is left out
     assert numbers['updates'] == 31 * 200 and numbers['batches_an_update'] == 1
     seconds = 16 * 4 * FLOPS / (.5 * 1e-3 * 1e12)
@@ -62,7 +63,7 @@ def test_estimate_from_a_measured_step_is_the_measured_time(config, command):
         'estimate_cost.py', config, '--gpus', '1', '--samples', '20',
         '--gpu-tflops', measured['matrix_flops_per_second'] / 1e12,
         '--utilisation', measured['utilisation'],
-        '--cfg-options', 'train_dataloader.batch_size=2')
+        '--cfg-options', 'train_dataloader.batch_size=2', 'global_batch_size=2')
     assert estimated['inputs_a_batch'] == measured['batch_size']
     assert estimated['seconds_a_batch'] == pytest.approx(measured['seconds_median'])
     assert estimated['inputs_per_second'] == pytest.approx(measured['clips_per_second'])
@@ -74,8 +75,9 @@ def test_a_run_takes_the_estimated_iterations(config, tmp_path, command):
     numbers, _ = command(
         'estimate_cost.py', config, '--gpus', '1', '--gpu-tflops', '1', '--samples', '23',
         '--cfg-options', 'train_dataloader.batch_size=3', 'train_cfg.max_epochs=2',
-        'optim_wrapper.accumulative_counts=2')
-    cfg = toy_config(tmp_path / 'run', size=23, batch_size=3, accumulative_counts=2, max_epochs=2)
+        'global_batch_size=6')
+    cfg = toy_config(tmp_path / 'run', size=23, batch_size=3, max_epochs=2)
+    cfg.global_batch_size = 6
     run(cfg)
     assert numbers['updates'] == len(recorded(cfg)) == 6
     assert numbers['batches_an_update'] == 2 and numbers['samples_an_update'] == 6
@@ -119,17 +121,18 @@ def test_samples_of_the_config_are_counted(config, tmp_path, command):
     (tmp_path / 'list.txt').write_text(''.join(f'{n}.mp4 0\n' for n in range(70)))
     numbers, _ = command(
         'estimate_cost.py', config, '--gpus', '4', '--gpu-tflops', '1',
-        '--cfg-options', f'train_dataloader.dataset.dataset.ann_file={tmp_path / "list.txt"}')
+        '--cfg-options', f'train_dataloader.dataset.dataset.ann_file={tmp_path / "list.txt"}',
+        'global_batch_size=64')
     assert numbers['samples'] == 70 and numbers['updates'] == 200
 
 
 @pytest.mark.parametrize('recipe, options, expected', [
-    (None, ['--samples', '15'], 'at least one update of 16 samples, got a data set of 15'),
+    (None, ['--samples', '15'], 'at least one update of 512 samples, got a data set of 15'),
     (None, [], 'cannot be read .*; give --samples'),
     ('dmae/dmae_vit-base-p16_b4096-100e_in1k.py', [], 'cannot be read .*; give --samples'),
     ('finetune/vit-base-p16_amd-pre_b1024-coslr-100e_in1k.py', [], 'pre-training config is'),
     (None, ['--utilisation', '45'], 'utilisation in'),
-    (None, ['--samples', '-5'], 'at least one update of 16 samples, got a data set of -5'),
+    (None, ['--samples', '-5'], 'at least one update of 512 samples, got a data set of -5'),
     (None, ['--samples', '500', '--cfg-options', 'train_cfg._delete_=True',
             'train_cfg.max_iters=3'], 'must count in epochs'),
 ])

@@ -55,6 +55,21 @@ def test_plan_is_in_order_and_knows_what_depends_on_what(tmp_path):
         for name in quickstart.STUDENTS}
 
 
+def test_every_option_of_the_plan_is_one_that_its_config_has(tmp_path):
+    stages = quickstart.plan(tmp_path, tmp_path / 'data', smoke=True, transfer=True)
+    stages = [stage for stage in stages if '--cfg-options' in stage.command and stage.config]
+    assert len(stages) > 10
+    for stage in stages:
+        options = stage.command[stage.command.index('--cfg-options') + 1:]
+        for key in (option.split('=')[0] for option in options if '=' in option):
+            *path, last = key.split('.')
+            node = Config.fromfile(stage.config)
+            for part in path:
+                node = node[part]
+            # Files of weights have no default.
+            assert last in node or last == 'checkpoint', f'{stage.name}: {key}'
+
+
 def test_a_linear_probe_leaves_the_encoder_as_it_is(tmp_path):
     cfg = Config.fromfile(quickstart.CONFIGS / 'probe_student.py')
     cfg.model.backbone.init_cfg = None

@@ -33,13 +33,13 @@ from torch.nn.parallel import DistributedDataParallel
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, leave_processes, read_config
-from amd_mm.engine import accumulative_counts, batches_an_update
+from amd_mm.engine import accumulative_counts
 from amd_mm.profiling.flops import synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
 
 FORMULAS = '''\
 network, each GPU sends   2 (n - 1) / n x 4 bytes x parameters an update
-  on average              that x inputs/s of a GPU / (inputs a GPU and iteration x accumulated)
+  on average              that x n x inputs/s of a GPU / (repeats x samples an update)
 samples/s                 n x inputs/s of a GPU / repeats: files opened, one read each
 storage bytes/s           samples/s x bytes of a file
 loader cores a GPU        inputs/s of a GPU / repeats x loader seconds of a sample'''
@@ -88,15 +88,14 @@ def on_paper(cfg: Config, parameters: int, gpus: int, inputs_per_second: float,
     """What so many GPUs ask of network, loader and storage, by FORMULAS; options as there."""
     loader = cfg.train_dataloader
     repeats = loader.dataset.get('num_repeats', 1)
-    batches = (batches_an_update(cfg.global_batch_size, loader.batch_size, gpus)
-               if 'global_batch_size' in cfg else accumulative_counts(cfg.optim_wrapper))
-    inputs_an_update = loader.batch_size * repeats * batches
+    update = cfg.get('global_batch_size') or (
+        gpus * loader.batch_size * accumulative_counts(cfg.optim_wrapper))
     sent = 2 * (gpus - 1) / gpus * 4 * parameters
     samples = gpus * inputs_per_second / repeats
     return dict(
         gpus=gpus, inputs_per_second=gpus * inputs_per_second,
         sent_bytes_an_update_a_gpu=sent,
-        sent_bytes_per_second_a_gpu=sent * inputs_per_second / inputs_an_update,
+        sent_bytes_per_second_a_gpu=sent * samples / update,
         loader_cores_a_gpu=samples / gpus * loader_ms / 1e3,
         reads_per_second=samples, storage_bytes_per_second=samples * file_bytes)
 
@@ -157,7 +156,7 @@ def measure(args: argparse.Namespace, processes: int) -> dict[str, float]:
 
 
 def report(measured: list[dict], paper: list[dict]) -> None:
-    """Print the numbers."""
+    """Prints the numbers."""
     if measured:
         print('processes   inputs/s   efficiency   ms a step   ms to exchange the gradients alone')
     for row in measured:
