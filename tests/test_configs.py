@@ -292,6 +292,7 @@ def schedules() -> dict[str, Config]:
             for cfg in trained().values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('epochs', [None, 50])
 def test_rates_rise_to_the_peak_and_end_with_the_training(epochs, tmp_path):
     per_epoch = 4
@@ -310,6 +311,7 @@ def test_rates_rise_to_the_peak_and_end_with_the_training(epochs, tmp_path):
         assert rates[-1] == pytest.approx(last, rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_the_end_that_is_filled_in_is_the_one_that_was_written(tmp_path):
     """Bit for bit: the curve with and without the cosine's end and length in the config."""
     for number, (name, cfg) in enumerate(schedules().items()):

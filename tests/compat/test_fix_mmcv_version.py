@@ -5,6 +5,7 @@ import pytest
 from amd_mm.compat import fix_mmcv_version
 
 
+@pytest.mark.slow
 def test_newer_mmcv_passes_the_gates(run_python) -> None:
     done = run_python('''
 import amd_mm, mmcv

@@ -75,6 +75,7 @@ def test_our_configs_are_inherited(tmp_path: Path) -> None:
     assert config.randomness == Config.fromfile(str(path)).randomness
 
 
+@pytest.mark.slow
 def test_a_config_inherited_through_our_scope_is_the_config(tmp_path: Path) -> None:
     configs = Path(__file__).parents[2] / 'configs'
     recipes = [path for folder in ('amd', 'finetune', 'probe', 'detection')

@@ -25,6 +25,7 @@ def test_each_fix_is_told_apart() -> None:
         assert fix.symptom and fix.affected and fix.link.startswith('https://')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BY_VERSION)
 def test_fix_is_still_needed(name: str, raw_symptoms: dict[str, str]) -> None:
     assert raw_symptoms[name], f'the installed hosts do without the fix {name}'
@@ -54,6 +55,7 @@ def test_import_loads_no_host(run_python) -> None:
     assert hosts.isdisjoint(done.stdout.split()), done.stderr
 
 
+@pytest.mark.slow
 def test_hosts_imported_first_are_mended_too(run_python) -> None:
     done = run_python('''
 import mmcv, mmengine.config, mmengine.runner, mmengine.utils, numpy as np

@@ -82,6 +82,7 @@ def test_resumed_from_an_iteration_equals_uninterrupted(
         weights(rest, 'iter_12.pth'), weights(by_iteration, 'iter_12.pth'), rtol=1e-9, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
 def test_resumed_from_an_epoch_equals_uninterrupted(tmp_path, num_workers):
     whole = toy_config(tmp_path / 'whole', checkpoint=BY_EPOCH, num_workers=num_workers, **RUN)
@@ -116,6 +117,7 @@ def test_the_hosts_loop_resumes_from_an_epoch(tmp_path):
     assert_same_from(8, whole, rest, samples=2)
 
 
+@pytest.mark.slow
 def test_an_iteration_is_an_update_at_its_own_rate(by_iteration, tmp_path):
     """Accumulating changes neither weights, rates, logged losses nor their number."""
     at_once = toy_config(tmp_path, **dict(RUN, accumulative_counts=1, batch_size=4))
@@ -145,6 +147,7 @@ def test_resumed_with_another_share_of_the_batch(by_iteration, tmp_path, iterati
         weights(cfg, 'iter_12.pth'), weights(by_iteration, 'iter_12.pth'), rtol=1e-9, atol=0)
 
 
+@pytest.mark.slow
 def test_what_a_step_draws_hangs_on_seed_iteration_batch_and_rank(tmp_path):
     def drawn(name: str, **changes) -> list[tuple]:
         cfg = toy_config(tmp_path / name, **RUN)

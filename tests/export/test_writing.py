@@ -75,6 +75,7 @@ with replacing(Path(sys.argv[1])) as temporary:
 '''
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     """A limit on the size of files fails writes as a full disk does."""
     (tmp_path / 'a.pth').write_text('old')

@@ -69,6 +69,7 @@ def train(work_dir, model: dict, shape: tuple, hooks: list, backend='LocalVisBac
     return runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', [IMAGE, CLIP], ids=['image', 'clip'])
 def test_weights_are_the_same_to_the_last_bit(tmp_path, case):
     hook = dict(type='amd_mm.ReconstructionHook', interval=1, num_samples=2)

@@ -88,6 +88,7 @@ def log_of(cfg: Config) -> tuple[list[dict], str]:
     return [json.loads(line) for line in lines], next(work_dir.glob('*/*.log')).read_text()
 
 
+@pytest.mark.slow
 def test_slow_data_show_in_the_figures_and_in_one_warning(tmp_path):
     cfg = sleepy(tmp_path, [.01], warm_up=2, window=4)
     run(cfg)
@@ -129,6 +130,7 @@ def test_figures_are_means_over_the_window_of_the_log(tmp_path):
     assert line['clips_per_second'] == pytest.approx(10 * BATCH / (waited + 10 * STEP))
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_with_and_without(tmp_path):
     def last(name: str, hooks: list[dict]) -> tuple[dict, torch.Tensor]:
         cfg = sleepy(tmp_path / name, [0.])
