@@ -96,9 +96,10 @@ class FeatureExtractor:
     def _pooled(self, tokens: Tensor) -> Tensor:
         if self.pool == 'none':
             return tokens
+        prefix, patches = split_prefix(tokens, self.backbone.num_prefix_tokens)
         if self.pool == 'cls':
-            return tokens[:, 0]
-        mean = split_prefix(tokens, self.backbone.num_prefix_tokens)[1].mean(1)
+            return prefix[:, 0]
+        mean = patches.mean(1)
         norm = self.backbone.pooling_norm if self.layer is None else None
         return mean if norm is None else norm(mean)
 

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+
+from amd_mm.datasets.labels import (
+    IMAGE_EXTENSIONS,
+    check_labels,
+    check_range,
+    class_folders,
+    fill_classes,
+    read_classes,
+)
+
+
+class Labelled(BaseDataset):
+    """Samples with these labels, whose file is ``file``."""
+
+    def __init__(self, labels: list, file: Path) -> None:
+        self.labels, self.file = labels, file
+        super().__init__()
+
+    def load_data_list(self) -> list[dict]:
+        return [dict(img_path=str(self.file), gt_label=label) for label in self.labels]
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    (tmp_path / 'a.png').touch()
+    return tmp_path / 'a.png'
+
+
+def test_class_names_are_lines(tmp_path):
+    (tmp_path / 'names.txt').write_text('walking the dog\n swimming \n')
+    assert read_classes(str(tmp_path / 'names.txt')) == ('walking the dog', 'swimming')
+
+
+@pytest.mark.parametrize('text, found', [
+    ('a\nb\na\n', "'a' twice"), ('a\n\nb\n', 'an empty line'), ('', 'no line')])
+def test_a_class_list_with_a_fault_is_refused(tmp_path, text, found):
+    (tmp_path / 'names.txt').write_text(text)
+    with pytest.raises(ValueError, match=f'names.txt: .* but there is {found}'):
+        read_classes(str(tmp_path / 'names.txt'))
+
+
+def test_class_folders_are_sorted_and_hidden_ones_left_out(tmp_path):
+    for name in ('b', 'a', '.hidden'):
+        (tmp_path / name / 'deeper').mkdir(parents=True)
+        (tmp_path / name / 'deeper' / 'x.PNG').touch()
+    assert class_folders(str(tmp_path), IMAGE_EXTENSIONS) == ('a', 'b')
+    (tmp_path / 'c').mkdir()
+    with pytest.raises(ValueError, match='but 1 hold none: c; fill'):
+        class_folders(str(tmp_path), IMAGE_EXTENSIONS)
+    with pytest.raises(ValueError, match='is missing; check data_root'):
+        class_folders(str(tmp_path / 'nowhere'), IMAGE_EXTENSIONS)
+
+
+def test_labels_must_be_classes(file):
+    assert check_range(Labelled([0, 2, [1, 2]], file), 3, 'train data') == {0, 1, 2}
+    with pytest.raises(ValueError, match=r'train data: labels must be in \[0, 3\).* got -1, 3;'):
+        check_range(Labelled([0, 3, -1], file), 3, 'train data')
+
+
+def test_every_class_needs_a_sample_and_every_sample_a_file(file):
+    check_labels(Labelled([0, 1], file), ('x', 'y'), 'train data')
+    with pytest.raises(ValueError, match=r"but 1 of 2 have none: 'y' \(1\)"):
+        check_labels(Labelled([0, 0], file), ('x', 'y'), 'train data')
+    check_labels(Labelled([0, 0], file), ('x', 'y'), 'val data', need_all=False)
+    with pytest.raises(ValueError, match='but 2 of 2 are missing: .*b.png'):
+        check_labels(Labelled([0, 1], file.with_name('b.png')), ('x', 'y'), 'train data')
+
+
+def test_the_number_of_classes_goes_wherever_it_is_asked_for(tmp_path):
+    for split in ('train', 'val'):
+        for name in ('cat', 'dog', 'emu'):
+            (tmp_path / split / name).mkdir(parents=True)
+            (tmp_path / split / name / '0.png').touch()
+    folders = {split: dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path),
+                           data_prefix=split) for split in ('train', 'val')}
+
+    def cfg() -> Config:
+        return Config(dict(
+            model=dict(head=dict(num_classes=None), parts=[dict(num_classes=None)],
+                       kept=dict(num_classes=7)),
+            train_dataloader=dict(
+                dataset=dict(type='amd_mm.KeyedDataset', dataset=folders['train'])),
+            val_dataloader=dict(dataset=folders['val'])))
+
+    filled = cfg()
+    assert fill_classes(filled) == ('cat', 'dog', 'emu')
+    assert (filled.model.head.num_classes, filled.model.parts[0].num_classes) == (3, 3)
+    assert filled.model.kept.num_classes == 7
+    assert filled.train_dataloader.dataset.dataset.metainfo.classes == ('cat', 'dog', 'emu')
+    (tmp_path / 'val' / 'fox').mkdir()
+    (tmp_path / 'val' / 'fox' / '0.png').touch()
+    with pytest.raises(ValueError, match='val data: .* only one of the two has fox'):
+        fill_classes(cfg())

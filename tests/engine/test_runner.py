@@ -1,0 +1,29 @@
+import pytest
+from mmengine.runner import Runner
+from runs import toy_config
+
+from amd_mm.engine import ClassesFromDataRunner, build_runner, build_training_runner
+from amd_mm.registry import MODELS
+
+
+def test_a_config_names_its_runner(tmp_path, monkeypatch):
+    filled = []
+    monkeypatch.setattr('amd_mm.engine.runner.fill_classes', filled.append)
+    cfg = toy_config(tmp_path)
+    assert type(build_runner(cfg)) is Runner and not filled
+    cfg.runner_type, cfg.experiment_name = 'amd_mm.ClassesFromDataRunner', f'{tmp_path} other'
+    assert type(build_runner(cfg)) is ClassesFromDataRunner
+    # A copy is filled in: the config that was given can be used again.
+    assert len(filled) == 1 and filled[0] is not cfg
+
+
+def test_training_checks_and_settles_before_it_builds(tmp_path, monkeypatch):
+    monkeypatch.setattr(MODELS, 'build', None)
+    cfg = toy_config(tmp_path, batch_size=2)
+    cfg.global_batch_size = 3
+    with pytest.raises(ValueError, match='got 3 and 2 x 1 = 2'):
+        build_training_runner(cfg)
+    cfg.global_batch_size = 4
+    cfg.param_scheduler = [dict(type='CosineAnnealingLR', begin=5)]
+    with pytest.raises(ValueError, match='must last longer than its warm-up'):
+        build_training_runner(cfg)

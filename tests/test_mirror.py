@@ -1,0 +1,28 @@
+"""Tests mirror the package: amd_mm/a/b.py is tested by tests/a/test_b.py."""
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / 'amd_mm'
+# Modules whose tests are elsewhere, and where.
+ELSEWHERE = {
+    'version.py': 'test_setup.py',
+    'checkpoints/layouts.py': 'interop/test_transformers_weights.py',
+    'checkpoints/values.py': 'checkpoints/test_loading.py',
+    'compat/fix.py': 'compat/test_init.py',
+    'datasets/ava_dataset.py': 'datasets/test_ava_check.py',
+    'engine/strategies.py': 'integration/test_large_teachers.py',
+    'export/model_card.py': 'export/test_files.py',
+    'export/onnx_file.py': 'export/test_files.py',
+    'export/transformers_folder.py': 'interop/test_transformers_weights.py',
+}
+
+
+def test_every_module_has_its_tests():
+    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob('*.py')
+               if '.mim' not in path.parts and not path.name.startswith('__')}
+    assert set(ELSEWHERE) <= modules
+    for module in sorted(modules):
+        path = Path(module)
+        mirrored = path.with_name(f'test_{path.name}')
+        assert (TESTS / ELSEWHERE.get(module, mirrored)).is_file(), f'{module} has no {mirrored}'
+        assert module not in ELSEWHERE or not (TESTS / mirrored).is_file(), module
