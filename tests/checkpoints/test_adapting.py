@@ -49,8 +49,6 @@ def test_positions_of_clips(changes: dict, grid: tuple, drop: tuple, tmp_path: P
     np.testing.assert_allclose(model.pos_embed[0].numpy(), want, atol=1e-6)
     assert torch.equal(model.blocks[1].mlp.layers[1].weight,
                        source.backbone.blocks[1].mlp.layers[1].weight)
-    clip = torch.randn(1, 3, model.grid.input_size[0], *model.grid.input_size[1:])
-    assert model(clip).isfinite().all()
 
 
 def test_positions_of_images(tmp_path: Path) -> None:

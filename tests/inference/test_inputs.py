@@ -28,8 +28,12 @@ def test_a_picture_is_cut_in_the_middle(tmp_path):
     pixels = picture(tmp_path / 'wide.png', 24, 40)
     item = read_image(tmp_path / 'wide.png', (24, 24))
     assert np.array_equal(item.pixels.permute(1, 2, 0), pixels[:, 8:32])
-    assert read_image(tmp_path / 'wide.png', (16, 32)).pixels.shape == (3, 16, 32)
-    assert read_image(tmp_path / 'wide.png', (64, 64)).pixels.shape == (3, 64, 64)
+    # In other sizes too: its red is the column, its green the row.
+    for side in (16, 64):
+        red, green, _ = read_image(tmp_path / 'wide.png', (side, side)).pixels.float()
+        assert red.shape == (side, side)
+        for values, (first, last) in ((red[0], (8, 31)), (green[:, 0], (0, 23))):
+            assert abs(values[0] - first) <= 1 and abs(values[-1] - last) <= 1
 
 
 def test_a_picture_without_colour_is_said(tmp_path):
