@@ -13,10 +13,10 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
     """Settles what a run starts from, in place.
 
     Args:
-        cfg: of the run.
+        cfg: Of the run.
         resume: None: from the beginning. ``'auto'``: from the newest whole checkpoint of the work
             dir, if there is one. Else the checkpoint to go on from.
-        overwrite: whether a run that starts anew may overwrite one in its work dir.
+        overwrite: Whether a run that starts anew may overwrite one in its work dir.
 
     Raises:
         ValueError: If the work dir holds a run that nobody spoke of, or the checkpoint is none to
@@ -51,7 +51,7 @@ def newest_whole(work_dir: str | Path) -> Path | None:
 
 
 def require_resumable(path: Path) -> None:
-    """Raises a ValueError unless training can go on from a checkpoint exactly."""
+    """Raise a ValueError unless training can go on from a checkpoint exactly."""
     if not path.is_file():
         raise ValueError(f'{path}: a checkpoint to resume from must be an existing file, but there '
                          'is none; check the path, or say --resume alone for the newest one')

@@ -156,7 +156,7 @@ def measure(args: argparse.Namespace, processes: int) -> dict[str, float]:
 
 
 def report(measured: list[dict], paper: list[dict]) -> None:
-    """Prints the numbers."""
+    """Print the numbers."""
     if measured:
         print('processes   inputs/s   efficiency   ms a step   ms to exchange the gradients alone')
     for row in measured:

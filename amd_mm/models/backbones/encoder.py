@@ -48,7 +48,7 @@ class Encoder(LoadableEncoder, Protocol):
         ...
 
     def init_weights(self) -> None:
-        """Sets the initial weights, or loads those that the config names."""
+        """Set the initial weights, or load those that the config names."""
         ...
 
     def encode(self, x: Tensor, token_ids: Tensor,
