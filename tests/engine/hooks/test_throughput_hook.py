@@ -26,8 +26,6 @@ from amd_mm.registry import MODELS
 RATE = 1e9
 STEP = .03
 BATCH = 4  # clips: 2 videos with 2 repeats each
-
-
 CLOCK = Clock()
 
 
@@ -146,7 +144,6 @@ def test_a_run_is_the_same_with_and_without(tmp_path):
 @pytest.mark.slow
 def test_several_processes_add_up(tmp_path):
     toy = toy_config(tmp_path / 'toy', size=24, max_epochs=1)
-    toy.log_processor = dict(window_size=1)
     # A teacher whose weights are shared out must not be imagined: its hooks would notice.
     sharded = toy_config(tmp_path / 'sharded', size=4, batch_size=1, max_epochs=1)
     for number in range(4):
@@ -164,6 +161,7 @@ def test_several_processes_add_up(tmp_path):
         dict(type='mmaction.PackActionInputs')]
     for cfg in (toy, sharded):
         cfg.custom_hooks = [dict(type='amd_mm.ThroughputHook')]
+        cfg.log_processor = dict(window_size=1)
     run_processes(2, toy, sharded)
 
     lines = log_of(toy)[0]
