@@ -170,9 +170,13 @@ def test_several_processes_add_up(tmp_path):
         # vectors, which are no clips, pass for images
         assert line['images_per_second'] == pytest.approx(2 * BATCH / line['time'])
         assert line['data_wait_share'] == pytest.approx(line['data_time'] / line['time'])
-        assert line['utilisation'] > 0
+    # The same operations in every iteration, at the same rate of the machine.
+    work = [line['utilisation'] * line['time'] for line in lines[1:]]
+    assert work == pytest.approx([work[0]] * 5) and work[0] > 0
     first, second = log_of(sharded)[0]
-    assert second['clips_per_second'] > 0 and 'utilisation' not in second
+    # A video of 2 repeats in each of the 2 processes.
+    assert second['clips_per_second'] == pytest.approx(4 / second['time'])
+    assert 'utilisation' not in second
 
 
 @pytest.mark.slow
