@@ -1,9 +1,11 @@
 import inspect
 
 import pytest
+from tiny_vits import image_vit, pretraining, pretraining_config
+from torch import nn
 
 import amd_mm.datasets.transforms  # noqa: F401 (registers its parts, as the package above does)
-from amd_mm.registry import DATASETS, TRANSFORMS
+from amd_mm.registry import DATASETS, MODELS, TRANSFORMS
 
 
 @pytest.mark.parametrize('part', [
@@ -16,3 +18,29 @@ def test_misspelt_argument_is_refused(part):
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD}
     with pytest.raises(TypeError, match="misspelt|takes no arguments"):
         part(**needed, misspelt=1)
+
+
+def one_of_each() -> dict[str, nn.Module]:
+    """A module of every class of ours, registered or not, by the name of the class."""
+    neighbours = MODELS.build(dict(
+        type='amd_mm.NearestNeighbours', backbone=pretraining_config('image')['backbone'],
+        gallery={}))
+    roots = [pretraining('image'), image_vit(), neighbours]
+    for modality in ('image', 'video'):
+        amd = pretraining(modality, amd=True)
+        roots += [amd, amd.teacher]
+    return {type(module).__name__: module for root in roots for module in root.modules()
+            if type(module).__module__.startswith('amd_mm.')}
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_modules_return_themselves_as_torchs_do():
+    """mmpretrain's ``train`` returns nothing, which ``MODELS.build(...).eval()`` then is."""
+    modules = one_of_each()
+    assert set(modules) >= set(MODELS.module_dict)
+    for name, module in modules.items():
+        for method, arguments in (('train', ()), ('eval', ()), ('requires_grad_', (False, )),
+                                  ('to', ('cpu', )), ('float', ()), ('cpu', ())):
+            assert getattr(module, method)(*arguments) is module, f'{name}.{method}'
+        assert not any(part.training for part in module.modules()), name
+        assert not any(weight.requires_grad for weight in module.parameters()), name

@@ -1,7 +1,9 @@
+import itertools
 import json
+import resource
 import runpy
-import statistics
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ def benchmark(tmp_path, monkeypatch, capsys):
     cfg.dump(tmp_path / 'config.py')
 
     def run(*options: str) -> tuple[dict, str]:
+        # Each look at the clock comes a second later after the last one than that did.
+        seconds = itertools.accumulate(itertools.count(1))
+        monkeypatch.setattr(time, 'perf_counter', lambda: float(next(seconds)))
+        monkeypatch.setattr('amd_mm.profiling.flops.LARGEST_PRODUCT', 256)
         file = tmp_path / 'numbers.json'
         monkeypatch.setattr(sys, 'argv', [
             'benchmark_step.py', str(tmp_path / 'config.py'), '--device', 'cpu', '--warm-up', '1',
@@ -32,13 +38,21 @@ def benchmark(tmp_path, monkeypatch, capsys):
     return run
 
 
+def check_quartiles(quartiles: list[float], seconds: list[float]) -> float:
+    """Of steps, each longer than the one before by as much; returns the median."""
+    first, step = seconds[0], seconds[1] - seconds[0]
+    assert step > 0 and seconds == pytest.approx(
+        [first + number * step for number in range(len(seconds))])
+    width = seconds[-1] - first
+    assert quartiles == pytest.approx([first + part * width for part in (.25, .5, .75)])
+    return first + width / 2
+
+
 def check_figures(numbers: dict, batch_size: int, steps: int) -> None:
     """That they fit each other, and the operations the hand count."""
     assert len(numbers['seconds']) == steps
-    median = statistics.median(numbers['seconds'])
-    low, middle, high = numbers['seconds_quartiles']
-    assert min(numbers['seconds']) <= low <= middle <= high <= max(numbers['seconds'])
-    assert middle == numbers['seconds_median'] == pytest.approx(median)
+    median = check_quartiles(numbers['seconds_quartiles'], numbers['seconds'])
+    assert numbers['seconds_median'] == pytest.approx(median)
     assert numbers['clips_per_second'] == pytest.approx(batch_size / median)
     flops = hand_count(SHRUNK_VIDEO_BASE)
     assert numbers['flops_per_clip_by_part'] == flops
@@ -46,7 +60,9 @@ def check_figures(numbers: dict, batch_size: int, steps: int) -> None:
         batch_size * sum(flops.values()) / median / numbers['matrix_flops_per_second'])
     assert numbers['matrix_flops_per_second'] == max(
         numbers['matrix_flops_per_second_before_and_after'])
-    assert numbers['peak_memory_bytes'] > 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert .5 < numbers['peak_memory_bytes'] / (
+        peak * (1 if sys.platform == 'darwin' else 1024)) <= 1
 
 
 def test_figures_and_parts(benchmark):
@@ -55,7 +71,11 @@ def test_figures_and_parts(benchmark):
     assert list(numbers['milliseconds_by_part']) == PARTS
     for part, milliseconds in numbers['milliseconds_by_part'].items():
         low, middle, high = numbers['milliseconds_quartiles_by_part'][part]
-        assert 0 <= low <= middle <= high and middle == pytest.approx(milliseconds)
+        assert middle == pytest.approx(milliseconds)
+        # From step to step there are 16 looks at the clock, by so many is each part longer; the
+        # six times between five parts and around them are what losses take.
+        assert high - low == pytest.approx(1e3 * 1.5 * 16 * (6 if part == 'losses' else 1))
+        assert middle - low == pytest.approx(high - middle)
         assert f'  {part}' in printed
     assert f'{numbers["clips_per_second"]:.2f} clips/s' in printed
     assert f'utilisation of the step {100 * numbers["utilisation"]:.0f} %' in printed

@@ -26,8 +26,6 @@ from amd_mm.registry import MODELS
 RATE = 1e9
 STEP = .03
 BATCH = 4  # clips: 2 videos with 2 repeats each
-
-
 CLOCK = Clock()
 
 
@@ -146,7 +144,6 @@ def test_a_run_is_the_same_with_and_without(tmp_path):
 @pytest.mark.slow
 def test_several_processes_add_up(tmp_path):
     toy = toy_config(tmp_path / 'toy', size=24, max_epochs=1)
-    toy.log_processor = dict(window_size=1)
     # A teacher whose weights are shared out must not be imagined: its hooks would notice.
     sharded = toy_config(tmp_path / 'sharded', size=4, batch_size=1, max_epochs=1)
     for number in range(4):
@@ -164,6 +161,7 @@ def test_several_processes_add_up(tmp_path):
         dict(type='mmaction.PackActionInputs')]
     for cfg in (toy, sharded):
         cfg.custom_hooks = [dict(type='amd_mm.ThroughputHook')]
+        cfg.log_processor = dict(window_size=1)
     run_processes(2, toy, sharded)
 
     lines = log_of(toy)[0]
@@ -172,9 +170,13 @@ def test_several_processes_add_up(tmp_path):
         # vectors, which are no clips, pass for images
         assert line['images_per_second'] == pytest.approx(2 * BATCH / line['time'])
         assert line['data_wait_share'] == pytest.approx(line['data_time'] / line['time'])
-        assert line['utilisation'] > 0
+    # The same operations in every iteration, at the same rate of the machine.
+    work = [line['utilisation'] * line['time'] for line in lines[1:]]
+    assert work == pytest.approx([work[0]] * 5) and work[0] > 0
     first, second = log_of(sharded)[0]
-    assert second['clips_per_second'] > 0 and 'utilisation' not in second
+    # A video of 2 repeats in each of the 2 processes.
+    assert second['clips_per_second'] == pytest.approx(4 / second['time'])
+    assert 'utilisation' not in second
 
 
 @pytest.mark.slow
