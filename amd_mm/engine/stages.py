@@ -122,7 +122,10 @@ class StageRunner:
 
     def wait_for_one(self) -> Stage:
         """Wait until some stage ends."""
-        pid, status, usage = os.wait4(-1, 0)
+        while True:
+            pid, status, usage = os.wait4(-1, 0)
+            if pid in self.running:  # this process may have children of other origin
+                break
         stage, process, began = self.running.pop(pid)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.time() - began
