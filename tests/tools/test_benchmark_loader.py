@@ -124,7 +124,7 @@ def test_seeking_is_what_comes_before_the_first_frame(tmp_path, clock):
     config = tmp_path / 'config.py'
     config.write_text(CONFIG.format(inner=VIDEOS.format(folder=tmp_path)))
     dataset = benchmark['DATASETS'].build(
-        benchmark['Config'].fromfile(config).train_dataloader.dataset)
+        Config.fromfile(config).train_dataloader.dataset)
 
     def reader(results):
         clock.sleep(4 if len(results['frame_inds']) == 1 else 19)
