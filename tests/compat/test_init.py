@@ -31,6 +31,7 @@ def test_fix_is_still_needed(name: str, raw_symptoms: dict[str, str]) -> None:
     assert raw_symptoms[name], f'the installed hosts do without the fix {name}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BY_MACHINE)
 def test_fix_is_applied_exactly_where_the_raw_host_fails(
         name: str, raw_symptoms: dict[str, str]) -> None:

@@ -2,6 +2,7 @@ import pytest
 from runs import run, run_processes, toy_config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('processes', [1, 2])
 def test_rates_of_parts_that_are_not_there_stop_a_run_before_its_first_step(tmp_path, processes):
     cfg = toy_config(tmp_path)

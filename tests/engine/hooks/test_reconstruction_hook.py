@@ -79,6 +79,7 @@ def test_weights_are_the_same_to_the_last_bit(tmp_path, case):
     assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_first_batch_as_the_model_sees_it_now(tmp_path):
     hook = dict(type='amd_mm.ReconstructionHook', interval=2, num_samples=2, max_frames=3)
     runner = train(tmp_path, hooks=[hook], **CLIP)
@@ -96,6 +97,7 @@ def test_pictures_are_of_the_first_batch_as_the_model_sees_it_now(tmp_path):
     assert drawn[0].shape == drawn[1].shape and not np.array_equal(*drawn)
 
 
+@pytest.mark.slow
 def test_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     hook = dict(type='amd_mm.ReconstructionHook', interval=2)

@@ -45,12 +45,12 @@ def test_only_pictures_have_a_bias_in_the_embedding():
 def test_mask_token_starts_small():
     for grid, largest in ((VIDEO, .02), (IMAGE, .2)):
         torch.manual_seed(0)
-        made = PixelDecoder(6, grid, 0, embed_dims=4096, depth=1, num_heads=1)
+        made = PixelDecoder(6, grid, 0, embed_dims=1024, depth=1, num_heads=1)
         made.init_weights()
         assert made.mask_token.abs().max() <= largest
         # A normal deviation of 0.02, cut off at one deviation for clips: 0.54 of it is left.
         assert made.mask_token.std().item() == pytest.approx(
-            .02 * (.5396 if grid is VIDEO else 1), rel=.05)
+            .02 * (.5396 if grid is VIDEO else 1), rel=.1)
 
 
 def test_heads_must_divide_the_width():
