@@ -8,6 +8,7 @@ from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
@@ -15,7 +16,8 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 __all__ = [
-    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'MODELS', 'RUNNERS', 'STRATEGIES', 'TRANSFORMS'
+    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'RUNNERS', 'STRATEGIES',
+    'TRANSFORMS'
 ]
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='amd_mm', locations=['amd_mm.models'])
@@ -29,6 +31,7 @@ DATA_SAMPLERS = Registry(
     locations=['amd_mm.datasets.samplers'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='amd_mm', locations=['amd_mm.engine'])
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='amd_mm', locations=['amd_mm.engine'])
+METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='amd_mm', locations=['amd_mm.engine'])
 RUNNERS = Registry('runner', parent=MMENGINE_RUNNERS, scope='amd_mm', locations=['amd_mm.engine'])
 STRATEGIES = Registry(
     'strategy', parent=MMENGINE_STRATEGIES, scope='amd_mm', locations=['amd_mm.engine'])

@@ -5,6 +5,7 @@ from amd_mm.engine.batch import (
     count_accumulation,
     settle_accumulation,
 )
+from amd_mm.engine.held_out import HeldOutLoss, settle_held_out
 from amd_mm.engine.hooks import (
     BadSampleHook,
     CompleteCheckpointHook,
@@ -27,6 +28,7 @@ __all__ = [
     'CompleteCheckpointHook',
     'EffectiveBatchHook',
     'EpochTrainLoop',
+    'HeldOutLoss',
     'LabelRangeHook',
     'NonFiniteLossHook',
     'RatesHook',
@@ -42,4 +44,5 @@ __all__ = [
     'newest_whole',
     'prepare_start',
     'settle_accumulation',
+    'settle_held_out',
 ]

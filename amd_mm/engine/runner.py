@@ -10,9 +10,11 @@ from torch import nn
 
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
+from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
+from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.registry import RUNNERS
 
 
@@ -25,7 +27,8 @@ def build_training_runner(cfg: Config) -> Runner:
     """As :func:`build_runner`, for training: its updates see ``global_batch_size`` samples.
 
     Args:
-        cfg: Accumulation is settled in it, see :func:`~amd_mm.engine.settle_accumulation`.
+        cfg: Accumulation and a held-out data set are settled in it, see
+            :func:`~amd_mm.engine.settle_accumulation` and :func:`~amd_mm.engine.settle_held_out`.
 
     Raises:
         ValueError: If batches and processes do not make up the global batch, or training ends
@@ -36,11 +39,14 @@ def build_training_runner(cfg: Config) -> Runner:
     check_paramwise(cfg)
     check_schedules(cfg)
     settle_accumulation(cfg)
+    settle_held_out(cfg)
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
+        if any(isinstance(module, MaskedPretraining) for module in runner.model.modules()):
+            require_held_out(cfg)
         if _is_ours(runner.model):
             runner.register_hook(CompleteCheckpointHook(exact=True))
     return runner

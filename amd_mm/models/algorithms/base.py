@@ -104,20 +104,38 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         return self.masked_loss(
             images, self.mask_generator(self._sample_keys(images, data_samples)))
 
+    def predict(self, inputs: Tensor | Sequence[Tensor],
+                data_samples: list | None = None) -> list[dict]:
+        """The losses of a held-out batch, for :class:`amd_mm.HeldOutLoss`.
+
+        Args:
+            inputs: As in :meth:`loss`.
+            data_samples: As in :meth:`loss`.
+
+        Returns:
+            One ``dict(samples=B, losses=dict(loss_rec=..., ...))`` of numbers.
+        """
+        losses = self.loss(inputs, data_samples)
+        return [dict(samples=len(inputs) if isinstance(inputs, Tensor) else len(inputs[0]),
+                     losses={name: loss.item() for name, loss in losses.items()})]
+
     def forward(self,
                 inputs: Tensor | Sequence[Tensor],
                 data_samples: list | None = None,
-                mode: str = 'tensor') -> Tensor | tuple | dict[str, Tensor]:
-        """``mode='loss'``: see :meth:`loss`; ``'tensor'``: the backbone's own, unmasked, forward.
+                mode: str = 'tensor') -> Tensor | tuple | dict[str, Tensor] | list[dict]:
+        """:meth:`loss`, :meth:`predict`, or for ``'tensor'`` the backbone's own, unmasked, forward.
 
         Raises:
             ValueError: For another mode.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.backbone(self._fold_views(inputs))
-        raise ValueError(f"mode must be 'loss' or 'tensor' in pre-training, got {mode!r}.")
+        raise ValueError(
+            f"mode must be 'loss', 'predict' or 'tensor' in pre-training, got {mode!r}.")
 
     def compile_networks(self, **settings: Any) -> None:
         """What ``compile=True`` in a config asks for: the networks and losses as one graph.

@@ -81,8 +81,8 @@ def test_other_modes():
     clips = torch.randn(2, 1, 3, 8, 32, 32)
     torch.testing.assert_close(model(clips, mode='tensor'), model.backbone(clips[:, 0]))
     assert set(model(clips, KEYS, mode='loss')) == {'loss_rec'}
-    with pytest.raises(ValueError, match="got 'predict'"):
-        model(clips, mode='predict')
+    with pytest.raises(ValueError, match="got 'test'"):
+        model(clips, mode='test')
 
 
 def test_input_of_another_size_is_refused():
