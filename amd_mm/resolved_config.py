@@ -19,12 +19,12 @@ REGISTRIES = [found for found in vars(registry).values()
 _READ_BESIDES = (
     'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
     'find_unused_parameters', 'init_weights_for_test_or_val', 'model_wrapper_cfg', 'runner_type',
-    'strategy', 'sync_bn', 'global_batch_size', 'held_out')
+    'strategy', 'sync_bn', 'global_batch_size', 'held_out_data')
 KEYS_READ = ({*inspect.signature(Runner).parameters} - {'cfg'}) | {*_READ_BESIDES}
 # In the order of the page; what else is read comes last.
 SECTIONS = dict(
     model=('model', 'data_preprocessor'),
-    data=('train_dataloader', 'held_out', 'val_dataloader', 'test_dataloader',
+    data=('train_dataloader', 'held_out_data', 'val_dataloader', 'test_dataloader',
           'val_evaluator', 'test_evaluator', 'val_cfg', 'test_cfg'),
     optimisation=('global_batch_size', 'train_cfg', 'optim_wrapper', 'auto_scale_lr',
                   'param_scheduler'))

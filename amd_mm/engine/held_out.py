@@ -14,25 +14,25 @@ _EVALUATOR = dict(type='amd_mm.HeldOutLoss')
 
 
 def settle_held_out(cfg: Config) -> None:
-    """Give a config that says ``held_out`` its validation: the losses of pre-training on that.
+    """Give a config that says ``held_out_data`` its validation: the losses of pre-training on that.
 
-    Changes the config in place; one without ``held_out`` stays as it is. The data is loaded as
+    Changes the config in place; one without ``held_out_data`` stays as it is. The data is loaded as
     in training, with the same pipelines and repeats, but keys that never change.
 
     Args:
-        cfg: ``held_out`` holds what is another in the data set than in training, such as
+        cfg: ``held_out_data`` holds what is another in the data set than in training, such as
             ``dict(ann_file='held_out.txt')``.
 
     Raises:
         ValueError: If the config has a validation of its own, or no data set to train on.
     """
-    changes = cfg.get('held_out')
+    changes = cfg.get('held_out_data')
     if changes is None:
         return
     if not isinstance(changes, dict) or not changes or cfg.get('train_dataloader') is None:
         raise ValueError(
-            'held_out must say what its data set has in place of the one in train_dataloader, got '
-            f'{changes!r}; write for instance held_out=dict(ann_file=FILE)')
+            'held_out_data must say what its data set has in place of the one in train_dataloader, '
+            f'got {changes!r}; write for instance held_out_data=dict(ann_file=FILE)')
     settled: dict[str, Any] = dict(
         val_dataloader=_with_data(cfg.train_dataloader, changes), val_cfg=dict(),
         val_evaluator=_EVALUATOR)
@@ -40,7 +40,7 @@ def settle_held_out(cfg: Config) -> None:
         # A config that a run has left in its work dir is settled already.
         if cfg.get(name) not in (None, value):
             raise ValueError(
-                f'a config with held_out must have no {name} of its own, got {cfg[name]!r}; '
+                f'a config with held_out_data must have no {name} of its own, got {cfg[name]!r}; '
                 'remove one of them')
     cfg.merge_from_dict(copy.deepcopy(settled))
 
@@ -54,7 +54,7 @@ def require_held_out(cfg: Config) -> None:
         raise ValueError(
             'pre-training must be validated by amd_mm.HeldOutLoss, it has no labels, got '
             f'{", ".join(map(str, others))} in val_evaluator; set val_dataloader=None val_cfg=None '
-            'val_evaluator=None, and held_out=dict(ann_file=FILE) for losses on other data')
+            'val_evaluator=None, and held_out_data=dict(ann_file=FILE) for losses on other data')
 
 
 def _with_data(train_dataloader: dict, changes: dict) -> dict:

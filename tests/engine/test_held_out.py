@@ -50,7 +50,7 @@ def config(work_dir: Path, pictures: Path, lr: float = 1e-3, max_epochs: int = 2
                   dict(type='mmpretrain.PackInputs')])
     cfg.param_scheduler = None
     cfg.optim_wrapper.optimizer.lr = lr
-    cfg.held_out = dict(data_prefix=str(pictures / 'val'))
+    cfg.held_out_data = dict(data_prefix=str(pictures / 'val'))
     for name in ('test_dataloader', 'test_cfg', 'test_evaluator'):
         cfg.pop(name)
     return cfg
@@ -148,8 +148,8 @@ def test_mean_by_hand():
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    (dict(held_out=5), 'held_out must say .* got 5; write'),
-    (dict(held_out={}), r'got \{\}'),
+    (dict(held_out_data=5), 'held_out_data must say .* got 5; write'),
+    (dict(held_out_data={}), r'got \{\}'),
     (dict(val_evaluator=dict(type='mmpretrain.Accuracy')),
      'must have no val_evaluator of its own, got .*Accuracy.*; remove one'),
 ])
@@ -164,7 +164,7 @@ def test_bad_settings(pictures, tmp_path, changes, message):
 def test_labels_cannot_validate_pretraining(pictures, tmp_path):
     cfg = config(tmp_path, pictures)
     settle_held_out(cfg)
-    cfg.held_out = None
+    cfg.held_out_data = None
     cfg.val_evaluator = dict(type='mmpretrain.Accuracy')
     with pytest.raises(ValueError, match='by amd_mm.HeldOutLoss.*got mmpretrain.Accuracy'):
         build_training_runner(cfg)
