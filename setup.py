@@ -89,7 +89,7 @@ setup(
         'mmengine>=0.10.7,<1.0',
         'mmpretrain>=1.2.0,<2.0',
         'mmaction2>=1.2.0,<2.0',
-        'av>=12',
+        'av>=14',
         'decord>=0.6',
         'safetensors',
     ],

@@ -21,7 +21,7 @@ from amd_mm.datasets.labels import read_classes
 from amd_mm.inference.files import reading
 from amd_mm.registry import DATASETS, MODELS
 
-_VIDEO_RULE = 'a video that decord decodes'
+_VIDEO_RULE = 'a video that FFmpeg decodes'
 
 
 class Prediction(NamedTuple):
@@ -71,7 +71,8 @@ class Classifier:
             steps = [step for step in self._pipeline if not _kind(step).endswith('Init')]
             # Of frames in folders no decoder is named.
             self._whole = _compose(self._pipeline if len(steps) < len(self._pipeline) else [
-                dict(type='mmaction.DecordInit'), *(_decoding(step, 'Decord') for step in steps)])
+                dict(type='amd_mm.PyAVInit'),
+                *(_decoding(step, 'amd_mm.PyAVDecode') for step in steps)])
             self._window = _compose([_of_window(step) for step in steps])
         else:
             self._inferencer = _inferencer(self.model, config)
@@ -203,7 +204,7 @@ def _kind(step: dict) -> str:
 
 
 def _decoding(step: dict, decoder: str) -> dict:
-    return dict(type=f'mmaction.{decoder}Decode') if _kind(step).endswith('Decode') else step
+    return dict(type=decoder) if _kind(step).endswith('Decode') else step
 
 
 def _of_window(step: dict) -> dict:
@@ -212,4 +213,4 @@ def _of_window(step: dict) -> dict:
         return dict(type='mmaction.CenterCrop', crop_size=step['crop_size'])
     if 'num_clips' in step:
         return dict(step, num_clips=1)
-    return _decoding(step, 'Array')
+    return _decoding(step, 'mmaction.ArrayDecode')

@@ -54,7 +54,7 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
     A video that is too short repeats its last strided frame.
 
     Args:
-        path: Any file that decord decodes.
+        path: Any video that FFmpeg decodes.
         size: (T, H, W), frames and pixels.
         frame_interval: From one frame to the next, at least 1.
 
@@ -63,13 +63,13 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
     """
     frames, height, width = size
     results = _run([
-        dict(type='mmaction.DecordInit'),
+        dict(type='amd_mm.PyAVInit'),
         dict(type='mmaction.SampleFrames', clip_len=frames, frame_interval=frame_interval,
              test_mode=True, out_of_bound_opt='repeat_last'),
-        dict(type='mmaction.DecordDecode'),
+        dict(type='amd_mm.PyAVDecode'),
         dict(type='mmaction.Resize', scale=(-1, max(height, width))),
         dict(type='mmaction.CenterCrop', crop_size=(width, height)),
-    ], dict(filename=str(path), start_index=0), 'a video that decord decodes')
+    ], dict(filename=str(path), start_index=0), 'a video that FFmpeg decodes')
     span = (frames - 1) * frame_interval + 1
     total = results['total_frames']
     notes = () if total >= span else (

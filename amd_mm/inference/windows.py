@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import decord
 import numpy as np
 
+from amd_mm.datasets.transforms.containers import open_container
+from amd_mm.datasets.transforms.indexed_video import frames_in_order, video_stream
 from amd_mm.inference.files import reading
 
 
@@ -63,17 +64,16 @@ def video_frames(path: str | Path) -> Frames:
     Raises:
         ValueError: Here or at the frame that cannot be decoded.
     """
-    rule = 'a video that decord decodes'
+    rule = 'a video that FFmpeg decodes'
     with reading(path, rule):
-        reader = decord.VideoReader(str(path), num_threads=1)
+        container = open_container(Path(path).open('rb'))
+        rate = video_stream(container).average_rate
 
     def decode() -> Iterator[np.ndarray]:
-        for _ in range(len(reader)):
-            with reading(path, rule):
-                frame = reader.next().asnumpy()
-            yield frame
+        with reading(path, rule):
+            yield from frames_in_order(container)
 
-    return Frames(reader.get_avg_fps(), decode())
+    return Frames(float(rate or 0), decode())
 
 
 def camera_frames(source: str) -> Frames:

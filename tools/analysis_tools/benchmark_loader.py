@@ -39,7 +39,7 @@ from amd_mm.registry import DATASETS
 
 DECODERS = dict(
     pyav=('amd_mm.PyAVInit', 'amd_mm.PyAVDecode'),
-    decord=('mmaction.DecordInit', 'mmaction.DecordDecode'),
+    decord=('amd_mm.DecordInit', 'amd_mm.DecordDecode'),
     opencv=('amd_mm.OpenCVInit', 'amd_mm.OpenCVDecode'))
 # The first word that is part of a transform's name; pack is all that has none.
 STAGES = dict(Init='open', Decode='decode', Load='decode', Crop='crop', Resize='resize')

@@ -12,6 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from amd_mm.datasets.transforms.containers import open_container
+
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower',
            'veryslow', 'placebo')
 _UNSPECIFIED_MATRIX = 2
@@ -206,7 +208,7 @@ def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, in
         av.FFmpegError: For a source that cannot be decoded.
     """
     comparison = Comparison()
-    with av.open(str(source)) as reader, av.open(
+    with source.open('rb') as file, open_container(file) as reader, av.open(
             str(target), 'w', format='mp4', options=dict(movflags='faststart')) as writer:
         encoder = None
         for frame in decode(reader, settings):

@@ -2,6 +2,8 @@
 from amd_mm.datasets.transforms.clip_augment import ClipRandAugment
 from amd_mm.datasets.transforms.cropping import MultiScaleCrop, ResizeClip
 from amd_mm.datasets.transforms.decoding import (
+    DecordDecode,
+    DecordInit,
     OpenCVDecode,
     OpenCVInit,
     PyAVDecode,
@@ -11,6 +13,7 @@ from amd_mm.datasets.transforms.decoding import (
 from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
 
 __all__ = [
-    'ClipRandAugment', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit',
-    'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames', 'SampleStridedFrames'
+    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit',
+    'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames',
+    'SampleStridedFrames'
 ]

@@ -1,20 +1,29 @@
 """Decoders that give exactly the frames that were asked for, or an error.
 
-Where the hosts' classes do, as ``mmaction.DecordInit`` with ``mmaction.DecordDecode``, they
-are used as they are.
+One truth, whichever decoder: what FFmpeg's command shows. PyAV reads any file so; decord and
+OpenCV read the files in which a look at the container finds nothing that they get wrong, and
+PyAV the others.
 """
-import io
+import logging
+from abc import abstractmethod
+from functools import partial
+from typing import Any
 
-import av
+import av  # noqa: F401  (before mmaction: decord brings an old libvpx, which PyAV's would become)
 import mmcv
 import numpy as np
-from mmaction.datasets.transforms import OpenCVDecode as _OpenCVDecode
+from mmaction.datasets.transforms import DecordInit as _DecordInit
 from mmaction.datasets.transforms import OpenCVInit as _OpenCVInit
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get, join_path
+from mmengine.logging import print_log
 
+from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 from amd_mm.registry import TRANSFORMS
+
+# Reasons for which a process has already said that PyAV reads in another decoder's place.
+_told: set[tuple[str, str]] = set()
 
 
 def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
@@ -23,24 +32,24 @@ def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
     missing = sorted(set(asked) - set(frames))
     if missing:
         raise ValueError(
-            f'a video must hold the {results["total_frames"]} frames it promises, but frame '
-            f'{missing[0]} cannot be decoded')
+            f'a video must hold its {results["total_frames"]} frames whole, but frame {missing[0]} '
+            '(from 0) is damaged or not there')
     # A repeated frame is an array of its own each time: some transforms work in place.
     results['imgs'] = [frames[number] if number not in asked[:place] else frames[number].copy()
                        for place, number in enumerate(asked)]
     results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
     results['video_reader'] = None
+    height, width = results['img_shape']
+    for name in ('gt_bboxes', 'proposals'):
+        if results.get(name) is not None:
+            # AVA's are shares of the picture; the hosts' transforms want pixels.
+            results[name] = (results[name] * np.array([width, height] * 2)).astype(np.float32)
     return results
 
 
-def _container_format(content: bytes) -> str | None:
-    """FFmpeg's name of the container, where the first bytes tell.
-
-    Trying all takes as long as the rest of opening a file.
-    """
-    if content[4:8] == b'ftyp':
-        return 'mp4'
-    return 'matroska' if content[:4] == b'\x1a\x45\xdf\xa3' else None
+def _opened(results: dict, video: IndexedVideo) -> dict:
+    results.update(video_reader=video, total_frames=len(video), avg_fps=video.avg_fps)
+    return results
 
 
 @TRANSFORMS.register_module()
@@ -68,13 +77,10 @@ class PyAVInit(BaseTransform):
             ``total_frames`` and ``avg_fps``.
 
         Raises:
-            ValueError: If the file has no video stream.
+            ValueError: If the file is no video, or has no video stream.
         """
         content = get(results['filename'], backend_args=self.backend_args)
-        container = av.open(io.BytesIO(content), 'r', format=_container_format(content))
-        video = IndexedVideo(container, self.multi_thread)
-        results.update(video_reader=video, total_frames=len(video), avg_fps=video.avg_fps)
-        return results
+        return _opened(results, IndexedVideo(open_container(content), self.multi_thread))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(multi_thread={self.multi_thread})'
@@ -94,7 +100,7 @@ class PyAVDecode(BaseTransform):
             The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
 
         Raises:
-            ValueError: If the file holds fewer frames than it promises.
+            ValueError: If an asked frame is damaged or not there.
         """
         numbers = np.unique(results['frame_inds']).tolist()
         return _finish(results, results['video_reader'].decode(numbers))
@@ -103,20 +109,11 @@ class PyAVDecode(BaseTransform):
         return f'{type(self).__name__}()'
 
 
-@TRANSFORMS.register_module()
-class OpenCVInit(_OpenCVInit):
-    """mmaction2's ``OpenCVInit`` that says so when a file cannot be opened.
+class _OpensWhatItReads(BaseTransform):
+    """Opens a video with the host's class, or with PyAV where that would read it wrongly."""
 
-    Args:
-        io_backend: Storage backend of mmengine.
-        backend_args: Arguments of that backend.
-    """
-
-    # The host's __del__ reads it, of an object whose arguments were refused too.
-    tmp_folder = None
-
-    def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
-        super().__init__(io_backend, **(backend_args or {}))
+    decoder: str
+    kwargs: dict
 
     def transform(self, results: dict) -> dict:
         """Open the file.
@@ -125,24 +122,28 @@ class OpenCVInit(_OpenCVInit):
             results: Holds ``filename``.
 
         Returns:
-            The same dictionary with ``video_reader`` and ``total_frames``.
+            The same dictionary with ``video_reader``, ``total_frames`` and ``avg_fps``.
 
         Raises:
-            OSError: If OpenCV cannot open the file.
+            ValueError: If the file is no video, or has no video stream.
         """
-        try:
-            return super().transform(results)
-        except ValueError as error:
-            # The host takes the length, which OpenCV gives as a negative number then.
-            raise OSError('a video must have a readable video stream, found none') from error
+        content = get(results['filename'], backend_args=self.kwargs or None)
+        video = IndexedVideo(open_container(content))
+        reason = video.doubt()
+        if not reason:
+            opened = super().transform(dict(results))
+            if opened['total_frames'] == len(video):
+                return dict(opened, avg_fps=video.avg_fps)
+            reason = f'{self.decoder} counts {opened["total_frames"]} frames of {len(video)}'
+        if (self.decoder, reason) not in _told:
+            _told.add((self.decoder, reason))
+            print_log(f'PyAV reads {results["filename"]!r}, and others like it, in place of '
+                      f'{self.decoder}: {reason}', 'current', logging.WARNING)
+        return _opened(results, video)
 
 
-@TRANSFORMS.register_module()
-class OpenCVDecode(_OpenCVDecode):
-    """mmaction2's ``OpenCVDecode`` without its stand-ins.
-
-    Where a frame cannot be decoded, the host's class takes an earlier one without a word.
-    """
+class _DecodesWhatWasOpened(BaseTransform):
+    """Decodes with the host's class, or with PyAV what that has opened."""
 
     def transform(self, results: dict) -> dict:
         """Decode.
@@ -154,21 +155,87 @@ class OpenCVDecode(_OpenCVDecode):
             The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
 
         Raises:
-            ValueError: If the file holds fewer frames than it promises.
+            ValueError: If an asked frame is damaged or not there.
         """
-        frames = {}
-        for number in np.unique(results['frame_inds']).tolist():
-            frame = results['video_reader'][number]
-            if frame is not None:
-                frames[number] = mmcv.bgr2rgb(frame)
-        return _finish(results, frames)
+        reader, numbers = results['video_reader'], np.unique(results['frame_inds']).tolist()
+        read = reader.decode if isinstance(reader, IndexedVideo) else partial(self._read, reader)
+        return _finish(results, read(numbers))
+
+    @staticmethod
+    @abstractmethod
+    def _read(reader: Any, numbers: list[int]) -> dict[int, np.ndarray]:
+        """Frames by number, as RGB."""
+
+
+@TRANSFORMS.register_module()
+class DecordInit(_OpensWhatItReads, _DecordInit):
+    """mmaction2's ``DecordInit`` for files that decord reads as FFmpeg does, else PyAV.
+
+    decord 0.6 seeks wrongly in streams, AVI, edit lists and open groups of pictures, crashes on
+    files that are cut off, and opens what a playlist names.
+
+    Args:
+        num_threads: Threads of decord for one video, at least 1.
+        io_backend: Storage backend of mmengine.
+        backend_args: Arguments of that backend.
+    """
+
+    decoder = 'decord'
+
+    def __init__(self, num_threads: int = 1, io_backend: str = 'disk',
+                 backend_args: dict | None = None) -> None:
+        super().__init__(io_backend, num_threads, **(backend_args or {}))
+
+
+@TRANSFORMS.register_module()
+class DecordDecode(_DecodesWhatWasOpened):
+    """Decodes the asked frames of a video that :class:`DecordInit` opened, exactly."""
+
+    @staticmethod
+    def _read(reader: Any, numbers: list[int]) -> dict[int, np.ndarray]:
+        present = [number for number in numbers if number < len(reader)]
+        return dict(zip(present, reader.get_batch(present).asnumpy(), strict=True))
+
+
+@TRANSFORMS.register_module()
+class OpenCVInit(_OpensWhatItReads, _OpenCVInit):
+    """mmaction2's ``OpenCVInit`` for files that OpenCV reads as FFmpeg does, else PyAV.
+
+    OpenCV 5 gives other colours for more than 8 bits, memory as it was for interlaced videos,
+    frame counts from duration and rate, and never returns from AV1.
+
+    Args:
+        io_backend: Storage backend of mmengine.
+        backend_args: Arguments of that backend.
+    """
+
+    decoder = 'OpenCV'
+    # The host's __del__ reads it, of an object whose arguments were refused too.
+    tmp_folder = None
+
+    def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
+        super().__init__(io_backend, **(backend_args or {}))
+
+
+@TRANSFORMS.register_module()
+class OpenCVDecode(_DecodesWhatWasOpened):
+    """Decodes the asked frames of a video that :class:`OpenCVInit` opened, exactly.
+
+    Where a frame cannot be decoded, mmaction2's class takes an earlier one without a word.
+    """
+
+    @staticmethod
+    def _read(reader: Any, numbers: list[int]) -> dict[int, np.ndarray]:
+        frames = ((number, reader[number]) for number in numbers if number < len(reader))
+        return {number: mmcv.bgr2rgb(frame) for number, frame in frames if frame is not None}
 
 
 @TRANSFORMS.register_module()
 class RawFrameDecode(BaseTransform):
     """Reads extracted frames; like mmaction2's, but an unreadable one is an error with its path.
 
-    Pictures of one channel come out with three.
+    Pictures of one channel come out with three, those of another size than the first asked one
+    scaled to it.
 
     Args:
         decoding_backend: Backend of ``mmcv.imfrombytes``: ``'cv2'``, ``'turbojpeg'``,
@@ -204,7 +271,11 @@ class RawFrameDecode(BaseTransform):
             except Exception as error:  # Each backend has its own.
                 raise OSError(
                     f'{path} is no picture that {self.decoding_backend} can decode') from error
-        return _finish(results, frames)
+        height, width = frames[int(np.ravel(results['frame_inds'])[0])].shape[:2]
+        return _finish(results, {
+            number: frame if frame.shape[:2] == (height, width)
+            else mmcv.imresize(frame, (width, height), interpolation='bicubic')
+            for number, frame in frames.items()})
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(decoding_backend={self.decoding_backend!r})'

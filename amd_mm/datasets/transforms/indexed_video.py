@@ -1,44 +1,63 @@
 """Exact frames of a video for the least decoding that its container allows."""
+import re
 from collections.abc import Container, Iterable, Iterator
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from av import VideoFrame
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 
 class IndexedVideo:
     """A video whose packets are read, and whose frames are numbered, before any is decoded.
 
+    What it shows is what FFmpeg's command shows: the stream that the file's dispositions choose
+    (no cover art, no preview), upright, without what an edit list cuts away. Frames of another
+    size than the first one's are scaled to it.
+
     Numbers follow the order in which frames are shown. Decoding begins at the last key frame
     before the first asked frame, ends with the last asked one, and leaves out what lies
-    between and no other frame refers to. The packets are held in memory, compressed.
+    between and (in H.264, which says so) no other frame refers to. The packets are held in
+    memory, compressed.
 
     Args:
         container: An open PyAV container; it is read to its end and closed.
-        multi_thread: Whether FFmpeg may use several threads. It then decodes every frame on
-            the way: what to leave out can be told to a single thread only.
+        multi_thread: Whether FFmpeg may use several threads.
+
+    Attributes:
+        avg_fps: Frames a second, on average; 0 where the file does not say.
 
     Raises:
-        ValueError: If there is no video stream.
+        ValueError: If there is no video stream, or none that this FFmpeg decodes.
     """
 
     def __init__(self, container: InputContainer, multi_thread: bool = False) -> None:
         with container:
-            if not container.streams.video:
-                raise ValueError('a video must have a video stream, found none')
-            stream = container.streams.video[0]
-            self.avg_fps = float(stream.average_rate or 0)
+            stream = video_stream(container)
+            self._streams = len(container.streams.video)
+            self._format = container.format.name
             self._packets = [packet for packet in container.demux(stream) if packet.size]
+            # A file that was cut ends within a packet.
+            self._cut = bool(self._packets) and self._packets[-1].is_corrupt
+            if self._cut:
+                self._packets.pop()
             self._codec = stream.codec_context
-        self._skips = not multi_thread
+            average, guessed = stream.average_rate, stream.guessed_rate
         self._codec.thread_type = 'AUTO' if multi_thread else 'NONE'
         if not multi_thread:
             self._codec.thread_count = 1
-        # Opened before it is told to skip: some decoders would skip for good.
         self._codec.open()
         self._length = sum(not packet.is_discard for packet in self._packets)
         self._times = self._shown_at()
+        # Without times of showing FFmpeg's average counts the fields of some files.
+        self.avg_fps = float((average if self._times else guessed) or 0)
+        self._size = self._codec.width, self._codec.height
 
     def _shown_at(self) -> list[int]:
         """When each frame is shown, or nothing where the file does not say.
@@ -57,6 +76,48 @@ class IndexedVideo:
     def __len__(self) -> int:
         return self._length
 
+    def doubt(self) -> str:
+        """Why another decoder may read this file wrongly, as far as a look at it tells.
+
+        Returns:
+            What there is that decord 0.6 or OpenCV 5 were seen to read wrongly; empty where there
+            is nothing.
+        """
+        first = self._frames({0}).get(0)
+        reasons = {
+            'its container is not MP4, QuickTime or Matroska': self._format.split(',')[0] not in (
+                'mov', 'mp4', 'matroska'),
+            'it has several video streams': self._streams > 1,
+            f'its codec is {self._codec.name}': self._codec.name not in ('h264', 'hevc'),
+            'it is cut off or damaged': self._cut or first is None or not self._looks_whole(),
+            'an edit list cuts frames away': any(packet.is_discard for packet in self._packets),
+            f'its pixels are {self._codec.pix_fmt}': self._codec.pix_fmt not in (
+                'yuv420p', 'yuvj420p'),
+            'it is interlaced': first is not None and first.interlaced_frame,
+            'frames are shown at uneven times': not self._is_even(),
+            'frames refer to others across key frames': self._has_leading_frames(),
+        }
+        return next((reason for reason, holds in reasons.items() if holds), '')
+
+    def _looks_whole(self) -> bool:
+        """Whether the lengths inside the packets add up (H.264 and HEVC outside of streams)."""
+        return all(sum(4 + len(unit) for unit in self._units(packet)) == packet.size
+                   for packet in self._packets)
+
+    def _is_even(self) -> bool:
+        steps = [later - earlier for earlier, later in pairwise(self._times)]
+        # Matroska rounds times to milliseconds.
+        return bool(self._times) and (not steps or max(steps) - min(steps) <= 1)
+
+    def _has_leading_frames(self) -> bool:
+        key = None
+        for packet in self._packets:
+            if packet.is_keyframe:
+                key = packet.pts
+            elif key is None or (packet.pts is not None and packet.pts < key):
+                return True
+        return False
+
     def decode(self, numbers: Iterable[int]) -> dict[int, np.ndarray]:
         """Decode frames; may be called again.
 
@@ -64,51 +125,197 @@ class IndexedVideo:
             numbers: Frame numbers, counted from 0, in any order.
 
         Returns:
-            (H, W, 3) uint8 RGB pictures by number. Frames that are not there, and damaged ones,
-            are missing.
+            (H, W, 3) uint8 RGB pictures by number. Frames that are not there are missing, and so
+            are damaged ones and those that depend on them.
         """
-        asked = {number for number in numbers if 0 <= number < len(self)}
+        frames = self._frames({number for number in numbers if 0 <= number < len(self)})
+        size = self._size
+        if any((frame.width, frame.height) != size for frame in frames.values()):
+            size = self._first_size
+        to_rgb = VideoReformatter()
+        return {number: _upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
+                for number, frame in frames.items()}
+
+    @cached_property
+    def _first_size(self) -> tuple[int, int]:
+        """Width and height of the first frame, which a header may have wrong."""
+        first = self._frames({0}).get(0)
+        return self._size if first is None else (first.width, first.height)
+
+    def _frames(self, asked: set[int]) -> dict[int, VideoFrame]:
+        """The asked frames, as the decoder hands them out."""
         if not asked:
             return {}
         if not self._times:
-            return _pictures(enumerate(self._decode(0)), asked)
+            return _take(enumerate(self._decode_counting()), asked)
         numbers_at = {self._times[number]: number for number in asked}
         key_frame = max((index for index, packet in enumerate(self._packets)
                          if packet.is_keyframe and packet.pts is not None
                          and packet.pts <= min(numbers_at)), default=0)
-        pictures = {}
-        # The second way is for codecs that hand out a frame later than they take its packet, and
-        # for key frames that are none.
-        for first, needed in ((key_frame, numbers_at if self._skips else None), (0, None)):
-            frames = ((numbers_at[frame.pts], frame) for frame in self._decode(first, needed)
-                      if frame.pts in numbers_at)
-            pictures = _pictures(frames, asked)
-            if len(pictures) == len(asked):
+        frames: dict[int, VideoFrame] = {}
+        # The second way is for key frames that are none.
+        for first, needed in ((key_frame, numbers_at), (0, None)):
+            frames = _take(((numbers_at[frame.pts], frame) for frame in self._decode(first, needed)
+                            if frame.pts in numbers_at), asked)
+            if len(frames) == len(asked):
                 break
-        return pictures
+        return frames
 
     def _decode(self, first: int, needed: Container[int] | None = None) -> Iterator[VideoFrame]:
-        """Frames from packet ``first`` on; those not ``needed`` only where others refer to them.
+        """Whole frames from packet ``first`` on; those not ``needed`` only if others refer to them.
 
-        ``needed`` holds the times of frames; None stands for all.
+        Args:
+            first: Place of the packet.
+            needed: Times of frames; None stands for all.
         """
+        # Packets are left out here and not by the decoder (skip_frame), which then leaves out
+        # damaged ones that others refer to as well, without a word.
         codec = self._codec
         codec.flush_buffers()
-        for packet in self._packets[first:]:
-            skip = needed is not None and packet.pts not in needed
-            codec.skip_frame = 'NONREF' if skip else 'DEFAULT'
-            yield from codec.decode(packet)
-        yield from codec.decode(None)
+        spoilt: set[int | None] = set()
+        for place, packet in enumerate([*self._packets[first:], None], first):
+            if packet is not None and needed is not None and packet.pts not in needed and (
+                    self._is_disposable(packet)):
+                continue
+            try:
+                frames = codec.decode(packet)
+            except FFmpegError:
+                spoilt |= self._depending(place)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    spoilt |= self._depending(self._place_at.get(frame.pts, len(self._packets)))
+                if frame.pts not in spoilt:
+                    yield frame
+
+    def _decode_counting(self) -> Iterator[VideoFrame]:
+        """Frames from the first to the last before any damage: behind it nothing can be counted."""
+        codec = self._codec
+        codec.flush_buffers()
+        for packet in [*self._packets, None]:
+            try:
+                frames = codec.decode(packet)
+            except FFmpegError:
+                return
+            for frame in frames:
+                if frame.is_corrupt:
+                    return
+                yield frame
+
+    def _is_disposable(self, packet: Packet) -> bool:
+        """Whether a packet says that no other frame refers to it."""
+        if self._codec.name != 'h264':
+            return False
+        # nal_ref_idc of the slices.
+        referred = [unit[0] >> 5 & 3 for unit in self._units(packet) if unit[0] & 31 in range(1, 6)]
+        return bool(referred) and not any(referred)
+
+    def _units(self, packet: Packet) -> Iterator[memoryview]:
+        """The units of an H.264 or HEVC packet (NAL units), as far as they are whole."""
+        data, place = memoryview(packet), 0
+        if not (self._codec.extradata or b'').startswith(b'\x01'):
+            # A stream: units stand behind marks. Their first byte is what is of interest here.
+            for mark in re.finditer(b'\x00\x00\x01', data):
+                yield data[mark.end():mark.end() + 1]
+            return
+        while place + 4 < len(data):
+            length = int.from_bytes(data[place:place + 4], 'big')
+            place += 4 + length
+            if length == 0 or place > len(data):
+                return
+            yield data[place - length:place]
+
+    @cached_property
+    def _place_at(self) -> dict[int | None, int]:
+        return {packet.pts: place for place, packet in enumerate(self._packets)}
+
+    def _depending(self, place: int) -> set[int | None]:
+        """Times of what may refer to a damaged packet: all up to the next key frame.
+
+        What is shown before that key frame but comes after it may refer to both.
+        """
+        times: set[int | None] = set()
+        key: Packet | None = None
+        for offset, packet in enumerate(self._packets[place:]):
+            if packet.is_keyframe and offset > 0:
+                if key is not None:
+                    break
+                key = packet
+            elif key is None or (packet.pts is not None and key.pts is not None
+                                 and packet.pts < key.pts):
+                times.add(packet.pts)
+        return times
 
 
-def _pictures(frames: Iterable[tuple[int | None, VideoFrame]],
-              asked: set[int]) -> dict[int, np.ndarray]:
-    """The asked ones of numbered frames, as RGB; takes no frame more than it needs."""
-    to_rgb = VideoReformatter()
-    pictures: dict[int, np.ndarray] = {}
+def frames_in_order(container: InputContainer) -> Iterator[np.ndarray]:
+    """The frames of a video of any length as :class:`IndexedVideo` shows them, one at a time.
+
+    Args:
+        container: An open PyAV container; it is closed in the end.
+
+    Returns:
+        (H, W, 3) uint8 RGB pictures.
+
+    Raises:
+        ValueError: Without a video stream, and at the first frame that is damaged.
+    """
+    with container:
+        stream = video_stream(container)
+        to_rgb, size, count = VideoReformatter(), None, 0
+        try:
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise _damaged(count)
+                size = size or (frame.width, frame.height)
+                yield _upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
+                count += 1
+        except FFmpegError as error:
+            raise _damaged(count) from error
+
+
+def _damaged(number: int) -> ValueError:
+    return ValueError(
+        f'a video must be whole to its end, but frame {number} (from 0) is damaged or cut off')
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The stream that FFmpeg's command shows, to be decoded strictly."""
+    stream: Any = container.streams.best('video')
+    if stream is None:
+        raise ValueError('a video must have a video stream, found none')
+    if stream.codec_context is None:
+        raise ValueError('the video stream must be of a codec that FFmpeg knows, but is not')
+    # Damage is an error: what is put in its place depends on where decoding began.
+    stream.codec_context.options = dict(err_detect='explode')
+    return stream
+
+
+def _take(frames: Iterable[tuple[int, VideoFrame]], asked: set[int]) -> dict[int, VideoFrame]:
+    """The asked ones of numbered frames; takes no frame more than it needs."""
+    found: dict[int, VideoFrame] = {}
     for number, frame in frames:
-        if number in asked and not frame.is_corrupt:
-            pictures[number] = to_rgb.reformat(frame, format='rgb24').to_ndarray()
-            if len(pictures) == len(asked):
+        if number in asked:
+            found[number] = frame
+            if len(found) == len(asked):
                 break
-    return pictures
+    return found
+
+
+def _upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    """Turn and mirror a picture as the display matrix of its frame says.
+
+    Raises:
+        ValueError: If it is not to be turned by a right angle.
+    """
+    data: Any = frame.side_data.get('DISPLAYMATRIX')
+    if data is None:
+        return picture
+    # Where the axes of columns and of rows go, in 16.16 fixed point.
+    (a, b), (c, d) = np.frombuffer(bytes(data), np.int32)[:6].reshape(2, 3)[:, :2]
+    if b == c == 0:
+        return np.ascontiguousarray(picture[::np.sign(d) or 1, ::np.sign(a) or 1])
+    if a == d == 0:
+        turned = picture.transpose(1, 0, 2)
+        return np.ascontiguousarray(turned[::np.sign(b), ::np.sign(c)])
+    raise ValueError(
+        'a video must be shown at a right angle, but its display matrix turns by another')

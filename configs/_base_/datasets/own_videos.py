@@ -2,9 +2,9 @@
 # A decoded clip of 16 frames, every 4th, gives 4 samples, each with its own crop.
 # Pictures leave here as uint8 RGB; mmaction.ActionDataPreprocessor normalises on the device.
 #
-# Another decoder: mmaction.DecordInit and mmaction.DecordDecode, or amd_mm.OpenCVInit and
-# amd_mm.OpenCVDecode, in place of PyAVInit and PyAVDecode. All give the same frames; PyAV is the
-# fastest and holds no memory back (docs/performance.md).
+# Another decoder: DecordInit and DecordDecode, or OpenCVInit and OpenCVDecode, in place of PyAVInit
+# and PyAVDecode. All give the same frames (docs/inputs.md); PyAV is the fastest and holds no memory
+# back (docs/performance.md).
 train_dataloader = dict(
     # What a GPU holds; batches are accumulated up to global_batch_size.
     batch_size=16,

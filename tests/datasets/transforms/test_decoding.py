@@ -1,16 +1,19 @@
+import shutil
+from itertools import pairwise
+
 import av
 import cv2
 import numpy as np
 import pytest
-from clips import REAL, frame_number, write_broken_videos, write_video
+from clips import ODD, REAL, frame_number, write_broken_videos, write_video
 from mmengine.registry import TRANSFORMS
 
 import amd_mm  # noqa: F401 (its fixes, before a host is imported)
 from amd_mm.datasets.transforms import PyAVInit, RawFrameDecode
-from amd_mm.datasets.transforms.decoding import _container_format
+from amd_mm.datasets.transforms.containers import container_format
 
 DECODERS = {
-    'decord': ('mmaction.DecordInit', 'mmaction.DecordDecode'),
+    'decord': ('amd_mm.DecordInit', 'amd_mm.DecordDecode'),
     'pyav': ('amd_mm.PyAVInit', 'amd_mm.PyAVDecode'),
     'opencv': ('amd_mm.OpenCVInit', 'amd_mm.OpenCVDecode'),
 }
@@ -52,7 +55,7 @@ def test_any_order_and_repeated_frames(tmp_path, decoder, suffix):
 def test_the_container_is_known_by_its_content(tmp_path, suffix, known):
     path = write_video(tmp_path / f'a{suffix}', 5).rename(tmp_path / 'no name')
     assert decode(path, 'pyav', [4])['total_frames'] == 5
-    found = _container_format(path.read_bytes())
+    found = container_format(path.read_bytes())
     with av.open(str(path)) as container:
         assert found in container.format.name.split(',') if known else found is None
 
@@ -70,17 +73,126 @@ def test_broken_videos_are_errors_not_other_frames(tmp_path, decoder):
             decode(path, decoder, [0, 20, 40, 59])
 
 
-def test_messages_of_the_mended_decoders(tmp_path):
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_messages(tmp_path, decoder):
     paths = write_broken_videos(tmp_path)
-    with pytest.raises(ValueError, match='must have a video stream'):
-        decode(paths['no_video_stream'], 'pyav', [0])
-    with pytest.raises(OSError, match='must have a readable video stream'):
-        decode(paths['no_index'], 'opencv', [0])
-    with pytest.raises(ValueError, match='the 60 frames it promises, but frame 40'):
-        decode(paths['truncated'], 'opencv', [0, 40])
-    # Not on the truncated file: FFmpeg refuses the last packet there, at some times and not others.
-    with pytest.raises(ValueError, match='promises, but frame 75'):
-        decode(write_video(tmp_path / 'good.mp4', 60), 'pyav', [0, 75])
+    for name, message in dict(
+            no_video_stream='must have a video stream, found none', empty='the file is empty',
+            no_video_file='FFmpeg finds no such thing',
+            no_index='FFmpeg finds no such thing').items():
+        with pytest.raises(ValueError, match=message):
+            decode(paths[name], decoder, [0])
+    with pytest.raises(ValueError, match=r'hold its 60 frames whole, but frame 75 \(from 0\)'):
+        decode(write_video(tmp_path / 'good.mp4', 60), decoder, [0, 75])
+
+
+def number(picture):
+    """Of a frame of the files in ODD: eight blocks above, bright for 1, the highest bit first."""
+    height, width = picture.shape[:2]
+    edges = [width * block // 8 for block in range(9)]
+    bits = [picture[2:height // 4 - 2, left + 2:right - 2].mean() > 127
+            for left, right in pairwise(edges)]
+    return sum(bit << 7 - place for place, bit in enumerate(bits))
+
+
+# What FFmpeg's command shows: frames, height and width, numbers of the frames, mean red, green and
+# blue of the first.
+SHOWN = {
+    'plain.mp4': (40, (64, 96), range(40), (80.8, 76.6, 75.6)),
+    'rot_90.mp4': (40, (96, 64), None, (80.8, 76.6, 75.6)),
+    'rot_180.mp4': (40, (64, 96), None, (80.8, 76.6, 75.6)),
+    # A cover and a preview are the first streams.
+    'cover_first.mkv': (40, (64, 96), range(40), (80.8, 76.6, 75.6)),
+    'preview_first.mp4': (40, (64, 96), range(40), (80.8, 76.6, 75.6)),
+    'mbaff.mp4': (40, (64, 96), range(40), (81.1, 76.6, 75.6)),
+    'hdr10bit.mov': (40, (64, 96), range(40), (80.4, 76.3, 75.2)),
+    'bt709_full.mp4': (40, (64, 96), range(40), (81.5, 77.2, 76.1)),
+    'av1.mp4': (40, (64, 96), range(40), (81., 76.6, 76.)),
+    'vfr.mp4': (40, (64, 96), range(40), (81., 76.6, 75.8)),
+    'trimmed.mp4': (17, (64, 96), range(20, 37), (94.6, 92.1, 91.4)),
+    'hevc_cut.mp4': (25, (64, 96), range(15, 40), (108.6, 104.9, 103.6)),
+    'cut.ts': (24, (64, 96), range(24), (81., 76.6, 75.8)),
+    'remux.ts': (40, (64, 96), range(40), (80.8, 76.6, 75.5)),
+    'remux.avi': (40, (64, 96), range(40), (80.8, 76.6, 75.5)),
+    # Turned on its side in the middle; scaled to the first frame's size.
+    'turned_mid.webm': (40, (64, 96), [*range(20), *range(100, 120)], (80.9, 76.6, 75.8)),
+    'cut.avi': (22, (64, 96), range(22), (81.7, 77.4, 76.2)),
+    'live.webm': (40, (64, 96), range(40), (81.7, 77.7, 76.4)),
+}
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+@pytest.mark.parametrize('name', SHOWN)
+def test_odd_videos_are_what_ffmpeg_shows(name, decoder):
+    length, shape, numbers, colour = SHOWN[name]
+    opened = TRANSFORMS.build(dict(type=DECODERS[decoder][0]))(dict(filename=str(ODD / name)))
+    assert opened['total_frames'] == length
+    assert opened['avg_fps'] == pytest.approx(13.51 if name == 'vfr.mp4' else 25, abs=.01)
+    whole = decode(ODD / name, decoder, range(length))['imgs']
+    assert {picture.shape for picture in whole} == {(*shape, 3)}
+    np.testing.assert_allclose(whole[0].mean((0, 1)), colour, atol=.35)
+    if numbers is not None and name != 'turned_mid.webm':
+        assert [number(picture) for picture in whole] == list(numbers)
+    # From any start, what decoding in order shows.
+    for start in range(0, length - 8, 7):
+        clip = decode(ODD / name, decoder, range(start, start + 8, 3))['imgs']
+        np.testing.assert_array_equal(clip, whole[start:start + 8:3])
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_damage_is_an_error_and_what_it_does_not_touch_is_read(decoder):
+    # 12 and 13 of the packets are zero; the next key frame is 24.
+    plain, zeroed = ODD / 'plain.mp4', ODD / 'zeroed.mp4'
+    for frames in (range(10), range(24, 40)):
+        found = decode(zeroed, decoder, frames)['imgs']
+        assert [number(picture) for picture in found] == list(frames)
+        expected = np.array(decode(plain, 'pyav', frames)['imgs'], int)
+        assert np.abs(found - expected).mean() < 2
+    for frame in range(12, 24):
+        with pytest.raises(ValueError, match=f'frame {frame} .from 0. is damaged'):
+            decode(zeroed, decoder, [frame, 24])
+    cut = decode(ODD / 'cut_tail.mp4', decoder, range(15))['imgs']
+    assert [number(picture) for picture in cut] == list(range(15))
+    with pytest.raises(ValueError, match='frame 18 .from 0. is damaged or not there'):
+        decode(ODD / 'cut_tail.mp4', decoder, [0, 18])
+
+
+@pytest.mark.parametrize(('decoder', 'name', 'reason'), [
+    ('decord', 'cut.ts', 'its container is not MP4, QuickTime or Matroska'),
+    ('opencv', 'mbaff.mp4', 'it is interlaced'),
+    ('opencv', 'vfr.mp4', 'frames are shown at uneven times'),
+    ('decord', 'trimmed.mp4', 'an edit list cuts frames away'),
+    ('opencv', 'hdr10bit.mov', 'its pixels are yuv420p10le'),
+    ('decord', 'zeroed.mp4', 'it is cut off or damaged'),
+    ('decord', 'preview_first.mp4', 'it has several video streams'),
+])
+def test_where_pyav_reads_in_anothers_place_one_line_says_so(
+        decoder, name, reason, monkeypatch):
+    lines = []
+    monkeypatch.setattr('amd_mm.datasets.transforms.decoding._told', set())
+    monkeypatch.setattr('amd_mm.datasets.transforms.decoding.print_log',
+                        lambda line, *_: lines.append(line))
+    for _ in range(2):
+        decode(ODD / name, decoder, [0])
+    decode(ODD / 'plain.mp4', decoder, [0])
+    assert len(lines) == 1 and reason in lines[0] and name in lines[0]
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+@pytest.mark.parametrize('content', ['sdp', 'concat', 'hls', 'picture'])
+def test_nothing_but_the_file_itself_is_opened(tmp_path, decoder, content, monkeypatch):
+    path = tmp_path / 'a.mp4'
+    if content == 'hls':
+        path.write_text(f'#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{ODD / "plain.mp4"}\n'
+                        '#EXT-X-ENDLIST\n')
+    elif content == 'picture':
+        cv2.imwrite(str(tmp_path / 'a.jpg'), np.zeros((64, 64, 3), np.uint8))
+        (tmp_path / 'a.jpg').rename(path)
+    else:
+        shutil.copy(ODD / f'{content}.mp4', path)
+        shutil.copy(ODD / 'plain.mp4', tmp_path)
+    with pytest.raises(ValueError, match='must be a container that holds its own frames'):
+        decode(path, decoder, [0])
 
 
 def test_opener_hands_backend_args_to_the_host():

@@ -4,10 +4,11 @@ from itertools import islice
 import av
 import numpy as np
 import pytest
-from clips import REAL, write_sound
+from clips import ODD, REAL, write_sound
 
 from amd_mm.datasets.transforms import indexed_video
-from amd_mm.datasets.transforms.indexed_video import IndexedVideo
+from amd_mm.datasets.transforms.containers import open_container
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo, frames_in_order
 
 FRAMES, SIZE = 48, (64, 48)
 # Every key frame, and every frame that others refer to, at a known place: I B B B P B B B ...
@@ -107,6 +108,7 @@ def test_key_frame_that_is_none_costs_time_and_no_frame(tmp_path, outcome):
 
         def __init__(self, codec):
             self.codec, self.flush_buffers = codec, codec.flush_buffers
+            self.name = 'of no matter here'
 
         def decode(self, packet):
             return self.codec.decode(packet and packet.packet)
@@ -117,14 +119,89 @@ def test_key_frame_that_is_none_costs_time_and_no_frame(tmp_path, outcome):
     assert len(outcome) == 2
 
 
-def test_damaged_frames_are_missing(tmp_path, monkeypatch):
-    video = IndexedVideo(av.open(str(encode(tmp_path / 'a.mp4', *FILES['h264.mp4']))))
+def spoil(path, packet):
+    """Zeroes the inside of one packet, by its number in the order of decoding."""
+    with av.open(str(path)) as container:
+        found = [one for one in container.demux(video=0) if one.size][packet]
+        place, size = found.pos, found.size
+    content = bytearray(path.read_bytes())
+    content[place + 8:place + size] = bytes(size - 8)
+    path.write_bytes(content)
 
-    class Damaged:
-        is_corrupt = True
 
-    frames = [(0, next(video._decode(0))), (1, Damaged())]
-    assert list(indexed_video._pictures(frames, {0, 1})) == [0]
+# I B B B P B B B P: packets 0, 4, 1, 2, 3, 8, 5, 6, 7, ...; key frames 0, 16, 32.
+@pytest.mark.parametrize('packet, lost', [
+    # 20 is referred to by all up to the next key frame.
+    (17, set(range(17, 32))),
+    # No other refers to 30.
+    (31, {30}),
+])
+def test_damaged_frames_and_what_may_depend_on_them_are_missing(tmp_path, packet, lost):
+    path = encode(tmp_path / 'a.mp4', *FILES['fixed.mp4'])
+    whole = sequential(path)
+    spoil(path, packet)
+    for asked in (range(48), range(0, 48, 3), range(15, 33), range(30, 48)):
+        found = IndexedVideo(av.open(str(path))).decode(asked)
+        assert found.keys() == set(asked) - lost
+        for number, picture in found.items():
+            np.testing.assert_array_equal(picture, whole[number])
+
+
+@pytest.mark.parametrize('name', ['plain.mp4', 'cut.ts', 'cut.avi', 'live.webm', 'cut_tail.mp4'])
+def test_in_order_and_by_number_are_the_same_frames(name):
+    found = IndexedVideo(open_container((ODD / name).read_bytes()))
+    numbered = list(found.decode(range(len(found))).values())
+    ordered = []
+    try:
+        for picture in frames_in_order(open_container((ODD / name).open('rb'))):
+            ordered.append(picture)
+    except ValueError as error:
+        assert name in ('cut.avi', 'cut_tail.mp4')
+        assert f'frame {len(ordered)} (from 0) is damaged or cut off' in str(error)
+    else:
+        assert len(ordered) == len(numbered)
+    assert len(ordered) >= 15
+    np.testing.assert_array_equal(ordered, numbered[:len(ordered)])
+
+
+def turned(picture, matrix):
+    class Frame:
+        side_data = {'DISPLAYMATRIX': np.array(matrix, np.int32)}
+
+    return indexed_video._upright(np.array(picture)[..., None], Frame())[..., 0].tolist()
+
+
+ONE, LAST = 1 << 16, 1 << 30
+
+
+@pytest.mark.parametrize('a, b, c, d, expected', [
+    (1, 0, 0, 1, [[1, 2], [3, 4], [5, 6]]),
+    (-1, 0, 0, 1, [[2, 1], [4, 3], [6, 5]]),
+    (1, 0, 0, -1, [[5, 6], [3, 4], [1, 2]]),
+    (-1, 0, 0, -1, [[6, 5], [4, 3], [2, 1]]),
+    # Columns become rows; the first row goes to the right: clockwise, as phones say it.
+    (0, 1, -1, 0, [[5, 3, 1], [6, 4, 2]]),
+    (0, -1, 1, 0, [[2, 4, 6], [1, 3, 5]]),
+    (0, 1, 1, 0, [[1, 3, 5], [2, 4, 6]]),
+])
+def test_every_display_matrix_of_right_angles(a, b, c, d, expected):
+    matrix = [a * ONE, b * ONE, 0, c * ONE, d * ONE, 0, 0, 0, LAST]
+    assert turned([[1, 2], [3, 4], [5, 6]], matrix) == expected
+
+
+def test_another_angle_is_an_error():
+    with pytest.raises(ValueError, match='at a right angle'):
+        turned([[1]], [ONE, ONE, 0, -ONE, ONE, 0, 0, 0, LAST])
+
+
+@pytest.mark.parametrize('name', ['rot_90.mp4', 'rot_180.mp4'])
+def test_turning_agrees_with_pyavs_own_angle(name):
+    with av.open(str(ODD / name)) as container:
+        frame = next(container.decode(video=0))
+    assert frame.rotation % 360 != 0
+    expected = np.rot90(frame.to_ndarray(format='rgb24'), frame.rotation // 90)
+    found = IndexedVideo(av.open(str(ODD / name))).decode([0])[0]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_no_video_stream_is_named(tmp_path):
