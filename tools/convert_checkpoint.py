@@ -14,6 +14,12 @@ from amd_mm.export.convert import Options, report
 from amd_mm.export.files import TARGETS, convert_checkpoint
 
 
+def pixels(text: str) -> tuple[int, int]:
+    """``'224'`` or ``'128x224'`` as (rows, columns)."""
+    rows, _, columns = text.partition('x')
+    return int(rows), int(columns or rows)
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,11 +35,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--trust', action='store_true',
                         help='unpickle arbitrary classes: runs code from SRC')
     parser.add_argument('--num-frames', type=int, help='interpolate positions for these frames')
-    parser.add_argument('--img-size', type=int, help='interpolate positions for these pixels')
+    parser.add_argument('--img-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
+                        help='interpolate positions for these pixels')
     parser.add_argument('--tubelet', type=int, help='interpolate for these frames a token')
     parser.add_argument('--source-frames', type=int,
                         help='frames SRC was trained with, where it does not say (usually 16)')
-    parser.add_argument('--source-size', type=int,
+    parser.add_argument('--source-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
                         help='pixels SRC was trained with, where it does not say (usually 224)')
     parser.add_argument('--num-heads', type=int, help='attention heads, where SRC does not say')
     parser.add_argument('--decoder-heads', type=int, help="the decoder's heads, likewise")

@@ -74,4 +74,5 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
 
 def _size(net: Architecture) -> str:
     frames = '' if net.modality == 'image' else f'{net.num_frames} frames of '
-    return f'{frames}{net.image_size} x {net.image_size} pixels'
+    rows, columns = net.image_size or ('?', '?')
+    return f'{frames}{rows} x {columns} pixels'

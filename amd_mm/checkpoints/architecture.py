@@ -1,16 +1,17 @@
 """What network canonical weights belong to, read off their shapes and what the file says."""
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from mmengine.utils import to_2tuple
 from torch import Tensor
 
 from amd_mm.checkpoints.reading import Checkpoint
 
 # What every published VideoMAE, VideoMAE V2 and AMD file was trained with.
-USUAL_FRAMES, USUAL_SIZE = 16, 224
+USUAL_FRAMES, USUAL_SIZE = 16, (224, 224)
 # Heads of the encoders in use (ViT-S, B, L, H, and ViT-g of VideoMAE V2); no shape tells them.
 HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
 
@@ -25,7 +26,7 @@ class Architecture:
         tubelet: Frames a token, 1 for images.
         class_token: Whether there is one.
         num_positions: Length of the position table with the class token's.
-        image_size: Side of the square input in pixels.
+        image_size: (rows, columns) of the input in pixels.
         num_frames: Frames of a clip, 1 for images.
         num_heads: Attention heads.
         norm_eps: Epsilon of the layer norms, where the file says it.
@@ -40,7 +41,7 @@ class Architecture:
     tubelet: int
     class_token: bool
     num_positions: int | None = None
-    image_size: int | None = None
+    image_size: tuple[int, int] | None = None
     num_frames: int | None = None
     num_heads: int | None = None
     norm_eps: float | None = None
@@ -50,8 +51,8 @@ class Architecture:
         """(frames / tubelet, rows, columns) of the tokens, where known."""
         if self.image_size is None or self.num_frames is None:
             return None
-        side = self.image_size // self.patch
-        return self.num_frames // self.tubelet, side, side
+        rows, columns = (side // self.patch for side in self.image_size)
+        return self.num_frames // self.tubelet, rows, columns
 
     @property
     def known_grid(self) -> tuple[int, int, int]:
@@ -67,6 +68,8 @@ class Architecture:
                  'num_frames': 'frame count', 'num_heads': 'attention heads',
                  'num_positions': 'positions'}
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        pairs['image_size'] = (self.image_size and size_text(self.image_size),
+                               other.image_size and size_text(other.image_size))
         return [f'{names[name]}: checkpoint {mine}, model {theirs}'
                 for name, (mine, theirs) in pairs.items()
                 if mine is not None and theirs is not None and mine != theirs]
@@ -115,12 +118,13 @@ def _with_sizes(net: Architecture) -> Architecture:
     if net.num_positions is None:
         return net
     tokens = net.num_positions - net.class_token
+    if net.grid is not None and math.prod(net.grid) == tokens:
+        return net
     if net.modality == 'image':
         side = math.isqrt(tokens)
-        return replace(net, image_size=side * net.patch) if side**2 == tokens else net
-    if net.grid is not None and math.prod(net.grid) != tokens:
-        return replace(net, image_size=None, num_frames=None)
-    return net
+        square = (side * net.patch, ) * 2
+        return replace(net, image_size=square if side**2 == tokens else None)
+    return net if net.grid is None else replace(net, image_size=None, num_frames=None)
 
 
 def with_usual_size(net: Architecture) -> Architecture:
@@ -129,14 +133,14 @@ def with_usual_size(net: Architecture) -> Architecture:
     Raises:
         ValueError: If the number of positions contradicts that.
     """
-    usual = replace(net, image_size=net.image_size or USUAL_SIZE,
-                    num_frames=net.num_frames or USUAL_FRAMES)
+    size = net.image_size or USUAL_SIZE
+    usual = replace(net, image_size=size, num_frames=net.num_frames or USUAL_FRAMES)
     positions = math.prod(usual.known_grid) + net.class_token
     if net.num_positions not in (None, positions):
         raise ValueError(
             f'Source: what it was trained with must be known, but its {net.num_positions} '
             f'positions are not the {positions} of {usual.num_frames} frames at '
-            f'{usual.image_size} pixels. Give --source-size and --source-frames.')
+            f'{size_text(size)} pixels. Give --source-size and --source-frames.')
     return usual
 
 
@@ -155,8 +159,28 @@ def _said_by(checkpoint: Checkpoint) -> dict[str, Any]:
         heads = arch.get('num_heads') if isinstance(arch, dict) else None
         said = {'num_heads': backbone.get('num_heads', heads),
                 'image_size': backbone.get('img_size'), 'num_frames': backbone.get('num_frames')}
-    return {name: value for name, value in said.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    envelope = checkpoint.meta.get('meta')
+    if isinstance(envelope, Mapping) and isinstance(written := envelope.get('input'), Mapping):
+        said |= written
+    said = {name: value for name, value in said.items() if _is_number(value)
+            or name == 'image_size' and _is_pair(value)}
+    if 'image_size' in said:
+        said['image_size'] = tuple(to_2tuple(said['image_size']))
+    return said
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value))
+
+
+def size_text(size: Sequence[int]) -> str:
+    """(rows, columns) as ``'128 x 224'``, a square as ``'224'``."""
+    rows, columns = size
+    return f'{rows}' if rows == columns else f'{rows} x {columns}'
 
 
 def config_text(checkpoint: Checkpoint) -> str:

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mmengine.utils import to_2tuple
 from torch import Tensor
 
 from amd_mm.checkpoints.adapting import resize_tubelet
@@ -10,6 +11,7 @@ from amd_mm.checkpoints.architecture import (
     Architecture,
     architecture_of,
     config_text,
+    size_text,
     with_usual_size,
 )
 from amd_mm.checkpoints.canonical import canonical_weights
@@ -28,7 +30,8 @@ class Options:
         source: Layout of the source; None finds it.
         target: Layout to write, one of ``LAYOUT_NAMES``.
         part: ``'encoder'``, or ``'all'`` that is in the file.
-        num_frames, img_size, tubelet: Frames, pixels and frames a token to interpolate for.
+        num_frames, img_size, tubelet: Frames, pixels (of a side, or rows and columns) and
+            frames a token to interpolate for.
         source_frames, source_size: What the source was trained with, where it does
             not say so itself.
         num_heads, decoder_heads: Attention heads, where the source does not say so.
@@ -38,10 +41,10 @@ class Options:
     source: str | None = None
     part: str = 'all'
     num_frames: int | None = None
-    img_size: int | None = None
+    img_size: int | tuple[int, int] | None = None
     tubelet: int | None = None
     source_frames: int | None = None
-    source_size: int | None = None
+    source_size: int | tuple[int, int] | None = None
     num_heads: int | None = None
     decoder_heads: int | None = None
 
@@ -117,7 +120,7 @@ def report(result: Conversion) -> list[str]:
 
 def describe(net: Architecture) -> str:
     """An architecture in a few words."""
-    size = '' if net.image_size is None else f', {net.image_size} pixels'
+    size = '' if net.image_size is None else f', {size_text(net.image_size)} pixels'
     clip = '' if net.modality == 'image' else (
         f', tubelet {net.tubelet}' + (f', {net.num_frames} frames' if net.num_frames else ''))
     return (f'{net.modality} encoder of width {net.width}, depth {net.depth}, patch '
@@ -127,8 +130,8 @@ def describe(net: Architecture) -> str:
 def _source_architecture(weights: Mapping[str, Tensor], checkpoint: Checkpoint,
                          options: Options) -> Architecture:
     net = architecture_of(weights, checkpoint)
-    said = {'image_size': options.source_size, 'num_frames': options.source_frames,
-            'num_heads': options.num_heads}
+    said = {'image_size': _rows_and_columns(options.source_size),
+            'num_frames': options.source_frames, 'num_heads': options.num_heads}
     for name, value in said.items():
         known = getattr(net, name)
         if value is not None and known is not None and value != known:
@@ -136,6 +139,13 @@ def _source_architecture(weights: Mapping[str, Tensor], checkpoint: Checkpoint,
                              f'{known}, but {value} was given. Leave the option out.')
     given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     return replace(net, **given)
+
+
+def _rows_and_columns(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    rows, columns = to_2tuple(size)
+    return rows, columns
 
 
 def _target_layout(name: str, modality: str) -> Layout:
@@ -152,7 +162,7 @@ def _target_layout(name: str, modality: str) -> Layout:
 def _resize(result: Conversion) -> None:
     """Interpolate positions and tubelet if another size or frame count is asked for."""
     options, net, weights = result.options, result.net, result.canonical
-    sizes = {'image_size': options.img_size, 'num_frames': options.num_frames,
+    sizes = {'image_size': _rows_and_columns(options.img_size), 'num_frames': options.num_frames,
              'tubelet': options.tubelet}
     asked: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     if net.modality == 'image' and asked.keys() & {'num_frames', 'tubelet'}:
@@ -163,11 +173,12 @@ def _resize(result: Conversion) -> None:
     net = with_usual_size(net)
     new = replace(net, **asked)
     assert new.image_size is not None and new.num_frames is not None
-    if any(value < 1 for value in asked.values()) or (
-            new.image_size % new.patch or new.num_frames % new.tubelet):
+    sides = [(side, new.patch) for side in new.image_size]
+    if new.tubelet < 1 or any(length < 1 or length % step for length, step in (
+            *sides, (new.num_frames, new.tubelet))):
         raise ValueError(
             f'Positions: image size and frames must be positive multiples of patch {new.patch} and '
-            f'tubelet {new.tubelet}, got {new.image_size} and {new.num_frames}.')
+            f'tubelet {new.tubelet}, got {size_text(new.image_size)} and {new.num_frames}.')
     if any(name.startswith(('decoder.', 'neck.')) for name in weights):
         raise ValueError(
             f'Positions: another grid ({_grid(new)} instead of {_grid(net)}) must be asked for '
@@ -269,6 +280,10 @@ def envelope(result: Conversion) -> dict[str, Any]:
         return {'model': result.weights}
     meta: dict[str, Any] = {'converted_from': result.checkpoint.path.name,
                             'source_layout': result.source.name}
+    if result.net.grid is not None:
+        # What the config below says may be from before positions were interpolated.
+        meta['input'] = {'image_size': list(result.net.image_size or ()),
+                         'num_frames': result.net.num_frames}
     if text := config_text(result.checkpoint):
         meta['cfg'] = text
     return {'state_dict': result.weights, 'meta': meta}

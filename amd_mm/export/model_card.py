@@ -46,15 +46,19 @@ def _usage(result: Conversion, target: str) -> str:
                 'epsilon of 1e-5 that no configuration changes; here it is 1e-6.')
     if target == 'timm':
         pooled = 'encoder.fc_norm.weight' in result.canonical
+        assert net.image_size is not None
+        rows, columns = net.image_size
+        size = rows if rows == columns else net.image_size
         classes = len(result.canonical.get('head.weight', ()))
-        return (f"`timm.models.VisionTransformer(img_size={net.image_size}, "
-                f"patch_size={net.patch}, embed_dim={net.width}, depth={net.depth}, "
-                f"num_heads={heads_of(net)}, mlp_ratio={net.mlp_width / net.width:g}, "
+        return (f"`timm.models.VisionTransformer(img_size={size}, "
+                f"patch_size={net.patch}, in_chans={net.channels}, embed_dim={net.width}, "
+                f"depth={net.depth}, num_heads={heads_of(net)}, "
+                f"mlp_ratio={net.mlp_width / net.width:g}, "
                 f"num_classes={classes}, global_pool={'avg' if pooled else 'token'!r})`"
                 ', then `load_state_dict`.')
     if target == 'onnx':
-        shape = ('(batch, 3, frames, height, width)' if net.modality == 'video'
-                 else '(batch, 3, height, width)')
+        frames = 'frames, ' if net.modality == 'video' else ''
+        shape = f'(batch, {net.channels}, {frames}height, width)'
         return (f'Input `pixels`: float32 {shape}, normalised as in training; output `output`: '
                 'class scores where there is a classifier, pooled features where there is a '
                 'pooling norm, else every token after the last norm. The batch is dynamic.')

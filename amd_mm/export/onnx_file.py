@@ -59,8 +59,9 @@ def export_onnx(result: Conversion, path: Path) -> float:
                          'holds a decoder or neck. Add --part encoder.')
     model = build_model(result).eval()
     net = with_usual_size(result.net)
-    size = (net.image_size,) * 2
-    shape = (net.channels, *((net.num_frames, *size) if net.modality == 'video' else size))
+    assert net.image_size is not None
+    frames = (net.num_frames, ) if net.modality == 'video' else ()
+    shape = (net.channels, *frames, *net.image_size)
     generator = torch.Generator().manual_seed(0)
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter that needs no further package says that it is the older one.

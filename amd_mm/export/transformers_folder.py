@@ -28,7 +28,7 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
         'architectures': [name], 'hidden_size': net.width, 'num_hidden_layers': net.depth,
         'num_attention_heads': heads_of(net), 'intermediate_size': net.mlp_width,
         'hidden_act': 'gelu', 'hidden_dropout_prob': 0., 'attention_probs_dropout_prob': 0.,
-        'layer_norm_eps': net.norm_eps or 1e-6, 'image_size': net.image_size,
+        'layer_norm_eps': net.norm_eps or 1e-6, 'image_size': _side(net, name),
         'patch_size': net.patch, 'num_channels': net.channels,
         'dtype': str(weights['encoder.patch.weight'].dtype).removeprefix('torch.')}
     if net.modality == 'video':
@@ -48,6 +48,18 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
         config.update(id2label=labels,
                       label2id={label: index for index, label in labels.items()})
     return config
+
+
+def _side(net: Architecture, class_name: str) -> int | list[int]:
+    assert net.image_size is not None
+    rows, columns = net.image_size
+    if rows == columns:
+        return rows
+    if class_name.startswith('ViTMAE'):
+        raise ValueError(
+            f'Transformers folder: {class_name} takes square pictures alone, but the source is '
+            f'for {rows} x {columns} pixels. Choose --to timm.')
+    return [rows, columns]
 
 
 def _class_of(result: Conversion) -> str:

@@ -102,6 +102,11 @@ class AMD(MaskedPretraining):
                 'Student and teacher must cut the input into the same tokens, got '
                 f'{self.backbone.grid} and {teacher.backbone.grid}: give both the same '
                 'img_size, patch_size, num_frames and tubelet_size.')
+        ours, theirs = (net.architecture.channels for net in (self.backbone, teacher.backbone))
+        if ours != theirs:
+            raise ValueError(
+                f'Student and teacher must take as many input channels, got {ours} and {theirs}: '
+                'give both the same in_channels.')
         if self.neck.generation is not None and masks.num_extra == 0:
             raise ValueError(
                 'Generation alignment needs tokens that only the teacher sees, got equal masks '

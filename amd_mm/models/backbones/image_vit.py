@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from mmengine.logging import print_log
 from mmengine.model import ModuleList
+from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones import VisionTransformer
-from mmpretrain.models.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
@@ -27,7 +27,7 @@ class ImageVisionTransformer(VisionTransformer):
 
     Args:
         arch: The host's name or a dict; ViT-S of the papers is ``'deit-small'``.
-        img_size: Pixels, a multiple of ``patch_size``.
+        img_size: Pixels of a side, a multiple of ``patch_size``, or (rows, columns).
         patch_size: Pixels of one patch's side.
         in_channels: Channels of the input.
         out_indices: 0-based blocks that :meth:`forward` returns, as in the host.
@@ -151,7 +151,7 @@ class ImageVisionTransformer(VisionTransformer):
             tubelet=1,
             class_token=True,
             num_positions=self.pos_embed.shape[1],
-            image_size=self.grid.input_size[-1],
+            image_size=self.grid.frame_size,
             num_frames=1,
             num_heads=block.attn.num_heads)
 
