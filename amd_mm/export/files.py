@@ -2,13 +2,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.checkpoints.reading import read_checkpoint
 from amd_mm.export.convert import Conversion, Options, convert_weights, envelope
 from amd_mm.export.model_card import model_card
 from amd_mm.export.onnx_file import export_onnx
-from amd_mm.export.transformers_folder import transformers_config
+from amd_mm.export.transformers_folder import preprocessor_config, transformers_config
 from amd_mm.export.writing import (
     check_destination,
     own_storage,
@@ -62,7 +63,9 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
         if config is not None:
             temporary.mkdir()
             save_safetensors(weights, temporary / 'model.safetensors')
-            (temporary / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
+            _write_json(temporary / 'config.json', config)
+            if pixels := preprocessor_config(result):
+                _write_json(temporary / 'preprocessor_config.json', pixels)
             (temporary / 'README.md').write_text(card)
         elif destination.suffix == '.safetensors':
             save_safetensors(weights, temporary)
@@ -71,6 +74,10 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
     if result.target.name == 'timm':
         _write_text(card_path, card)
     return result
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 # What an exported Transformers folder holds; a folder with anything else is never replaced.
-OWN_FILES = {'config.json', 'model.safetensors', 'README.md'}
+OWN_FILES = {'config.json', 'preprocessor_config.json', 'model.safetensors', 'README.md'}
 
 
 def check_destination(path: str | Path, force: bool = False) -> Path:

@@ -8,7 +8,6 @@ from tiny_vits import image_vit, video_vit
 from amd_mm.checkpoints.architecture import (
     Architecture,
     architecture_of,
-    config_value,
     heads_of,
     with_usual_size,
 )
@@ -47,7 +46,8 @@ def test_rows_and_columns_may_differ(size: str) -> None:
     said = dict(meta={'meta': {'cfg': f'model = dict(backbone=dict(img_size={size}))'}})
     net = architecture_of(weights, Checkpoint({}, **said))
     assert (net.image_size, net.grid) == ((16, 64), (1, 2, 8))
-    assert net == replace(image_vit(img_size=(16, 64)).architecture, num_heads=None)
+    own = image_vit(img_size=(16, 64)).architecture
+    assert net == replace(own, num_heads=None, activation=None, norm_eps=None, qk_scale=None)
     assert net.differences(image_vit().architecture) == [
         'image size: checkpoint 16 x 64, model 32']
     assert architecture_of(weights).image_size == (32, 32)
@@ -82,13 +82,3 @@ def test_differences_name_both_values() -> None:
     assert net.differences(other) == [
         'width: checkpoint 1024, model 768', 'depth: checkpoint 24, model 12',
         'frame count: checkpoint 16, model 8']
-
-
-def test_config_text_is_never_run(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    text = ('import os\nmodel = dict(a=1, b=[2, (3,)], c=os.system("touch x"), '
-            'd={"e": dict(f=None)}, **os.environ)\n')
-    assert config_value(text, 'model') == {'a': 1, 'b': [2, (3,)], 'c': None, 'd': {
-        'e': {'f': None}}}
-    assert not list(tmp_path.iterdir())
-    assert config_value('not ( python', 'model') == {} == config_value('model = 3', 'model')

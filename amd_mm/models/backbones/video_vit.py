@@ -9,6 +9,7 @@ from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
+from amd_mm.checkpoints.facts import SEQUENCE
 from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
 from amd_mm.positions import resize_positions, sincos_positions
 from amd_mm.registry import MODELS
@@ -162,7 +163,11 @@ class VideoVisionTransformer(VisionTransformer):
             num_positions=self.pos_embed.shape[1],
             image_size=self.grid.frame_size,
             num_frames=self.grid.input_size[0],
-            num_heads=block.attn.num_heads)
+            num_heads=block.attn.num_heads,
+            activation='gelu',
+            norm_eps=block.norm1.eps,
+            qk_scale=block.attn.scale,
+            positions=None if isinstance(self.pos_embed, nn.Parameter) else SEQUENCE)
 
     def train(self, mode: bool = True) -> 'VideoVisionTransformer':
         """As torch's, but a frozen one stays in eval mode."""
