@@ -8,7 +8,7 @@ from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.checkpoints.reading import read_checkpoint
 from amd_mm.export.convert import Conversion, Options, convert_weights, envelope
 from amd_mm.export.model_card import model_card
-from amd_mm.export.onnx_file import export_onnx
+from amd_mm.export.onnx_file import build_model, export_onnx
 from amd_mm.export.transformers_folder import preprocessor_config, transformers_config
 from amd_mm.export.writing import (
     check_destination,
@@ -47,8 +47,13 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
     as_onnx = options.target == 'onnx'
     checkpoint = read_checkpoint(source, trust)
     result = convert_weights(checkpoint, replace(options, target='amd_mm') if as_onnx else options)
-    config = transformers_config(result) if result.target.folder else None
+    beside: dict[str, dict[str, Any]] = {}
+    if result.target.folder:
+        beside = {'config.json': transformers_config(result),
+                  'preprocessor_config.json': preprocessor_config(result)}
     if dry_run:
+        if as_onnx:
+            build_model(result)
         return result
     card = model_card(result, options.target)
     card_path = destination.with_name(destination.name + '.md')
@@ -60,12 +65,12 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
         return result
     weights = result.weights = own_storage(result.weights)
     with replacing(destination) as temporary:
-        if config is not None:
+        if result.target.folder:
             temporary.mkdir()
             save_safetensors(weights, temporary / 'model.safetensors')
-            _write_json(temporary / 'config.json', config)
-            if pixels := preprocessor_config(result):
-                _write_json(temporary / 'preprocessor_config.json', pixels)
+            for name, content in beside.items():
+                if content:
+                    (temporary / name).write_text(json.dumps(content, indent=2) + '\n')
             (temporary / 'README.md').write_text(card)
         elif destination.suffix == '.safetensors':
             save_safetensors(weights, temporary)
@@ -74,10 +79,6 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
     if result.target.name == 'timm':
         _write_text(card_path, card)
     return result
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def _write_text(path: Path, text: str) -> None:

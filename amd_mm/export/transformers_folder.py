@@ -57,15 +57,22 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
 def preprocessor_config(result: Conversion) -> dict[str, Any]:
     """The ``preprocessor_config.json`` that makes the pixels that the network was trained on.
 
-    Where the source does not say its statistics they are ImageNet's. Empty: other than three
-    channels, and the source says nothing.
+    A classifier cannot be used without: where the source does not say its statistics they are
+    ImageNet's, and a note says so.
+
+    Returns:
+        The config; empty where the source says nothing and there is no classifier, or its
+        pixels have other than three channels.
     """
     net = with_usual_size(result.net)
     assert net.image_size is not None
     rows, columns = net.image_size
     mean, std = (net.mean, net.std) if net.mean and net.std else IMAGENET
-    if len(mean) != net.channels:
-        return {}
+    if (mean, std) == IMAGENET and net.mean is None:
+        if net.channels != 3 or 'head.weight' not in result.canonical:
+            return {}
+        result.notes.append("preprocessor_config.json has ImageNet's pixel statistics: the source "
+                            'does not say with which it was trained')
     config: dict[str, Any] = {
         'do_rescale': True, 'rescale_factor': 1 / 255, 'do_normalize': True, 'do_resize': True,
         'image_mean': [value / 255 for value in mean], 'image_std': [value / 255 for value in std]}

@@ -11,8 +11,9 @@ from golden import golden
 from tiny_vits import image_vit, pixels, pretraining, video_vit
 
 from amd_mm.checkpoints import load_pretrained, read_state_dict
+from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export import onnx_file
-from amd_mm.export.convert import Options
+from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
 
 CFG = '''
@@ -197,3 +198,35 @@ def test_transformers_classes_take_rectangles_where_they_can(tmp_path: Path) -> 
     with pytest.raises(ValueError, match='ViTMAEModel takes square.* 16 x 24 pixels.*--to timm'):
         convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'b', Options(
             'transformers', num_heads=3, source_size=(16, 24)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(('modality', 'changes'), [
+    ('video', dict(qkv_bias=False)), ('image', dict(qkv_bias=False)),
+    ('video', dict(init_values=.1)), ('image', dict(final_norm=False)),
+    ('video', dict(use_mean_pooling=None))])
+def test_onnx_of_what_is_unusual(modality: str, changes: dict, tmp_path: Path) -> None:
+    """Without biases, with layer scale; without the norm that Transformers has not by default."""
+    norm = changes != dict(use_mean_pooling=None)
+    model = (video_vit if modality == 'video' else image_vit)(**(changes if norm else {}))
+    if not norm:
+        model.drop_final_norm()
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    options = dict(source_frames=4) if modality == 'video' else {}
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+        'onnx', num_heads=3, source_size=32, **options))
+    images = pixels(modality)
+    tiny_vits.assert_same([run(tmp_path / 'a.onnx', images)],
+                          tiny_vits.block_outputs(model, images)[-1:], 1e-4)
+
+
+def test_onnx_without_a_class_token_is_refused(tmp_path: Path) -> None:
+    state = convert_weights(Checkpoint(dict(image_vit().state_dict())), Options('timm')).weights
+    del state['cls_token']
+    state['pos_embed'] = state['pos_embed'][:, 1:]
+    torch.save(state, tmp_path / 'a.pth')
+    for dry_run in (True, False):
+        with pytest.raises(ValueError, match='has a class token, but the source has none'):
+            convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+                'onnx', num_heads=3), dry_run=dry_run)
+    assert not (tmp_path / 'a.onnx').exists()

@@ -57,7 +57,9 @@ class AMD(MaskedPretraining):
             backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
-        self.__dict__['teacher'] = MODELS.build(teacher)
+        mean, std = ([255 * value for value in values] for values in self._pixel_statistics())
+        self.__dict__['teacher'] = MODELS.build(
+            teacher, default_args=dict(input_mean=mean, input_std=std))
         self.neck = MODELS.build(neck, default_args=dict(
             student_dims=self.backbone.embed_dims,
             teacher_dims=self.teacher.backbone.embed_dims,
