@@ -206,7 +206,7 @@ def _remedy(file: Architecture, own: Architecture) -> str:
                       num_positions=own.num_positions)
     if own.image_size is not None and not resized.differences(own):
         frames = '' if own.modality == 'image' else f' --num-frames {own.num_frames}'
-        sides = ' '.join(map(str, dict.fromkeys(own.image_size)))
+        sides = 'x'.join(map(str, dict.fromkeys(own.image_size)))
         return ('Change img_size and num_frames in the config, or interpolate the positions with '
                 f'`{_CONVERT} --img-size {sides}{frames}`.')
     if file.positions == SPACE_TIME and not replace(file, positions=SEQUENCE).differences(own):
@@ -228,7 +228,7 @@ def _require_aspect(weights: Mapping[str, Tensor], file: Architecture, own: Arch
             f'Checkpoint {path}: must say the rows and columns of its {file.num_positions} '
             f'positions, because the model\'s input is {size_text(own.image_size)}, but it says '
             'nothing: they may stand the other way round. Convert it first with '
-            f'`{_CONVERT} --source-size ROWS COLUMNS`, which says it.')
+            f'`{_CONVERT} --source-size ROWSxCOLUMNS`, which says it.')
 
 
 def _fixed_positions(backbone: LoadableEncoder) -> set[str]:

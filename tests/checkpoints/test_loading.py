@@ -311,7 +311,7 @@ class TestAspect:
         with pytest.raises(ValueError, match=message):
             load_encoder(image_vit(seed=9, **self.HIGH), path)
         if learnt:
-            with pytest.raises(ValueError, match='--source-size ROWS COLUMNS'):
+            with pytest.raises(ValueError, match='--source-size ROWSxCOLUMNS'):
                 load_encoder(image_vit(seed=9, **self.WIDE), path)
             # The remedy.
             convert_checkpoint(path, tmp_path / 'b.pth', Options(
