@@ -74,8 +74,7 @@ def architecture_of(weights: Mapping[str, Tensor],
 
     Args:
         weights: Canonical names to tensors; needs the patch embedding and blocks.
-        checkpoint: Where they come from; ``config.json``, the ``args`` of released
-            training code and the config inside MMEngine checkpoints are looked at.
+        checkpoint: Where they come from; see :func:`~amd_mm.checkpoints.facts.facts_of`.
 
     Raises:
         ValueError: If what the file says contradicts the shapes.
@@ -86,6 +85,8 @@ def architecture_of(weights: Mapping[str, Tensor],
                     if name.startswith('encoder.blocks.'))
     table = weights.get('encoder.pos_embed')
     said = NetworkFacts() if checkpoint is None else facts_of(checkpoint)
+    if 'decoder.mask_token' not in weights:
+        said = replace(said, decoder_heads=None)
     net = Architecture(
         modality='video' if is_video else 'image',
         width=patch.shape[0],

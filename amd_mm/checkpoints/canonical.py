@@ -76,7 +76,7 @@ def canonical_weights(checkpoint: Checkpoint, part: str, name: str | None = None
     require_explained(match, part)
     weights = assemble(state, match)
     require_complete(weights)
-    if match.layout.modality == 'image':
+    if match.layout.name in ('mae', 'timm'):
         require_unambiguous(checkpoint, weights)
     return Canonical(weights, match.sources, match.layout, dropped)
 

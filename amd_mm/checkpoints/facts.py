@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
+import torch
 from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones import VisionTransformer
+from torch import nn
 
 from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.checkpoints.saved_config import saved_config
 
-# Heads of the encoders in use (ViT-S, B, L, H, and ViT-g of VideoMAE V2); no shape tells them.
-HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+# Heads of the encoders in use (ViT-T, S, B, L, SO400M, H, g and G); no shape tells them.
+HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1152: 16, 1280: 16, 1408: 16, 1664: 16}
 # Epsilons up to this one are alike: what differs is within the rounding of float32, unless a
 # token's variance is below 1e-2. Transformers writes 1e-12 for networks trained with 1e-6.
 SMALL_EPS = 1e-6
@@ -26,9 +28,11 @@ _LABELS = {
     'num_heads': 'attention heads', 'activation': 'activation', 'norm_eps': 'norm epsilon',
     'qk_scale': 'scale of attention logits', 'image_size': 'image size',
     'num_frames': 'frame count', 'positions': 'fixed positions', 'mean': 'pixel mean',
-    'std': 'pixel deviation'}
+    'std': 'pixel deviation', 'decoder_heads': 'decoder heads'}
+_ACTIVATIONS = ('gelu', 'quickgelu', 'gelutanh', 'relu', 'silu', 'hardswish', 'mish', 'elu', 'tanh')
 _SAME_ACTIVATION = {'gelu_python': 'gelu', 'gelu_pytorch_tanh': 'gelu_tanh',
-                    'gelu_new': 'gelu_tanh', 'gelu_fast': 'gelu_tanh', 'quickgelu': 'quick_gelu'}
+                    'gelu_new': 'gelu_tanh', 'gelu_fast': 'gelu_tanh', 'quickgelu': 'quick_gelu',
+                    'gelutanh': 'gelu_tanh', 'swish': 'silu'}
 # What the classes of Transformers take for a key that config.json leaves out.
 _TRANSFORMERS = dict(hidden_size=768, num_attention_heads=12, hidden_act='gelu',
                      layer_norm_eps=1e-12, image_size=224)
@@ -50,6 +54,7 @@ class NetworkFacts:
         num_frames: Frames of a clip, 1 for images.
         positions: ``'sequence'`` or ``'space-time'`` where a fixed table is computed for clips.
         mean, std: Of the pixels, one a channel, 0-255.
+        decoder_heads: Attention heads of the pixel decoder.
     """
 
     num_heads: int | None = None
@@ -61,6 +66,7 @@ class NetworkFacts:
     positions: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    decoder_heads: int | None = None
 
 
 FACTS = tuple(field.name for field in fields(NetworkFacts))
@@ -161,6 +167,8 @@ def _from_folder(config: Mapping[str, Any]) -> dict[str, Any]:
         num_heads=heads, activation=config.get('hidden_act'),
         norm_eps=config.get('layer_norm_eps'), image_size=config.get('image_size'),
         num_frames=config.get('num_frames'),
+        decoder_heads=config.get('decoder_num_attention_heads'),
+        positions=SEQUENCE if config.get('model_type') == 'videomae' else None,
         qk_scale=_usual_scale(config.get('hidden_size'), heads))
 
 
@@ -172,6 +180,7 @@ def _from_own_code(config: Mapping[str, Any]) -> dict[str, Any]:
         num_heads=heads, norm_eps=config.get('layer_norm_eps'),
         activation=activation.split('.')[-1] if isinstance(activation, str) else None,
         qk_scale=config.get('qk_scale') or _usual_scale(config.get('embed_dim'), heads),
+        positions=None if config.get('use_learnable_pos_emb') else SEQUENCE,
         image_size=config.get('img_size'), num_frames=config.get('num_frames'))
 
 
@@ -184,11 +193,18 @@ def _from_timm(config: Mapping[str, Any]) -> dict[str, Any]:
     if model is None:
         return said
     block = model.blocks[0]
-    tanh = '_tanh' if getattr(block.mlp.act, 'approximate', 'none') == 'tanh' else ''
     return said | dict(
         num_heads=block.attn.num_heads, qk_scale=block.attn.scale, norm_eps=block.norm1.eps,
-        activation=type(block.mlp.act).__name__.lower() + tanh,
-        image_size=getattr(model.patch_embed, 'img_size', None))
+        activation=activation_of(block.mlp), image_size=model.patch_embed.img_size)
+
+
+def activation_of(mlp: nn.Module) -> str | None:
+    """The activation in an MLP, as :attr:`NetworkFacts.activation`; None: it has no or several."""
+    found = [module for module in mlp.modules() if type(module).__name__.lower() in _ACTIVATIONS]
+    if len(found) != 1:
+        return None
+    tanh = '_tanh' if getattr(found[0], 'approximate', 'none') == 'tanh' else ''
+    return _activation(type(found[0]).__name__ + tanh)
 
 
 def _stated_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +218,9 @@ def _stated_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 def timm_model(config: Mapping[str, Any]) -> Any:
     """The network of timm, without weights, for the ``config.json`` that timm writes.
 
+    It is made by timm's own function of that name, which loads nothing; names of another kind
+    (``hf-hub:...``) are not looked up.
+
     Returns:
         A ``timm.models.VisionTransformer`` on torch's ``meta`` device; None where timm is not
         installed, or does not know the name or the arguments, or means a network of another kind.
@@ -211,13 +230,14 @@ def timm_model(config: Mapping[str, Any]) -> Any:
         return None
     try:
         import timm
-        import torch
     except ImportError:
+        return None
+    if not timm.is_model(name):
         return None
     try:
         with torch.device('meta'):
-            model = timm.create_model(name, pretrained=False, **arguments)
-    except (RuntimeError, TypeError, ValueError):
+            model = timm.model_entrypoint(name)(pretrained=False, **arguments)
+    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
         return None
     return model if isinstance(model, timm.models.VisionTransformer) else None
 
@@ -242,9 +262,9 @@ def _from_args(args: Mapping[str, Any]) -> dict[str, Any]:
         said['mean'], said['std'] = IMAGENET if imagenet else INCEPTION
     elif args.get('mean') and args.get('std'):
         said['mean'], said['std'] = _times_255(args['mean']), _times_255(args['std'])
-    if 'use_cls_token' in args and 'num_frames' in args:
+    if 'num_frames' in args:
         # The option that tells MVD's code from VideoMAE's, on which it is built.
-        said['positions'] = SPACE_TIME
+        said['positions'] = SPACE_TIME if 'use_cls_token' in args else SEQUENCE
     return said
 
 
@@ -266,8 +286,10 @@ def _from_mmengine(config: Mapping[str, Any]) -> dict[str, Any]:
     pixels = next((found for found in (model.get('data_preprocessor'),
                                        config.get('data_preprocessor'))
                    if isinstance(found, Mapping)), {})
+    decoder = model.get('decoder')
     width = backbone.get('embed_dims', arch.get('embed_dims'))
     return dict(
+        decoder_heads=decoder.get('num_heads') if isinstance(decoder, Mapping) else None,
         num_heads=heads, image_size=backbone.get('img_size'), num_frames=backbone.get('num_frames'),
         norm_eps=norm.get('eps') if isinstance(norm, Mapping) else None,
         activation=act.get('type') if isinstance(act, Mapping) else None,
@@ -326,4 +348,4 @@ def _positions(value: object) -> str | None:
 # A file may hold anything under these names; what is of another type says nothing.
 _READ = {'num_heads': _whole, 'activation': _activation, 'norm_eps': _real, 'qk_scale': _real,
          'image_size': _pair, 'num_frames': _whole, 'positions': _positions, 'mean': _tuple,
-         'std': _tuple}
+         'std': _tuple, 'decoder_heads': _whole}

@@ -13,7 +13,16 @@ from torch import Tensor
 from amd_mm.checkpoints.adapting import adapt_to_grid
 from amd_mm.checkpoints.architecture import Architecture, architecture_of
 from amd_mm.checkpoints.canonical import canonical_weights, compare_weights
-from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME, size_text, unsaid_facts
+from amd_mm.checkpoints.facts import (
+    IMAGENET,
+    SEQUENCE,
+    SPACE_TIME,
+    NetworkFacts,
+    compare_facts,
+    show_fact,
+    size_text,
+    unsaid_facts,
+)
 from amd_mm.checkpoints.layouts import LAYOUTS, Layout
 from amd_mm.checkpoints.matching import count_reasons, show, spell
 from amd_mm.checkpoints.reading import Checkpoint, read_checkpoint
@@ -128,6 +137,12 @@ def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
                 if name.split('.')[0] in _norm_names(backbone)}
     new_norms = {name for name in backbone.state_dict() if name.split('.')[0] in backbone.new_norms}
     _load(backbone, named, checkpoint, leftover, new_norms | _fixed_positions(backbone))
+    if compare_facts(NetworkFacts(mean=file.mean, std=file.std), NetworkFacts(
+            mean=IMAGENET[0], std=IMAGENET[1])):
+        warnings.warn(
+            f'Checkpoint {checkpoint}: was trained on pixels of mean {show_fact(file.mean)} and '
+            f"deviation {show_fact(file.std)} (0-255), which are not ImageNet's. Give the "
+            'data_preprocessor the same.', stacklevel=2)
 
 
 def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -94,8 +94,10 @@ def detect(state: Mapping[str, Tensor], name: str | None = None,
         wanted = 'any known layout' if name is None else f'the layout {name}'
         anchors = dict.fromkeys(f'{prefix}{anchor}' for layout in tables
                                 for prefix in layout.prefixes for anchor in layout.anchor)
+        words = name_parts(state)
+        parts = f'the model has {words}, which is not supported, and ' if words else ''
         raise ValueError(
-            f'Checkpoint keys: must be those of {wanted}, but none has the patch embedding '
+            f'Checkpoint keys: must be those of {wanted}, but {parts}none has the patch embedding '
             f'({", ".join(anchors)}) with a 4-D (image) or 5-D (video) weight. The first keys '
             f'are {show(list(state), 8)}. Check that it is a ViT encoder; layouts: '
             f'{", ".join(LAYOUT_NAMES)}.')

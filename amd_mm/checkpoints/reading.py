@@ -22,6 +22,8 @@ ENVELOPES = ('state_dict', 'model', 'module', 'model_state', 'teacher', 'student
 # The files of a Transformers folder that can hold weights, the safe ones first.
 FOLDER_WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
                   'pytorch_model.bin.index.json')
+# Under which our converter writes into safetensors files what no tensor holds, as JSON.
+FACTS_KEY = 'amd_mm.facts'
 FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -83,7 +85,7 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         # What the folder says of its weights holds for the file in it too.
         return replace(_read_folder(path.parent, trust, path.name), path=path)
     content = _read_file(path, trust)
-    meta: dict[str, Any] = {}
+    meta = _read_metadata(path)
     while isinstance(content, Mapping):
         inner = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
         if inner is None:
@@ -153,6 +155,19 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         _refuse_damaged(path, path.stat().st_size, error)
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """What our converter wrote into a safetensors file, as it stands in its ``.pth`` files."""
+    if path.suffix != '.safetensors':
+        return {}
+    from safetensors import safe_open
+    with safe_open(path, 'pt') as file:
+        text = (file.metadata() or {}).get(FACTS_KEY, '')
+    try:
+        return {'meta': {'facts': json.loads(text)}}
+    except ValueError:
+        return {}
 
 
 def _read_folder(path: Path, trust: bool, weights_name: str | None = None) -> Checkpoint:

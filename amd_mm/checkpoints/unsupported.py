@@ -22,9 +22,15 @@ _TELLTALES = tuple((re.compile(pattern), words) for pattern, words in (
     (r'attn_?pool|attention_pool', 'attention pooling'),
     (r'\bexperts?\b|\bmoe\b', 'a mixture of experts'),
     (r'logit_scale', 'scaled cosine attention'),
+    (r'temporal_|time_embed', 'attention that is divided in time and space'),
     (r'\blora_', 'LoRA adapters, which have to be merged first'),
     (r'_?flat_param', "FSDP's flattened shards, to be saved as a full state dict first"),
     (r'absmax|qweight|zero_point|quant_(state|map)', 'quantised weights')))
+
+
+# By ``model_type`` of Transformers, where no name of a weight tells it.
+_OF_TYPE = {'dinov3_vit': 'rotary positions, register tokens and layer scale',
+            'vjepa2': 'rotary positions', 'clip_vision_model': 'a norm before the first block'}
 
 
 def name_parts(names: Iterable[str]) -> str:
@@ -74,6 +80,8 @@ def _of_folder(config: Mapping[str, Any]) -> list[str]:
     own_code = config.get('model_config')
     if isinstance(own_code, Mapping):
         return ['cosine attention'] if own_code.get('cos_attn') else []
+    if words := _OF_TYPE.get(str(config.get('model_type'))):
+        return [words]
     if 'architecture' not in config:
         return []
     model = timm_model(config)

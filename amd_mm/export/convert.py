@@ -147,7 +147,7 @@ def _source_architecture(weights: Mapping[str, Tensor], checkpoint: Checkpoint,
     net = architecture_of(weights, checkpoint)
     said = {'image_size': _rows_and_columns(options.source_size),
             'num_frames': options.source_frames, 'num_heads': options.num_heads,
-            'positions': options.positions}
+            'positions': options.positions, 'decoder_heads': options.decoder_heads}
     if options.positions is not None and 'encoder.pos_embed' in weights:
         raise ValueError(f'Source {checkpoint.path}: holds its positions, so that --positions must '
                          f'be left out, got {options.positions!r}.')

@@ -6,7 +6,13 @@ from typing import Any
 
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.checkpoints.reading import read_checkpoint
-from amd_mm.export.convert import Conversion, Options, convert_weights, envelope
+from amd_mm.export.convert import (
+    Conversion,
+    Options,
+    convert_weights,
+    envelope,
+    said_facts,
+)
 from amd_mm.export.model_card import model_card
 from amd_mm.export.onnx_file import build_model, export_onnx
 from amd_mm.export.transformers_folder import preprocessor_config, transformers_config
@@ -73,7 +79,7 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
                     (temporary / name).write_text(json.dumps(content, indent=2) + '\n')
             (temporary / 'README.md').write_text(card)
         elif destination.suffix == '.safetensors':
-            save_safetensors(weights, temporary)
+            save_safetensors(weights, temporary, said_facts(result))
         else:
             save_torch(envelope(result), temporary)
     if result.target.name == 'timm':

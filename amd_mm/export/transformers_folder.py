@@ -1,10 +1,8 @@
 """What stands beside the weights of the Transformers classes that our layouts map to."""
-from collections.abc import Mapping
 from typing import Any
 
 from amd_mm.checkpoints.architecture import Architecture, heads_of, with_usual_size
 from amd_mm.checkpoints.facts import IMAGENET, SMALL_EPS
-from amd_mm.checkpoints.saved_config import saved_config
 from amd_mm.export.convert import Conversion, class_names
 
 # Decoder widths of the released models; no shape tells the heads.
@@ -129,12 +127,7 @@ def _decoder_config(result: Conversion, net: Architecture) -> dict[str, Any]:
     width = weights['decoder.mask_token'].shape[2]
     depth = 1 + max(int(name.split('.')[2]) for name in weights
                     if name.startswith('decoder.blocks.'))
-    said = result.checkpoint.config.get('decoder_num_attention_heads')
-    model = saved_config(result.checkpoint.mmengine).get('model')
-    decoder = model.get('decoder') if isinstance(model, Mapping) else None
-    if said is None and isinstance(decoder, Mapping):
-        said = decoder.get('num_heads')
-    heads = result.options.decoder_heads or said or _DECODER_HEADS[net.modality].get(width)
+    heads = net.decoder_heads or _DECODER_HEADS[net.modality].get(width)
     if heads is None:
         raise ValueError(
             'Decoder heads: must be known for config.json, but neither the file says them nor is '

@@ -22,22 +22,22 @@ CONFIG = """
 data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5])
 model = dict(backbone=dict(
     type='amd_mm.ImageVisionTransformer', norm_cfg=dict(type='LN', eps=1e-5), img_size=(48, 64),
-    arch=ARCH, layer_cfgs=dict(act_cfg=dict(type='ReLU'))))
+    arch=ARCH, layer_cfgs=dict(act_cfg=dict(type='ReLU'))), decoder=dict(num_heads=2))
 """
 
 
 @pytest.mark.parametrize(('source', 'want'), [
     (dict(config=dict(hidden_size=24, num_attention_heads=3, hidden_act='gelu_new', num_frames=8,
-                      layer_norm_eps=1e-5, image_size=[48, 64])),
+                      layer_norm_eps=1e-5, image_size=[48, 64], decoder_num_attention_heads=2)),
      NetworkFacts(num_heads=3, activation='gelu_tanh', norm_eps=1e-5, qk_scale=8**-.5,
-                  image_size=(48, 64), num_frames=8)),
+                  image_size=(48, 64), num_frames=8, decoder_heads=2)),
     # What the library takes for a key that is left out.
     (dict(config=dict(model_type='videomae')),
      NetworkFacts(num_heads=12, activation='gelu', norm_eps=1e-12, qk_scale=.125,
-                  image_size=(224, 224), num_frames=16)),
+                  image_size=(224, 224), num_frames=16, positions='sequence')),
     (dict(config=dict(model_type='VideoMAEv2', model_config=OWN_CODE)),
      NetworkFacts(num_heads=3, activation='relu', norm_eps=1e-5, qk_scale=.25,
-                  image_size=(48, 64), num_frames=8)),
+                  image_size=(48, 64), num_frames=8, positions='sequence')),
     (dict(preprocessor=dict(image_mean=[.5] * 3, image_std=[.5] * 3)), NetworkFacts(**HALF)),
     # Pixels from -1 to 1 by the factor alone.
     (dict(preprocessor=dict(image_mean=[1.] * 3, image_std=[1.] * 3, rescale_factor=1 / 127.5)),
@@ -45,14 +45,14 @@ model = dict(backbone=dict(
     (dict(preprocessor=dict(image_mean=[.5] * 3, image_std=[.5] * 3, do_normalize=False)),
      NetworkFacts(mean=(0., ) * 3, std=(255., ) * 3)),
     (dict(meta=dict(args=dict(input_size=48, num_frames=8, imagenet_default_mean_and_std=False))),
-     NetworkFacts(image_size=(48, 48), num_frames=8, **HALF)),
+     NetworkFacts(image_size=(48, 48), num_frames=8, positions='sequence', **HALF)),
     (dict(meta=dict(args=dict(imagenet_default_mean_and_std=True))),
      NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])),
     (dict(meta=dict(args=dict(num_frames=16, use_cls_token=False))),
      NetworkFacts(num_frames=16, positions='space-time')),
     (dict(meta=dict(meta=dict(cfg=CONFIG.replace('ARCH', "'deit-small'")))),
      NetworkFacts(num_heads=6, activation='relu', norm_eps=1e-5, qk_scale=.125,
-                  image_size=(48, 64), **HALF)),
+                  image_size=(48, 64), decoder_heads=2, **HALF)),
     (dict(meta=dict(meta=dict(cfg="model = dict(backbone=dict(embed_dims=384, "
                                   "type='amd_mm.VideoVisionTransformer'))"))),
      NetworkFacts(num_heads=12, qk_scale=32**-.5)),
@@ -82,7 +82,9 @@ def test_sources(source: dict, want: NetworkFacts) -> None:
     (dict(architecture='vit_tiny_patch16_224',
           model_args=dict(embed_dim=24, num_heads=2, depth=1, patch_size=8, img_size=[48, 64])),
      NetworkFacts(num_heads=2, activation='gelu', norm_eps=1e-6, image_size=(48, 64))),
-    # A name that timm does not know: what stands there.
+    # A name that timm does not know: what stands there. Nothing is fetched by any name.
+    (dict(architecture='hf-hub:someone/something'), NetworkFacts()),
+    (dict(architecture='vit_tiny_patch16_224', model_args=dict(depth='deep')), NetworkFacts()),
     (dict(architecture='vit_of_mine', model_args=dict(num_heads=2)), NetworkFacts(num_heads=2)),
 ])
 def test_timm_is_asked_itself(config: dict, want: NetworkFacts) -> None:

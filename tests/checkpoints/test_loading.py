@@ -254,6 +254,29 @@ def test_what_the_folder_says_holds_for_the_file_in_it(tmp_path: Path) -> None:
         load_encoder(video_vit(seed=9), path / 'pytorch_model.bin')
 
 
+@pytest.mark.parametrize('ending', ['pth', 'safetensors'])
+def test_a_converted_file_says_what_its_source_said(ending: str, tmp_path: Path) -> None:
+    source = own_code(tmp_path / 'theirs', videomae_weights(video_vit()), num_heads=6, qk_scale=.5,
+                      layer_norm_eps=1e-3)
+    path = tmp_path / f'a.{ending}'
+    convert_checkpoint(source, path, Options('amd_mm'))
+    with pytest.raises(ValueError, match=(
+            'attention heads: checkpoint 6, model 3; norm epsilon: checkpoint 0.001, model 1e-06; '
+            'scale of attention logits: checkpoint 0.5, model 0.353553')):
+        load_encoder(video_vit(seed=9), path)
+    # A bare file cannot say it, and its readers would compute something else.
+    with pytest.raises(ValueError, match='norm epsilon: model 0.001, usual 1e-06.*--to amd_mm or '):
+        convert_checkpoint(source, tmp_path / 'b.pth', Options('videomae'))
+
+
+def test_pixels_of_a_source_that_are_not_imagenets(tmp_path: Path) -> None:
+    cfg = 'model = dict(data_preprocessor=dict(mean=[127.5] , std=[127.5]), backbone=dict())'
+    torch.save({'state_dict': pretraining('video').state_dict(), 'meta': {'cfg': cfg}},
+               tmp_path / 'a.pth')
+    with pytest.warns(UserWarning, match='mean 127.5 and deviation 127.5 .*data_preprocessor the'):
+        load_pretrained(video_vit(seed=9), tmp_path / 'a.pth', 'backbone.')
+
+
 def difference(one: torch.nn.Module, other: torch.nn.Module, modality: str) -> float:
     """Of the features of the last block, relative, as a norm."""
     have, want = (tiny_vits.block_outputs(net, tiny_vits.pixels(modality))[-2]

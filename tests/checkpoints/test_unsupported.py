@@ -42,6 +42,11 @@ def test_the_words_come_before_the_keys() -> None:
         canonical_weights(Checkpoint(state), 'all')
 
 
+def test_the_words_come_first_where_no_layout_fits() -> None:
+    with pytest.raises(ValueError, match='but the model has rotary positions, which is not sup'):
+        canonical_weights(Checkpoint({'rope.periods': ONE, 'patch.weight': ONE}), 'encoder')
+
+
 def test_a_target_without_a_place_names_the_part() -> None:
     state = video_vit(init_values=.1).state_dict()
     with pytest.raises(ValueError, match='has none for layer scale: encoder.blocks.0.gamma1'):
@@ -51,6 +56,7 @@ def test_a_target_without_a_place_names_the_part() -> None:
 
 @pytest.mark.parametrize(('source', 'words'), [
     (dict(config=dict(model_config=dict(cos_attn=True))), 'cosine attention'),
+    (dict(config=dict(model_type='dinov3_vit')), 'rotary positions'),
     (dict(config=dict(architecture='vit_base_patch16_rpn_224')), 'res-post-norm'),
     (dict(config=dict(architecture='vit_mine_rpn_16')), 'res-post-norm'),
     (dict(meta=dict(meta=dict(cfg="model = dict(backbone=dict(pre_norm=True))"))),

@@ -4,6 +4,7 @@ import amd_mm  # noqa: F401, I001  mends what transformers 5 needs beside the ho
 import json
 import logging
 
+import onnxruntime
 import pytest
 import tiny_vits
 import torch
@@ -299,6 +300,19 @@ def test_a_classifier_can_be_used_as_it_is(name: str, tmp_path) -> None:
         features = backbone(made.transpose(1, 2))
     assert_same([model(made).logits], [head(features)])
     assert 'Classes: 0 ape, 1 bee, 2 cat' in (tmp_path / 'out/README.md').read_text()
+
+
+@torch.no_grad()
+def test_a_default_folder_of_videomae_goes_to_onnx(tmp_path) -> None:
+    """Mean pooling is the default, with which the network has no norm after the last block."""
+    model = tiny_vits.randomise(VideoMAEModel(VideoMAEConfig(**_VIDEO)))
+    assert model.layernorm is None
+    model.save_pretrained(tmp_path / 'theirs')
+    convert_checkpoint(tmp_path / 'theirs', tmp_path / 'a.onnx', Options('onnx'))
+    session = onnxruntime.InferenceSession(str(tmp_path / 'a.onnx'))
+    clips = pixels('video')
+    have = torch.from_numpy(session.run(None, {'pixels': clips.numpy()})[0])
+    assert_same([have], [model(clips.transpose(1, 2)).last_hidden_state], 1e-4)
 
 
 def test_assumed_statistics_are_said_to_be(tmp_path) -> None:

@@ -12,6 +12,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
+from amd_mm.checkpoints.facts import activation_of
 from amd_mm.models.blocks import INIT, NORM, check_size, run_blocks
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
@@ -160,7 +161,7 @@ class ImageVisionTransformer(VisionTransformer):
             image_size=self.grid.frame_size,
             num_frames=1,
             num_heads=block.attn.num_heads,
-            activation='gelu',
+            activation=activation_of(block.ffn),
             norm_eps=block.ln1.eps,
             qk_scale=block.attn.head_dims**-.5)
 

@@ -9,7 +9,7 @@ from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
-from amd_mm.checkpoints.facts import SEQUENCE
+from amd_mm.checkpoints.facts import SEQUENCE, activation_of
 from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
 from amd_mm.positions import resize_positions, sincos_positions
 from amd_mm.registry import MODELS
@@ -164,7 +164,7 @@ class VideoVisionTransformer(VisionTransformer):
             image_size=self.grid.frame_size,
             num_frames=self.grid.input_size[0],
             num_heads=block.attn.num_heads,
-            activation='gelu',
+            activation=activation_of(block.mlp),
             norm_eps=block.norm1.eps,
             qk_scale=block.attn.scale,
             positions=None if isinstance(self.pos_embed, nn.Parameter) else SEQUENCE)
