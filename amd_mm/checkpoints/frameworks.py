@@ -14,26 +14,29 @@ class Framework(NamedTuple):
     Attributes:
         name: For messages.
         encoder: What stands before the encoder's names.
-        companions: What the names of everything else start with.
+        companions: What the names of everything else start with; one of them has to be there.
     """
     name: str
     encoder: str
     companions: tuple[str, ...]
 
 
-_HEADS = ('projector.', 'predictor.', 'prototypes.', 'classifier.', 'online_classifier.',
-          'projection_head.', 'prediction_head.', 'criterion.', 'head.')
+# Beside any encoder, in models of ours too: they tell no framework.
+_HEADS = ('head.', 'neck.', 'decoder.', 'data_preprocessor.')
 FRAMEWORKS = (
     Framework('MoCo v3', 'base_encoder.', ('momentum_encoder.', 'predictor.')),
     Framework('MoCo', 'encoder_q.', ('encoder_k.', 'queue')),
     Framework('solo-learn', 'backbone.', (
-        'momentum_backbone.', 'momentum_projector.', 'momentum_classifier.',
-        'momentum_prototypes.', 'queue', *_HEADS)),
+        'momentum_backbone.', 'projector.', 'momentum_projector.', 'predictor.', 'prototypes.',
+        'momentum_prototypes.', 'classifier.', 'momentum_classifier.', 'queue')),
     Framework('lightly (DINO)', 'teacher_backbone.', (
-        'student_backbone.', 'student_head.', 'teacher_head.', *_HEADS)),
-    Framework('lightly (MAE)', 'backbone.vit.', ('backbone.mask_token', 'decoder.', *_HEADS)),
+        'student_backbone.', 'student_head.', 'teacher_head.', 'criterion.')),
+    Framework('lightly (MAE)', 'backbone.vit.', ('backbone.mask_token', 'criterion.')),
     Framework('lightly', 'backbone.', (
-        'backbone_momentum.', 'projection_head_momentum.', *_HEADS)))
+        'backbone_momentum.', 'projection_head.', 'projection_head_momentum.', 'prediction_head.',
+        'online_classifier.', 'criterion.')),
+    Framework('mmpretrain', 'backbone.', (
+        'momentum_encoder.', 'encoder_k.', 'target_net.', 'teacher.', 'queue')))
 
 
 def unwrap_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -67,8 +70,8 @@ def take_encoder(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[s
     for framework in FRAMEWORKS:
         inside = {key for key in state if key.startswith(framework.encoder)}
         others = state.keys() - inside
-        if inside and others and all(key.startswith(framework.companions) for key in others) and (
-                not all(key.startswith('head.') for key in others)):
+        companions = {key for key in others if key.startswith(framework.companions)}
+        if inside and companions and all(key.startswith(_HEADS) for key in others - companions):
             reason = f'{framework.name}: what is trained beside the encoder'
             return ({key.removeprefix(framework.encoder): value for key, value in state.items()
                      if key in inside}, dict.fromkeys(sorted(others), reason))

@@ -49,6 +49,10 @@ FILES = {
     'lightly (MAE)': lambda ours, copy: {'state_dict': (
         behind('backbone.vit.', ours)
         | {'backbone.mask_token': ONE, 'decoder.mask_token': ONE})},
+    'mmpretrain (MoCo v3)': lambda ours, copy: {'state_dict': (
+        behind('backbone.', image_vit().state_dict())
+        | behind('momentum_encoder.module.0.', image_vit(seed=5).state_dict())
+        | {'neck.fc0.weight': ONE, 'head.predictor.fc0.weight': ONE})},
     'FSDP': lambda ours, copy: {'model': {
         '_fsdp_wrapped_module.' + name.replace('blocks.', 'blocks._fsdp_wrapped_module.').replace(
             '.mlp.', '._checkpoint_wrapped_module.mlp.'): value for name, value in ours.items()}},
