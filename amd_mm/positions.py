@@ -58,8 +58,8 @@ def resize_positions(table: Tensor, old: Sequence[int], new: Sequence[int],
     if table.shape[1] != num_prefix_tokens + tokens:
         raise ValueError(
             f'Positions: the table must have {num_prefix_tokens} + {old[0]} x {old[1]} x {old[2]} '
-            f'rows, got {tuple(table.shape)}. Say what the source was trained with: '
-            '--source-size, --source-frames.')
+            f'rows, got {tuple(table.shape)}: the size or the frames that are said of it are '
+            'not its own.')
     if old == new:
         return table
     prefix, rest = table[:, :num_prefix_tokens], table[0, num_prefix_tokens:]
@@ -76,6 +76,38 @@ def fixed_positions(modality: str, grid: Grid, dims: int, num_prefix_tokens: int
     """(1, num_prefix_tokens + T H W, dims): the sine-cosine table that a model computes."""
     size = grid if modality == 'video' else grid[1:]
     return sincos_positions(TokenGrid(size, (1,) * len(size)), dims, num_prefix_tokens)
+
+
+def grids_of_fixed(table: Tensor, num_prefix_tokens: int) -> list[tuple[int, int]]:
+    """The (rows, columns) whose fixed table of images this one is; empty: it is learnt.
+
+    Args:
+        table: (1, num_prefix_tokens + N, D).
+        num_prefix_tokens: Class tokens before the others.
+    """
+    tokens = 0 if table.is_meta else table.shape[1] - num_prefix_tokens
+    return [(rows, tokens // rows) for rows in range(1, tokens + 1) if tokens % rows == 0
+            and is_fixed(table, 'image', (1, rows, tokens // rows), num_prefix_tokens)]
+
+
+def space_time_positions(grid: Grid, dims: int) -> Tensor:
+    """(1, T H W, dims): MVD's table of clips, a quarter of the channels for time.
+
+    The others are MAE's two-dimensional table, column before row; sines before cosines (MVD,
+    arXiv 2212.04500, its released code).
+
+    Raises:
+        ValueError: If ``dims`` is not a multiple of 16.
+    """
+    if dims % 16:
+        raise ValueError(
+            f'Width must be a multiple of 16 for positions in time and space, got {dims}.')
+    frames, rows, columns = grid
+    space = sincos_positions(TokenGrid((rows, columns), (1, 1)), dims // 4 * 3)[0]
+    frequencies = 10000**(-torch.arange(dims // 8, dtype=torch.float64) / (dims // 8))
+    angles = torch.arange(frames, dtype=torch.float64)[:, None] * frequencies
+    time = torch.cat([angles.sin(), angles.cos()], 1).float()
+    return torch.cat([time.repeat_interleave(rows * columns, 0), space.repeat(frames, 1)], 1)[None]
 
 
 def is_fixed(table: Tensor, modality: str, grid: Grid, num_prefix_tokens: int) -> bool:

@@ -66,6 +66,11 @@ class TokenGrid:
         return self.num_frames * self.per_frame
 
     @property
+    def frame_size(self) -> tuple[int, int]:
+        """Pixels of a frame (of the image): rows, columns."""
+        return self.size[-2] * self.patch[-2], self.size[-1] * self.patch[-1]
+
+    @property
     def input_size(self) -> tuple[int, ...]:
         """Pixels along each axis."""
         return tuple(n * p for n, p in zip(self.size, self.patch, strict=True))

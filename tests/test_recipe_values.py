@@ -131,7 +131,8 @@ def test_pixels(path):
     this = recipe(path)
     with torch.device('meta'):
         decoder = MODELS.build(this.model.decoder, default_args=dict(
-            in_dims=ENCODERS[this.size][0], grid=this.grid, num_prefix_tokens=0))
+            in_dims=ENCODERS[this.size][0], grid=this.grid, num_prefix_tokens=0,
+            channels=3))
     expected = VIDEO_DECODERS[this.size] if this.modality == 'video' else IMAGE_DECODER
     assert transformer(decoder.blocks) == expected
     assert decoder.embed.out_features == expected[0]

@@ -33,7 +33,7 @@ def test_a_part_of_ours_gets_its_defaults():
     found = effective(dict(with_cp=True, type='amd_mm.PixelDecoder', depth=4))
     assert list(found.items()) == [
         ('type', 'amd_mm.PixelDecoder'), ('embed_dims', 512), ('depth', 4), ('num_heads', 16),
-        ('channels', 3), ('with_cp', True)]
+        ('with_cp', True)]
 
 
 @pytest.mark.parametrize('part', [dict(type='Visualizer', b=1, a=2), dict(b=1, a=2)])
@@ -85,7 +85,6 @@ def test_the_page_lists_every_setting_once_with_its_mark():
         'model.decoder.embed_dims = 512  # default',
         'model.decoder.depth = 8  # default',
         'model.decoder.num_heads = 16  # default',
-        'model.decoder.channels = 3  # default',
         'model.data_preprocessor = None  # default',
         'model.with_cp = False  # default',
         'model.init_cfg = None  # default',
@@ -144,6 +143,6 @@ def test_a_default_that_is_written_out_is_no_difference():
     short = Config(dict(model=dict(type='amd_mm.PixelDecoder', depth=4), one_clip=1))
     written = Config(dict(model=dict(type='amd_mm.PixelDecoder', depth=4, num_heads=16)))
     assert difference(short, written) == ''
-    written.model.channels = 1
+    written.model.embed_dims = 256
     assert difference(short, written).splitlines() == [
-        '- model.channels = 3  # default', '+ model.channels = 1']
+        '- model.embed_dims = 512  # default', '+ model.embed_dims = 256']

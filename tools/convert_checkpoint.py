@@ -9,9 +9,16 @@ import argparse
 import signal
 import sys
 
+from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.export.convert import Options, report
 from amd_mm.export.files import TARGETS, convert_checkpoint
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """``'224'`` or ``'128x224'`` as (rows, columns)."""
+    rows, _, columns = text.partition('x')
+    return int(rows), int(columns or rows)
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,14 +36,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--trust', action='store_true',
                         help='unpickle arbitrary classes: runs code from SRC')
     parser.add_argument('--num-frames', type=int, help='interpolate positions for these frames')
-    parser.add_argument('--img-size', type=int, help='interpolate positions for these pixels')
+    parser.add_argument('--img-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
+                        help='interpolate positions for these pixels')
     parser.add_argument('--tubelet', type=int, help='interpolate for these frames a token')
     parser.add_argument('--source-frames', type=int,
                         help='frames SRC was trained with, where it does not say (usually 16)')
-    parser.add_argument('--source-size', type=int,
+    parser.add_argument('--source-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
                         help='pixels SRC was trained with, where it does not say (usually 224)')
     parser.add_argument('--num-heads', type=int, help='attention heads, where SRC does not say')
     parser.add_argument('--decoder-heads', type=int, help="the decoder's heads, likewise")
+    parser.add_argument('--positions', choices=(SEQUENCE, SPACE_TIME),
+                        help="fixed table of SRC's clips, where SRC neither holds it nor says so: "
+                             "VideoMAE's or MVD's")
     return parser.parse_args()
 
 
@@ -48,7 +59,7 @@ def main() -> int:
         target=args.to, source=args.from_, part=args.part, num_frames=args.num_frames,
         img_size=args.img_size, tubelet=args.tubelet, source_frames=args.source_frames,
         source_size=args.source_size, num_heads=args.num_heads,
-        decoder_heads=args.decoder_heads)
+        decoder_heads=args.decoder_heads, positions=args.positions)
     try:
         result = convert_checkpoint(args.source, args.destination, options, dry_run=args.dry_run,
                                     force=args.force, trust=args.trust)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
-from amd_mm.checkpoints.architecture import Architecture, with_usual_size
-from amd_mm.positions import fixed_positions, resize_positions
+from amd_mm.checkpoints.architecture import Architecture, computed_positions, with_usual_size
+from amd_mm.positions import resize_positions
 
 
 def resize_tubelet(weight: Tensor, tubelet: int) -> Tensor:
@@ -64,14 +64,15 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
         file = with_usual_size(file)
         prefix = int(model.class_token)
         if table is None:
-            table = fixed_positions(file.modality, file.known_grid, file.width, prefix)
+            table = computed_positions(file)
         weights['encoder.pos_embed'] = resize_positions(table, file.known_grid, model.grid, prefix)
         print_log(f'{path}: positions interpolated from {_size(file)} to {_size(model)}', 'current')
         file = replace(file, image_size=model.image_size, num_frames=model.num_frames,
-                       num_positions=model.num_positions)
+                       num_positions=model.num_positions, positions=None)
     return replace(file, tubelet=model.tubelet)
 
 
 def _size(net: Architecture) -> str:
     frames = '' if net.modality == 'image' else f'{net.num_frames} frames of '
-    return f'{frames}{net.image_size} x {net.image_size} pixels'
+    rows, columns = net.image_size or ('?', '?')
+    return f'{frames}{rows} x {columns} pixels'

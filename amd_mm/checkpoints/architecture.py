@@ -1,22 +1,27 @@
 """What network canonical weights belong to, read off their shapes and what the file says."""
-import ast
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from amd_mm.checkpoints.facts import (
+    HEADS_OF_WIDTH,
+    SPACE_TIME,
+    NetworkFacts,
+    compare_facts,
+    facts_of,
+    size_text,
+)
 from amd_mm.checkpoints.reading import Checkpoint
+from amd_mm.positions import fixed_positions, grids_of_fixed, space_time_positions
 
 # What every published VideoMAE, VideoMAE V2 and AMD file was trained with.
-USUAL_FRAMES, USUAL_SIZE = 16, 224
-# Heads of the encoders in use (ViT-S, B, L, H, and ViT-g of VideoMAE V2); no shape tells them.
-HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+USUAL_FRAMES, USUAL_SIZE = 16, (224, 224)
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(NetworkFacts):
     """The encoder that weights belong to. None: the weights do not tell, nor does the file.
 
     Attributes:
@@ -25,10 +30,6 @@ class Architecture:
         tubelet: Frames a token, 1 for images.
         class_token: Whether there is one.
         num_positions: Length of the position table with the class token's.
-        image_size: Side of the square input in pixels.
-        num_frames: Frames of a clip, 1 for images.
-        num_heads: Attention heads.
-        norm_eps: Epsilon of the layer norms, where the file says it.
     """
 
     modality: str
@@ -40,18 +41,14 @@ class Architecture:
     tubelet: int
     class_token: bool
     num_positions: int | None = None
-    image_size: int | None = None
-    num_frames: int | None = None
-    num_heads: int | None = None
-    norm_eps: float | None = None
 
     @property
     def grid(self) -> tuple[int, int, int] | None:
         """(frames / tubelet, rows, columns) of the tokens, where known."""
         if self.image_size is None or self.num_frames is None:
             return None
-        side = self.image_size // self.patch
-        return self.num_frames // self.tubelet, side, side
+        rows, columns = (side // self.patch for side in self.image_size)
+        return self.num_frames // self.tubelet, rows, columns
 
     @property
     def known_grid(self) -> tuple[int, int, int]:
@@ -63,13 +60,12 @@ class Architecture:
         """What does not fit, both values known, as ``'width: checkpoint 768, model 1024'``."""
         names = {'width': 'width', 'depth': 'depth', 'mlp_width': 'MLP width',
                  'patch': 'patch size', 'channels': 'input channels', 'tubelet': 'tubelet size',
-                 'class_token': 'class token', 'image_size': 'image size',
-                 'num_frames': 'frame count', 'num_heads': 'attention heads',
-                 'num_positions': 'positions'}
+                 'class_token': 'class token', 'num_positions': 'positions'}
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return [f'{names[name]}: checkpoint {mine}, model {theirs}'
                 for name, (mine, theirs) in pairs.items()
-                if mine is not None and theirs is not None and mine != theirs]
+                if mine is not None and theirs is not None and mine != theirs
+                ] + compare_facts(self, other)
 
 
 def architecture_of(weights: Mapping[str, Tensor],
@@ -78,8 +74,7 @@ def architecture_of(weights: Mapping[str, Tensor],
 
     Args:
         weights: Canonical names to tensors; needs the patch embedding and blocks.
-        checkpoint: Where they come from; ``config.json``, the ``args`` of released
-            training code and the config inside MMEngine checkpoints are looked at.
+        checkpoint: Where they come from; see :func:`~amd_mm.checkpoints.facts.facts_of`.
 
     Raises:
         ValueError: If what the file says contradicts the shapes.
@@ -89,7 +84,10 @@ def architecture_of(weights: Mapping[str, Tensor],
     depth = 1 + max(int(name.split('.')[2]) for name in weights
                     if name.startswith('encoder.blocks.'))
     table = weights.get('encoder.pos_embed')
-    shapes = Architecture(
+    said = NetworkFacts() if checkpoint is None else facts_of(checkpoint)
+    if 'decoder.mask_token' not in weights:
+        said = replace(said, decoder_heads=None)
+    net = Architecture(
         modality='video' if is_video else 'image',
         width=patch.shape[0],
         depth=depth,
@@ -99,28 +97,26 @@ def architecture_of(weights: Mapping[str, Tensor],
         tubelet=patch.shape[2] if is_video else 1,
         class_token='encoder.cls_token' in weights,
         num_positions=None if table is None else table.shape[1],
-        num_frames=None if is_video else 1)
-    said = {} if checkpoint is None else _said_by(checkpoint)
-    return _with_sizes(_merge(shapes, said))
+        **vars(said if is_video else replace(said, num_frames=1, positions=None)))
+    return net if table is None else replace(_with_sizes(net, table), positions=None)
 
 
-def _merge(shapes: Architecture, said: Mapping[str, Any]) -> Architecture:
-    """The shapes win; what only the file says (heads, frames, size) is added."""
-    known = {field.name for field in fields(Architecture) if getattr(shapes, field.name) is None}
-    return replace(shapes, **{name: value for name, value in said.items() if name in known})
+def _with_sizes(net: Architecture, table: Tensor) -> Architecture:
+    """Image size and frame count as the position table has them, where it tells.
 
-
-def _with_sizes(net: Architecture) -> Architecture:
-    """Image size and frame count from the number of positions where they follow from it."""
-    if net.num_positions is None:
+    The fixed table of images is another for every shape of the same area. Where the table
+    is learnt, what the file says holds if it has as many positions; images are square else.
+    """
+    tokens = table.shape[1] - net.class_token
+    if net.modality == 'image' and (grids := grids_of_fixed(table, int(net.class_token))):
+        return replace(net, image_size=(grids[0][0] * net.patch, grids[0][1] * net.patch))
+    if net.grid is not None and math.prod(net.grid) == tokens:
         return net
-    tokens = net.num_positions - net.class_token
     if net.modality == 'image':
         side = math.isqrt(tokens)
-        return replace(net, image_size=side * net.patch) if side**2 == tokens else net
-    if net.grid is not None and math.prod(net.grid) != tokens:
-        return replace(net, image_size=None, num_frames=None)
-    return net
+        square = (side * net.patch, ) * 2
+        return replace(net, image_size=square if side**2 == tokens else None)
+    return net if net.grid is None else replace(net, image_size=None, num_frames=None)
 
 
 def with_usual_size(net: Architecture) -> Architecture:
@@ -129,72 +125,28 @@ def with_usual_size(net: Architecture) -> Architecture:
     Raises:
         ValueError: If the number of positions contradicts that.
     """
-    usual = replace(net, image_size=net.image_size or USUAL_SIZE,
+    size = net.image_size or USUAL_SIZE
+    usual = replace(net, image_size=size,
                     num_frames=net.num_frames or USUAL_FRAMES)
     positions = math.prod(usual.known_grid) + net.class_token
     if net.num_positions not in (None, positions):
         raise ValueError(
             f'Source: what it was trained with must be known, but its {net.num_positions} '
             f'positions are not the {positions} of {usual.num_frames} frames at '
-            f'{usual.image_size} pixels. Give --source-size and --source-frames.')
+            f'{size_text(size)} pixels. Convert it once with `python tools/convert_checkpoint.py '
+            'SRC DST --part encoder --source-size PIXELS --source-frames FRAMES`, which says it.')
     return usual
 
 
-def _said_by(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Architecture fields that the file mentions besides its weights."""
-    said: dict[str, Any] = {}
-    if config := checkpoint.config:
-        said = {'num_heads': config.get('num_attention_heads'),
-                'image_size': config.get('image_size'), 'num_frames': config.get('num_frames'),
-                'norm_eps': config.get('layer_norm_eps')}
-    elif isinstance(args := checkpoint.meta.get('args'), Mapping):
-        said = {'image_size': args.get('input_size'), 'num_frames': args.get('num_frames')}
-    elif text := config_text(checkpoint):
-        backbone = config_value(text, 'model').get('backbone', {})
-        arch = backbone.get('arch', {})
-        heads = arch.get('num_heads') if isinstance(arch, dict) else None
-        said = {'num_heads': backbone.get('num_heads', heads),
-                'image_size': backbone.get('img_size'), 'num_frames': backbone.get('num_frames')}
-    return {name: value for name, value in said.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)}
+def computed_positions(net: Architecture) -> Tensor:
+    """(1, [1 +] N, D): the fixed table of a network whose file holds none; its grid is known.
 
-
-def config_text(checkpoint: Checkpoint) -> str:
-    """The training config inside an MMEngine checkpoint, as text; else empty."""
-    meta = checkpoint.meta.get('meta')
-    text = meta.get('cfg') if isinstance(meta, Mapping) else None
-    return text if isinstance(text, str) else ''
-
-
-def config_value(text: str, name: str) -> dict[str, Any]:
-    """The dict assigned to ``name`` in a config's text, without running the text.
-
-    A config in a checkpoint is a program of whoever wrote it: only literals and
-    ``dict(...)`` are evaluated, everything else is left out.
+    Raises:
+        ValueError: If the width is no multiple of what the table needs.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-                isinstance(target, ast.Name) and target.id == name for target in node.targets):
-            value = _literal(node.value)
-            return value if isinstance(value, dict) else {}
-    return {}
-
-
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        return {word.arg: _literal(word.value) for word in node.keywords if word.arg is not None}
-    if isinstance(node, ast.Dict):
-        return {key.value: _literal(value) for key, value in zip(node.keys, node.values,
-                                                                 strict=True)
-                if isinstance(key, ast.Constant)}
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
+    if net.positions == SPACE_TIME:
+        return space_time_positions(net.known_grid, net.width)
+    return fixed_positions(net.modality, net.known_grid, net.width, int(net.class_token))
 
 
 def heads_of(net: Architecture) -> int:

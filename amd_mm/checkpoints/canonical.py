@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from amd_mm.checkpoints.frameworks import take_encoder
 from amd_mm.checkpoints.layouts import LAYOUTS, Layout
 from amd_mm.checkpoints.matching import (
     Match,
@@ -17,6 +18,7 @@ from amd_mm.checkpoints.matching import (
     strip_outer_prefixes,
 )
 from amd_mm.checkpoints.reading import Checkpoint
+from amd_mm.checkpoints.unsupported import name_parts, require_supported, require_unambiguous
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Canonical:
 
 def match_layout(checkpoint: Checkpoint, name: str | None = None,
                  layouts: Iterable[Layout] = LAYOUTS) -> tuple[dict[str, Tensor], Match]:
-    """The file's weights without outer prefixes, and how their layout reads them.
+    """The file's weights without what is around a model, and how their layout reads them.
 
     Args:
         checkpoint: What was read.
@@ -48,8 +50,10 @@ def match_layout(checkpoint: Checkpoint, name: str | None = None,
     Raises:
         ValueError: As :func:`~amd_mm.checkpoints.matching.detect` does.
     """
-    state = strip_outer_prefixes(checkpoint.state_dict)
-    return state, detect(state, name, layouts)
+    state, others = take_encoder(strip_outer_prefixes(checkpoint.state_dict))
+    match = detect(state, name, layouts)
+    match.unused.update(others)
+    return state, match
 
 
 def canonical_weights(checkpoint: Checkpoint, part: str, name: str | None = None,
@@ -63,13 +67,17 @@ def canonical_weights(checkpoint: Checkpoint, part: str, name: str | None = None
         layouts: The tables to try.
 
     Raises:
-        ValueError: If no layout fits, a key cannot be explained, or a block lacks a weight.
+        ValueError: If no layout fits, a key cannot be explained, a block lacks a weight, or the
+            network computes something else than ours do with such weights.
     """
+    require_supported(checkpoint)
     state, match = match_layout(checkpoint, name, layouts)
     dropped = split_part(match, part)
-    require_explained(match)
+    require_explained(match, part)
     weights = assemble(state, match)
     require_complete(weights)
+    if match.layout.name in ('mae', 'timm'):
+        require_unambiguous(checkpoint, weights)
     return Canonical(weights, match.sources, match.layout, dropped)
 
 
@@ -86,10 +94,16 @@ class Differences(NamedTuple):
     reshaped: list[str]
 
     def __str__(self) -> str:
-        """For people: empty where nothing differs."""
-        return '; '.join(f'{what}: {show(names, 8)}' for what, names in (
-            ('not in the checkpoint', self.missing), ('not in the model', self.unexpected),
-            ('of another shape', self.reshaped)) if names)
+        """For people, what it is before any keys; empty where nothing differs."""
+        return '; '.join(
+            f'{what}: {_in_words(names)}' for what, names in (
+                ('not in the checkpoint', self.missing), ('not in the model', self.unexpected),
+                ('of another shape', self.reshaped)) if names)
+
+
+def _in_words(names: list[str]) -> str:
+    words = name_parts(names)
+    return f'{words} ({show(names, 8)})' if words else show(names, 8)
 
 
 def compare_weights(weights: Mapping[str, Tensor], model: Mapping[str, Tensor],

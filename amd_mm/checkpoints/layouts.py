@@ -57,6 +57,8 @@ class Layout:
             as such when only the encoder is wanted.
         unused: Regular expressions of keys that no model needs, with the reason.
         folder: Whether it is a Transformers folder and not a file.
+        says: What the network can be told that no tensor holds, in ``config.json`` or beside the
+            weights (names of :class:`~amd_mm.checkpoints.facts.NetworkFacts`).
     """
 
     name: str
@@ -70,6 +72,7 @@ class Layout:
     part_prefixes: tuple[tuple[str, str], ...] = ()
     unused: tuple[tuple[str, str], ...] = ()
     folder: bool = False
+    says: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -196,15 +199,19 @@ _HOST_UNUSED = ((r'data_preprocessor\.(mean|std)', 'constants of the data prepro
 _HOST_PARTS = (('decoder.', 'decoder'), ('neck.', 'neck'), ('head.', 'head'),
                ('cls_head.', 'head'))
 
+_IMAGE_FACTS = ('num_heads', 'norm_eps')
+_VIDEO_FACTS = ('num_heads', 'norm_eps', 'qk_scale')
+_FOLDER_FACTS = ('num_heads', 'norm_eps', 'activation')
+
 LAYOUTS = (
     Layout('amd_mm', 'image',
            (*_with_our_parts(_MMPRETRAIN_ROWS, _MMPRETRAIN_BLOCK),
             ('head.*', 'head.fc.* | head.layers.head.*')),
            ('backbone.', ''), 'backbone.', 'backbone.',
-           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED),
+           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED, says=_IMAGE_FACTS),
     Layout('amd_mm', 'video', _with_our_parts(_MMACTION_ROWS, _MMACTION_BLOCK),
            ('backbone.', ''), 'backbone.', 'backbone.',
-           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED),
+           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED, says=_VIDEO_FACTS),
     Layout('mmpretrain', 'image', (
         *_MMPRETRAIN_ROWS, ('head.*', 'head.fc.* | head.layers.head.*'),
         ('decoder.embed.*', 'neck.decoder_embed.*'),
@@ -214,9 +221,9 @@ LAYOUTS = (
         ('decoder.norm.*', 'neck.ln1.* | neck.norm1.* | neck.decoder_norm.*'),
         ('decoder.head.*', 'neck.decoder_pred.*')),
         ('backbone.', ''), 'backbone.', 'backbone.', stores_decoder_positions=True,
-        part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED),
+        part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED, says=_IMAGE_FACTS),
     Layout('mmaction2', 'video', _MMACTION_ROWS, ('backbone.', ''), 'backbone.', 'backbone.',
-           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED),
+           part_prefixes=_HOST_PARTS, unused=_HOST_UNUSED, says=_VIDEO_FACTS),
     Layout('videomae', 'video', (
         ('encoder.patch.*', 'patch_embed.proj.*'), ('encoder.pos_embed', 'pos_embed'),
         *_block('encoder.blocks.{i}', 'blocks.{i}', _VIDEOMAE_BLOCK),
@@ -253,7 +260,7 @@ LAYOUTS = (
         ('head.*', 'classifier.*')),
         ('videomae.', ''), '', 'videomae.', stores_encoder_positions=False,
         part_prefixes=(('decoder.', 'decoder'), ('encoder_to_decoder.', 'decoder'),
-                       ('classifier.', 'head')), folder=True),
+                       ('classifier.', 'head')), folder=True, says=_FOLDER_FACTS),
     Layout('transformers', 'image', (
         ('encoder.patch.*', 'embeddings.patch_embeddings.projection.*'),
         ('encoder.cls_token', 'embeddings.cls_token'),
@@ -275,7 +282,8 @@ LAYOUTS = (
         ('vit.', ''), '', 'vit.', stores_decoder_positions=True,
         part_prefixes=(('decoder.', 'decoder'), ('classifier.', 'head')),
         unused=((r'(vit\.)?pooler\.dense\.(weight|bias)',
-                 'the pooler of ViTModel, behind the encoder'),), folder=True),
+                 'the pooler of ViTModel, behind the encoder'),), folder=True,
+           says=_FOLDER_FACTS),
 )
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
 

@@ -2,6 +2,7 @@
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -12,6 +13,16 @@ from torch import Tensor
 from amd_mm.checkpoints.adapting import adapt_to_grid
 from amd_mm.checkpoints.architecture import Architecture, architecture_of
 from amd_mm.checkpoints.canonical import canonical_weights, compare_weights
+from amd_mm.checkpoints.facts import (
+    IMAGENET,
+    SEQUENCE,
+    SPACE_TIME,
+    NetworkFacts,
+    compare_facts,
+    show_fact,
+    size_text,
+    unsaid_facts,
+)
 from amd_mm.checkpoints.layouts import LAYOUTS, Layout
 from amd_mm.checkpoints.matching import count_reasons, show, spell
 from amd_mm.checkpoints.reading import Checkpoint, read_checkpoint
@@ -19,6 +30,7 @@ from amd_mm.checkpoints.values import check_values
 
 # What a pre-training or fine-tuning checkpoint holds besides its backbone.
 _OTHER_PARTS = re.compile(r'(decoder|neck|head|cls_head|data_preprocessor)\.')
+_CONVERT = 'python tools/convert_checkpoint.py SRC DST --part encoder'
 
 
 class LoadableEncoder(Protocol):
@@ -52,7 +64,8 @@ class LoadableEncoder(Protocol):
         """As a torch module's."""
 
 
-def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False) -> None:
+def load_encoder(backbone: LoadableEncoder, path: str | Path, *,
+                 trust: bool = False) -> Architecture:
     """Load the encoder of a checkpoint of any layout, strictly.
 
     Everything that is not the encoder (decoder, neck, head) is dropped. The norms behind
@@ -66,13 +79,17 @@ def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = F
         path: Checkpoint file or Transformers folder.
         trust: Unpickle arbitrary classes, see :func:`read_state_dict`.
 
+    Returns:
+        What the file is, and what it says that its weights do not tell (pixel statistics).
+
     Raises:
         ValueError: If the file cannot be read or does not fit; says width, depth,
-            patch, tubelet, frames or keys that do not.
+            patch, tubelet, frames, heads or keys that do not.
     """
     checkpoint = read_checkpoint(path, trust)
     weights = _encoder_of(checkpoint)
-    _require_fit(weights, backbone, architecture_of(weights, checkpoint), checkpoint.path)
+    file = architecture_of(weights, checkpoint)
+    _require_fit(weights, backbone, file, checkpoint.path)
     named = _our_names(weights, backbone)
     norms = {name for name in named.keys() ^ backbone.state_dict().keys()
              if name.split('.')[0] in _norm_names(backbone)}
@@ -80,6 +97,7 @@ def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = F
     if missing := sorted(norms - named.keys()):
         warnings.warn(f'Checkpoint {path}: has no {show(missing)}, which the model keeps as they '
                       'were: read features of blocks, not what comes behind them.', stacklevel=2)
+    return file
 
 
 def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
@@ -119,6 +137,12 @@ def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
                 if name.split('.')[0] in _norm_names(backbone)}
     new_norms = {name for name in backbone.state_dict() if name.split('.')[0] in backbone.new_norms}
     _load(backbone, named, checkpoint, leftover, new_norms | _fixed_positions(backbone))
+    if compare_facts(NetworkFacts(mean=file.mean, std=file.std), NetworkFacts(
+            mean=IMAGENET[0], std=IMAGENET[1])):
+        warnings.warn(
+            f'Checkpoint {checkpoint}: was trained on pixels of mean {show_fact(file.mean)} and '
+            f"deviation {show_fact(file.std)} (0-255), which are not ImageNet's. Give the "
+            'data_preprocessor the same.', stacklevel=2)
 
 
 def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -163,6 +187,7 @@ def _norm_names(backbone: LoadableEncoder) -> tuple[str, str]:
 
 def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file: Architecture,
                  path: Path) -> None:
+    """Refuse what does not fit and warn of what is unusual and unsaid."""
     own = backbone.architecture
     if file.modality != own.modality:
         raise ValueError(f'Checkpoint {path}: must be an encoder of {own.modality}s as '
@@ -174,11 +199,51 @@ def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file:
             f'{what} {tuple(mine[name].shape)} against {tuple(theirs[name].shape)}'
             for what, name in (('patch embedding', 'patch_embed.projection.weight'),
                                ('positions', 'pos_embed')) if name in mine and name in theirs)
+        raise ValueError(f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
+                         f'({shapes}). {_remedy(file, own)}')
+    _require_aspect(weights, file, own, path)
+    if unsaid := unsaid_facts(file, own, own.width):
+        warnings.warn(
+            f'Checkpoint {path}: does not say what its network has of these, and the model is '
+            f'unusual in them: {"; ".join(unsaid.values())}. Compare with the source of the file '
+            'whether it was trained so.', stacklevel=3)
+    if (file.positions is None and own.positions is not None
+            and 'encoder.fc_norm.weight' in weights and 'encoder.pos_embed' not in weights):
+        warnings.warn(
+            f'Checkpoint {path}: is a fine-tuned encoder without positions; the model computes '
+            "VideoMAE's. If the file is one of MVD, whose positions are others, convert it first "
+            f'with `{_CONVERT} --positions {SPACE_TIME}`.', stacklevel=3)
+
+
+def _remedy(file: Architecture, own: Architecture) -> str:
+    """What can be done about a file that does not fit."""
+    resized = replace(file, image_size=own.image_size, num_frames=own.num_frames,
+                      num_positions=own.num_positions)
+    if own.image_size is not None and not resized.differences(own):
+        frames = '' if own.modality == 'image' else f' --num-frames {own.num_frames}'
+        sides = 'x'.join(map(str, dict.fromkeys(own.image_size)))
+        return ('Change img_size and num_frames in the config, or interpolate the positions with '
+                f'`{_CONVERT} --img-size {sides}{frames}`.')
+    if file.positions == SPACE_TIME and not replace(file, positions=SEQUENCE).differences(own):
+        return (f"They are MVD's and not in the file: convert it first with `{_CONVERT}`, which "
+                'writes them.')
+    if file.activation not in (None, own.activation):
+        return 'No setting of the model changes the activation: take another file.'
+    return 'Change the config to the checkpoint\'s values, or take another file.'
+
+
+def _require_aspect(weights: Mapping[str, Tensor], file: Architecture, own: Architecture,
+                    path: Path) -> None:
+    """Refuse a position table whose rows and columns nothing tells, unless both are as usual."""
+    if 'encoder.pos_embed' not in weights or file.image_size is not None or own.image_size is None:
+        return
+    rows, columns = own.image_size
+    if rows != columns:
         raise ValueError(
-            f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
-            f'({shapes}). Change the config to the checkpoint\'s values'
-            ' or take another file; positions of another size are interpolated by '
-            '`python tools/convert_checkpoint.py SRC DST --img-size ... --num-frames ...`.')
+            f'Checkpoint {path}: must say the rows and columns of its {file.num_positions} '
+            f'positions, because the model\'s input is {size_text(own.image_size)}, but it says '
+            'nothing: they may stand the other way round. Convert it first with '
+            f'`{_CONVERT} --source-size ROWSxCOLUMNS`, which says it.')
 
 
 def _fixed_positions(backbone: LoadableEncoder) -> set[str]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from amd_mm.checkpoints.frameworks import unwrap_names
 from amd_mm.checkpoints.layouts import (
     LAYOUT_NAMES,
     LAYOUTS,
@@ -16,6 +17,7 @@ from amd_mm.checkpoints.layouts import (
     pattern,
     with_prefix,
 )
+from amd_mm.checkpoints.unsupported import name_parts
 
 # Inside a block; biases of the attention may be absent everywhere, nothing else may.
 _BLOCK = re.compile(r'(?P<blocks>.*\bblocks)\.(?P<i>\d+)\.(?P<rest>.+)')
@@ -52,7 +54,7 @@ def strip_outer_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: If they stand before some keys only.
     """
-    state = dict(state)
+    state = unwrap_names(state)
     while True:
         prefix = next((p for p in OUTER_PREFIXES if any(key.startswith(p) for key in state)), None)
         if prefix is None:
@@ -92,8 +94,10 @@ def detect(state: Mapping[str, Tensor], name: str | None = None,
         wanted = 'any known layout' if name is None else f'the layout {name}'
         anchors = dict.fromkeys(f'{prefix}{anchor}' for layout in tables
                                 for prefix in layout.prefixes for anchor in layout.anchor)
+        words = name_parts(state)
+        parts = f'the model has {words}, which is not supported, and ' if words else ''
         raise ValueError(
-            f'Checkpoint keys: must be those of {wanted}, but none has the patch embedding '
+            f'Checkpoint keys: must be those of {wanted}, but {parts}none has the patch embedding '
             f'({", ".join(anchors)}) with a 4-D (image) or 5-D (video) weight. The first keys '
             f'are {show(list(state), 8)}. Check that it is a ViT encoder; layouts: '
             f'{", ".join(LAYOUT_NAMES)}.')
@@ -104,23 +108,32 @@ def detect(state: Mapping[str, Tensor], name: str | None = None,
         names = ', '.join(match.layout.label for match in best)
         raise ValueError(
             f'Checkpoint layout: must be clear from the keys, but several read them in different '
-            f'ways: {names}. Name one with --from.')
+            f'ways: {names}. Convert it once with `python tools/convert_checkpoint.py SRC DST '
+            '--from LAYOUT`, which names one, and use DST.')
     return best[0]
 
 
-def require_explained(match: Match) -> None:
-    """Raise ValueError with the keys that the layout cannot explain, if there are any."""
-    if match.unexplained or match.incomplete:
-        problems = []
-        if match.unexplained:
-            problems.append(f'{len(match.unexplained)} keys are unknown: '
-                            f'{show(match.unexplained)}')
-        if match.incomplete:
-            problems.append(f'pieces are missing of {show(match.incomplete)}')
-        raise ValueError(
-            f'Checkpoint keys: each must be in the table of the layout {match.layout.label}, but '
-            f'{"; ".join(problems)}. If only the encoder is wanted, take the part "encoder"; '
-            'else another layout (--from) may fit, or the model is of another kind.')
+def require_explained(match: Match, part: str = 'all') -> None:
+    """Raise ValueError with what the layout cannot explain, if there is anything.
+
+    Args:
+        match: What the layout made of the file, less what is not wanted.
+        part: ``'encoder'``, or ``'all'`` where the rest can still be left behind.
+    """
+    if not match.unexplained and not match.incomplete:
+        return
+    problems = []
+    if words := name_parts(match.unexplained):
+        problems.append(f'it has {words}, which is not supported')
+    if match.unexplained:
+        problems.append(f'{len(match.unexplained)} keys are unknown: {show(match.unexplained)}')
+    if match.incomplete:
+        problems.append(f'pieces are missing of {show(match.incomplete)}')
+    remedy = 'The model is of another kind; take another file.'
+    if part == 'all':
+        remedy = 'If only the encoder is wanted, add --part encoder; else take another file.'
+    raise ValueError(f'Checkpoint keys: each must be in the table of the layout '
+                     f'{match.layout.label}, but {"; ".join(problems)}. {remedy}')
 
 
 def split_part(match: Match, part: str) -> dict[str, str]:

@@ -9,18 +9,21 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
-# Where the weights are in a training checkpoint, in the order they are looked for.
-ENVELOPES = ('state_dict', 'model', 'module', 'model_state')
+# Where the weights are in a training checkpoint, in the order they are looked for; DINO's teacher,
+# a mean of the student over time, is what its authors evaluate.
+ENVELOPES = ('state_dict', 'model', 'module', 'model_state', 'teacher', 'student')
 # The files of a Transformers folder that can hold weights, the safe ones first.
 FOLDER_WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
                   'pytorch_model.bin.index.json')
+# Under which our converter writes into safetensors files what no tensor holds, as JSON.
+FACTS_KEY = 'amd_mm.facts'
 FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -32,14 +35,22 @@ class Checkpoint:
         state_dict: The weights, unwrapped from their envelope, under the file's own names.
         meta: The rest of the envelope (epoch, ``args`` as a dict, ``meta`` of
             MMEngine, ...) without optimizer states.
-        config: ``config.json`` of a Transformers folder, else empty.
+        config: ``config.json`` of a folder, else empty.
+        preprocessor: Its ``preprocessor_config.json``, else empty.
         path: Where it was read.
     """
 
     state_dict: dict[str, Tensor]
     meta: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    preprocessor: dict[str, Any] = field(default_factory=dict)
     path: Path = Path()
+
+    @property
+    def mmengine(self) -> Mapping[str, Any]:
+        """``meta`` of a checkpoint of MMEngine or of our converter, else empty."""
+        meta = self.meta.get('meta')
+        return meta if isinstance(meta, Mapping) else {}
 
 
 def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, Tensor]:
@@ -70,8 +81,11 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
                          '`python tools/model_zoo.py list` for published checkpoints.')
     if path.is_dir():
         return _read_folder(path, trust)
+    if path.name in FOLDER_WEIGHTS and (path.parent / 'config.json').is_file():
+        # What the folder says of its weights holds for the file in it too.
+        return replace(_read_folder(path.parent, trust, path.name), path=path)
     content = _read_file(path, trust)
-    meta: dict[str, Any] = {}
+    meta = _read_metadata(path)
     while isinstance(content, Mapping):
         inner = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
         if inner is None:
@@ -143,16 +157,27 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         _refuse_damaged(path, path.stat().st_size, error)
 
 
-def _read_folder(path: Path, trust: bool) -> Checkpoint:
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """What our converter wrote into a safetensors file, as it stands in its ``.pth`` files."""
+    if path.suffix != '.safetensors':
+        return {}
+    from safetensors import safe_open
+    with safe_open(path, 'pt') as file:
+        text = (file.metadata() or {}).get(FACTS_KEY, '')
     try:
-        config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
-    except FileNotFoundError:
+        return {'meta': {'facts': json.loads(text)}}
+    except ValueError:
+        return {}
+
+
+def _read_folder(path: Path, trust: bool, weights_name: str | None = None) -> Checkpoint:
+    if not (path / 'config.json').is_file():
         _refuse(path, 'a folder must be a Transformers model with config.json',
                 f'it holds {_listing(path)}', 'Name the checkpoint file itself, or complete '
                 'the folder.')
-    except ValueError as error:
-        _refuse(path / 'config.json', 'must be JSON', str(error), 'Download it again.', error)
-    name = next((name for name in FOLDER_WEIGHTS if (path / name).is_file()), None)
+    config = _read_json(path / 'config.json')
+    found = (name for name in FOLDER_WEIGHTS if (path / name).is_file())
+    name = weights_name or next(found, None)
     if name is None:
         _refuse(path, f'must hold one of {", ".join(FOLDER_WEIGHTS)}',
                 f'it holds {_listing(path)}', 'Download the weights too.')
@@ -176,7 +201,22 @@ def _read_folder(path: Path, trust: bool) -> Checkpoint:
             _refuse(path, 'must hold every weight once', f'{shard} repeats {twice}',
                     'Delete the files that do not belong to the model.')
         weights.update(content)
-    return Checkpoint(weights, config=config, path=path)
+    return Checkpoint(weights, config=config, path=path,
+                      preprocessor=_read_json(path / 'preprocessor_config.json'))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        _refuse(path, 'must be JSON', str(error), 'Download it again.', error)
+    if not isinstance(content, dict):
+        _refuse(path, 'must be a JSON object', f'found a {type(content).__name__}',
+                'Download it again.')
+    return content
 
 
 def _check_tensors(content: Any, path: Path) -> dict[str, Tensor]:

@@ -7,6 +7,12 @@ from typing import Any
 UNREADABLE = None
 
 
+def config_text(meta: Mapping[str, Any]) -> str:
+    """The training config in ``checkpoint['meta']`` of MMEngine, as text; else empty."""
+    text = meta.get('cfg')
+    return text if isinstance(text, str) else ''
+
+
 def saved_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The config that MMEngine writes into every checkpoint, as plain values.
 
@@ -19,9 +25,8 @@ def saved_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Names of the config to values; empty where there is no config or it cannot be parsed.
     """
-    text = meta.get('cfg')
     try:
-        tree = ast.parse(text if isinstance(text, str) else '')
+        tree = ast.parse(config_text(meta))
     except (SyntaxError, ValueError, RecursionError):
         return {}
     return {target.id: _value(node.value) for node in tree.body if isinstance(node, ast.Assign)

@@ -3,7 +3,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from decord import DECORDError, VideoReader
@@ -11,8 +11,11 @@ from mmaction.evaluation import read_labelmap
 from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 
+from amd_mm.datasets.labels import dicts, leaf_datasets
 from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
 
+# The host's default: 80 labels and the background.
+AVA_CLASSES = 81
 FORM = 'video,timestamp,x1,y1,x2,y2,label,person'
 # Seconds between where a timestamp's frame is looked for and where it is. AVA's key frames are
 # one second apart.
@@ -157,6 +160,51 @@ def read_exclusions(exclude_file: str | None) -> set[tuple[str, int]]:
                              f'got "{text.strip()}"')
         excluded.add((video, int(timestamp)))
     return excluded
+
+
+def check_num_classes(cfg: Mapping[str, Any]) -> None:
+    """Compare the classes of a detector's head, data sets and metrics in a config.
+
+    mmaction2 finds a difference at the first step or after the first epochs, in an assertion
+    that names nothing.
+
+    Args:
+        cfg: Any config; without a detector of actions there is nothing to compare.
+
+    Raises:
+        ValueError: If they differ, or the head measures more classes than there are.
+    """
+    head = (((cfg.get('model') or {}).get('roi_head') or {}).get('bbox_head') or {})
+    if not head:
+        return
+    parts = {'model.roi_head.bbox_head': head}
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        found = leaf_datasets(loader['dataset']) if 'dataset' in loader else ()
+        parts |= {f'{part}_dataloader.dataset': data for data in found if _is(data, 'AVADataset')}
+        parts |= {f'{part}_evaluator': metric for metric in dicts(cfg.get(f'{part}_evaluator'))
+                  if _is(metric, 'AVAMetric')}
+    counts = {name: part.get('num_classes', AVA_CLASSES) for name, part in parts.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            'num_classes must be the same in head, data sets and metrics (the largest id + 1), '
+            f'got {counts}; where it is not given it is {AVA_CLASSES}')
+    chosen = {name: part.get('custom_classes') for name, part in parts.items() if part is not head}
+    if any(value != next(iter(chosen.values())) for value in chosen.values()):
+        raise ValueError(
+            f'custom_classes must be the same in data sets and metrics, got {chosen}')
+    measured = head.get('topk', (3, 5))
+    measured = (measured, ) if isinstance(measured, int) else measured or ()
+    count = head.get('num_classes', AVA_CLASSES)
+    if any(k >= count for k in measured):
+        raise ValueError(
+            f'topk of model.roi_head.bbox_head must be below num_classes, {count}, got {measured}; '
+            'set topk=1')
+
+
+def _is(config: Mapping[str, Any], name: str) -> bool:
+    kind = config.get('type')
+    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).endswith(name)
 
 
 def check_annotations(ann_file: str,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.dataset import Compose
+from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
 from torch.utils.data import Dataset
 
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
@@ -38,6 +38,19 @@ def _reason(error: Exception) -> str:
     """One line: decord appends a stack trace of its own to a message."""
     first_line = str(error).strip().partition('\n')[0]
     return f'{type(error).__name__}: {first_line}'[:300]
+
+
+def _prepare(dataset: Any, index: int) -> dict | None:
+    """Load a sample, inside MMEngine's wrappers too.
+
+    Not ``dataset[index]``: BaseDataset retries up to 1,000 times without a word.
+    """
+    if isinstance(dataset, ConcatDataset):
+        part, index = dataset._get_ori_dataset_idx(index)
+        return _prepare(dataset.datasets[part], index)
+    if isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
+        return _prepare(dataset.dataset, dataset._get_ori_dataset_idx(index))
+    return getattr(dataset, 'prepare_data', dataset.__getitem__)(index)
 
 
 @DATASETS.register_module()
@@ -194,9 +207,7 @@ class KeyedDataset(Dataset):
     def _load(self, candidate: int, index: Sample,
               bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
         seed_generators(index.shared_key)
-        # Not dataset[candidate]: BaseDataset retries up to 1,000 times without a word.
-        load = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
-        decoded = load(candidate)
+        decoded = _prepare(self.dataset, candidate)
         if decoded is None:
             raise ValueError('the pipeline of the wrapped data set returned None')
 

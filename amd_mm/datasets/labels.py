@@ -2,18 +2,24 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from os.path import join
 
+import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, list_from_file
+from mmengine.fileio import LocalBackend, exists, get_file_backend, list_from_file
 from mmengine.logging import print_log
+from torch import Tensor
 
-from amd_mm.registry import DATASETS
+from amd_mm.datasets.lists import said_while
 
 # What mmpretrain.CustomDataset takes for images.
 IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif')
 _SHOWN = 5
+_OF_SEVERAL_LABELS = {'mean_average_precision', 'mmit_mean_average_precision'}
+_OF_ONE_LABEL = ('acc/top1', 'acc/top5', 'acc/mean1')
+_SEVERAL_METRIC = "dict(type='mmaction.AccMetric', metric_list='mean_average_precision')"
 
 
 def read_classes(path: str) -> tuple[str, ...]:
@@ -70,14 +76,10 @@ def check_range(dataset: BaseDataset, num_classes: int, name: str) -> set[int]:
     Raises:
         ValueError: If a label is out of range.
     """
-    labels = {label for index in range(len(dataset))
-              for label in _labels(dataset.get_data_info(index))}
-    wrong = sorted(label for label in labels if not 0 <= label < num_classes)
-    if wrong:
-        raise ValueError(
-            f'{name}: labels must be in [0, {num_classes}), the number of classes, got '
-            f'{_few(wrong)}; check the list or the class list')
-    return labels
+    labels: set[int] = set()
+    for info in _infos(dataset, name):
+        labels.update(_labels(info))
+    return _require_range(labels, num_classes, name)
 
 
 def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
@@ -94,12 +96,16 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
         ValueError: If a label is out of range, a class has no sample or a file is missing;
             counts and lists what is wrong.
     """
-    labels = check_range(dataset, len(classes), name)
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    missing = [path for path in map(_path, infos) if not exists(path)]
+    labels: set[int] = set()
+    missing, files = [], _Files()
+    for info in _infos(dataset, name):
+        labels.update(_labels(info))
+        if (path := _path(info)) not in files:
+            missing.append(path)
+    _require_range(labels, len(classes), name)
     if missing:
         raise ValueError(
-            f'{name}: every file must exist, but {len(missing)} of {len(infos)} are missing: '
+            f'{name}: every file must exist, but {len(missing)} of {len(dataset)} are missing: '
             f'{_few(missing)}; check data_prefix, or make the list again')
     without = [f'{classes[label]!r} ({label})'
                for label in sorted(set(range(len(classes))) - labels)]
@@ -111,8 +117,31 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
         print_log(f'{rule}; their accuracy cannot be measured', 'current', level=30)
 
 
+class _Files:
+    """What is on disk, asked a folder at a time: a question a file is slow over a network."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}
+
+    def __contains__(self, path: str) -> bool:
+        if not isinstance(get_file_backend(path, enable_singleton=True), LocalBackend):
+            return exists(path)
+        folder, name = os.path.split(path)
+        if folder not in self._names:
+            self._names[folder] = self._list(folder or '.')
+        return name in self._names[folder]
+
+    @staticmethod
+    def _list(folder: str) -> set[str]:
+        try:
+            return {entry.name for entry in os.scandir(folder)
+                    if not entry.is_symlink() or os.path.exists(entry.path)}
+        except OSError:
+            return set()
+
+
 def fill_classes(cfg: ConfigDict) -> tuple[str, ...]:
-    """Take the classes from the training data and check the labels of all data, in place.
+    """Take the classes from the training data, in place; no label is looked at.
 
     The classes are ``metainfo=dict(classes=FILE)`` of the training data set or, for a folder
     of class folders, the folders' names. Every data set gets them, and every
@@ -127,32 +156,69 @@ def fill_classes(cfg: ConfigDict) -> tuple[str, ...]:
     Raises:
         ValueError: If something does not fit.
     """
-    loaders = {name: _inner_dataset(cfg[f'{name}_dataloader'].dataset)
-               for name in ('train', 'val', 'test') if cfg.get(f'{name}_dataloader')}
-    found = {name: _classes_of(dataset) for name, dataset in loaders.items()}
-    first, *_ = found
-    classes = found[first]
-    for name, others in found.items():
-        if others != classes:
-            apart = sorted(set(others) ^ set(classes))
-            what = f'only one of the two has {_few(apart)}' if apart else 'their order differs'
-            raise ValueError(
-                f'{name} data: must have the classes of the {first} data, in that order, but '
-                f'{what}; one class more or less would shift every label after it')
+    parts = {name: list(leaf_datasets(cfg[f'{name}_dataloader'].dataset))
+             for name in ('train', 'val', 'test') if cfg.get(f'{name}_dataloader')}
+    first, *_ = parts
+    classes = _classes_of(parts[first][0])
+    for name, datasets in parts.items():
+        for dataset in datasets:
+            _require_same(_classes_of(dataset), classes, name, first)
+    _check_several_labels(cfg, parts)
     _set_num_classes(list(cfg.values()), len(classes))
-    for name, dataset in loaders.items():
+    for dataset in chain(*parts.values()):
         dataset.metainfo = dict(classes=classes)
-        built = DATASETS.build(dict(dataset, pipeline=[], lazy_init=False))
-        check_labels(built, classes, f'{name} data', need_all=name == 'train')
     print_log(f'{len(classes)} classes from the {first} data: {_few(classes)}', 'current')
     return classes
 
 
-def _inner_dataset(dataset: ConfigDict) -> ConfigDict:
-    """The data set that reads labels, inside wrappers."""
-    while isinstance(dataset.get('dataset'), dict):
-        dataset = dataset.dataset
-    return dataset
+def leaf_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """The configs of the data sets that read labels, inside wrappers of one or several."""
+    inner = dataset.get('datasets', dataset.get('dataset'))
+    if not isinstance(inner, (dict, list, tuple)):
+        yield dataset
+        return
+    for part in [inner] if isinstance(inner, dict) else inner:
+        yield from leaf_datasets(part)
+
+
+def _require_same(others: Sequence[str], classes: Sequence[str], name: str, first: str) -> None:
+    if others != classes:
+        apart = sorted(set(others) ^ set(classes))
+        what = f'only one of the two has {_few(apart)}' if apart else 'their order differs'
+        raise ValueError(
+            f'{name} data: must have the classes of the {first} data, in that order, but '
+            f'{what}; one class more or less would shift every label after it')
+
+
+def _check_several_labels(cfg: ConfigDict, parts: dict[str, list[ConfigDict]]) -> None:
+    """Several labels a sample change the labels' form, and so what can read them.
+
+    mmaction2 finds out in the middle: its head at the first step, its metrics after the first
+    epochs.
+    """
+    several = {name: {bool(dataset.get('multi_class')) for dataset in datasets}
+               for name, datasets in parts.items()}
+    if len(set().union(*several.values())) > 1:
+        raise ValueError(
+            'multi_class must be the same in all data sets of a config, got '
+            f'{ {name: sorted(found) for name, found in several.items()} }')
+    if not several['train' if 'train' in several else next(iter(several))].pop():
+        return
+    for name in parts:
+        for metric in dicts(cfg.get(f'{name}_evaluator')):
+            listed = metric.get('metric_list', 'top_k_accuracy')
+            listed = {listed} if isinstance(listed, str) else set(listed)
+            kind = str(metric.get('type')).rpartition('.')[2]
+            if kind == 'ConfusionMatrix' or (
+                    kind == 'AccMetric' and not listed <= _OF_SEVERAL_LABELS):
+                raise ValueError(
+                    f'{name}_evaluator must measure several labels a sample (multi_class=True), '
+                    f'got {dict(metric)}; take {_SEVERAL_METRIC}')
+    best = (cfg.get('default_hooks') or {}).get('checkpoint', {}).get('save_best')
+    if best in _OF_ONE_LABEL:
+        raise ValueError(
+            'default_hooks.checkpoint.save_best must be a metric of several labels a sample '
+            f"(multi_class=True), got {best!r}; take 'acc/mean_average_precision', or None")
 
 
 def _classes_of(dataset: ConfigDict) -> tuple[str, ...]:
@@ -183,9 +249,32 @@ def _children(node: object) -> Iterator[object]:
         yield from node
 
 
+def dicts(node: object) -> list[dict]:
+    """The configs in one that may be alone or a list, such as an evaluator's."""
+    return [item for item in (node if isinstance(node, (list, tuple)) else [node])
+            if isinstance(item, dict)]
+
+
+def _infos(dataset: BaseDataset, name: str) -> Iterator[dict]:
+    """The annotations of all samples, one at a time."""
+    count = len(dataset)
+    return said_while(name, 'samples', map(dataset.get_data_info, range(count)), count)
+
+
 def _labels(info: dict) -> list[int]:
     label = info['label'] if 'label' in info else info['gt_label']
-    return label if isinstance(label, list) else [int(label)]
+    if isinstance(label, Tensor):  # of mmaction2's multi_class, 1 where a class is one of them
+        return label.nonzero().flatten().tolist()
+    return [label] if isinstance(label, int) else np.atleast_1d(label).tolist()
+
+
+def _require_range(labels: set[int], num_classes: int, name: str) -> set[int]:
+    wrong = sorted(label for label in labels if not 0 <= label < num_classes)
+    if wrong:
+        raise ValueError(
+            f'{name}: labels must be in [0, {num_classes}), the number of classes, got '
+            f'{_few(wrong)}; check the list or the class list')
+    return labels
 
 
 def _path(info: dict) -> str:

@@ -2,9 +2,16 @@
 from typing import Any
 
 from mmaction.datasets import RawframeDataset as _RawframeDataset
+from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend, join_path
 
-from amd_mm.datasets.lists import ListLine, read_list
+from amd_mm.datasets.lists import (
+    ListLine,
+    joiner,
+    read_list,
+    require_num_classes,
+    said_while,
+)
 from amd_mm.registry import DATASETS
 
 
@@ -16,7 +23,8 @@ class RawframeDataset(_RawframeDataset):
     ``with_offset`` the first frame's offset stands before the count. The last frame that a
     line promises must exist. Lists with label and count the other way round (documentation
     of VideoMAE and AMD) are in use: where only that order fits the folder, it is an error.
-    A folder that is missing altogether is not: it is a bad sample when it is loaded.
+    A folder that is missing altogether is not: it is a bad sample when it is loaded. Of several
+    processes the first one looks at the files.
 
     Args:
         pipeline: Transforms, as in mmaction2.
@@ -41,6 +49,7 @@ class RawframeDataset(_RawframeDataset):
             raise ValueError(
                 f"data_prefix of RawframeDataset must have the key 'img', got {data_prefix}; write "
                 'data_prefix=dict(img=folder)')
+        require_num_classes('RawframeDataset', **kwargs)
         self.need_labels = need_labels
         super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, **kwargs)
 
@@ -53,48 +62,53 @@ class RawframeDataset(_RawframeDataset):
         """
         counts = 'offset total_frames' if self.with_offset else 'total_frames'
         label = 'label' if self.need_labels else '[label]'
+        path_of = joiner(self.data_prefix['img'])
+        check = self.modality == 'RGB' and is_main_process()
         data_list = []
-        for line in read_list(
+        for line in said_while(self.ann_file, 'lines', read_list(
                 self.ann_file, f'folder {counts} {label}', 2 if self.with_offset else 1,
-                self.need_labels or self.multi_class, self.multi_class, self.num_classes):
-            labels = line.labels or (-1, )
+                self.need_labels or self.multi_class, self.multi_class, self.num_classes)):
+            _, name, frames, labels = line
+            labels = labels or (-1, )
             info = dict(
-                frame_dir=join_path(self.data_prefix['img'], line.path),
-                total_frames=line.counts[-1],
+                frame_dir=path_of(name),
+                total_frames=frames[-1],
                 label=list(labels) if self.multi_class else labels[0])
             if self.with_offset:
-                info['offset'] = line.counts[0]
-            if self.modality == 'RGB':
+                info['offset'] = frames[0]
+            if check:
                 self._check_counts(line, info)
             data_list.append(info)
         return data_list
 
     def _check_counts(self, line: ListLine, info: dict) -> None:
+        number, name, _, labels = line
+        where = f'{self.ann_file}:{number}'
         folder, total = info['frame_dir'], info['total_frames']
         if total < 1:
-            raise ValueError(f'{line.where}: total_frames must be at least 1, got {total}')
+            raise ValueError(f'{where}: total_frames must be at least 1, got {total}')
         backend = get_file_backend(folder, enable_singleton=True)
-        if not backend.isdir(folder):
-            if line.path.rpartition(' ')[2].isdecimal():
-                raise ValueError(
-                    f'{line.where}: a line has too many fields, or the folder {folder!r} is '
-                    'missing')
-            return
 
         def holds(number: int) -> bool:
             """Whether the folder holds the n-th frame, counted from 1 after the offset."""
-            name = self.filename_tmpl.format(
+            frame = self.filename_tmpl.format(
                 self.start_index + info.get('offset', 0) + number - 1)
-            return backend.isfile(join_path(folder, name))
+            return backend.isfile(join_path(folder, frame))
 
-        swapped = (len(line.labels) == 1 and not self.with_offset and line.labels[0] != total
-                   and line.labels[0] > 0 and holds(line.labels[0])
-                   and not holds(line.labels[0] + 1))
-        if swapped and (not holds(total) or holds(total + 1)):
+        has_last = holds(total)
+        if has_last and not holds(total + 1):
+            return
+        if not has_last and not backend.isdir(folder):
+            if name.rpartition(' ')[2].isdecimal():
+                raise ValueError(
+                    f'{where}: a line has too many fields, or the folder {folder!r} is missing')
+            return
+        if (len(labels) == 1 and not self.with_offset and labels[0] != total and labels[0] > 0
+                and holds(labels[0]) and not holds(labels[0] + 1)):
             raise ValueError(
-                f'{line.where}: the frame count must stand before the label, but {folder} holds '
-                f'{line.labels[0]} frames, not {total}; swap the two columns of the list')
-        if not holds(total):
+                f'{where}: the frame count must stand before the label, but {folder} holds '
+                f'{labels[0]} frames, not {total}; swap the two columns of the list')
+        if not has_last:
             raise ValueError(
-                f'{line.where}: total_frames is {total}, but {folder} lacks its last frame; '
+                f'{where}: total_frames is {total}, but {folder} lacks its last frame; '
                 'check the count, filename_tmpl and start_index')

@@ -2,9 +2,9 @@
 from typing import Any
 
 from mmaction.datasets import VideoDataset as _VideoDataset
-from mmengine.fileio import get_file_backend, join_path
+from mmengine.fileio import get_file_backend
 
-from amd_mm.datasets.lists import read_list
+from amd_mm.datasets.lists import joiner, read_list, require_num_classes
 from amd_mm.registry import DATASETS
 
 VIDEO_EXTENSIONS = (
@@ -45,6 +45,7 @@ class VideoDataset(_VideoDataset):
             raise ValueError(
                 f"data_prefix of VideoDataset must have the key 'video', got {data_prefix}; write "
                 'data_prefix=dict(video=folder)')
+        require_num_classes('VideoDataset', **kwargs)
         self.need_labels = need_labels
         super().__init__(
             ann_file, pipeline=pipeline, data_prefix=data_prefix, delimiter=delimiter, **kwargs)
@@ -58,15 +59,17 @@ class VideoDataset(_VideoDataset):
         if not self.ann_file:
             return self._load_folder()
         data_list = []
-        for line in read_list(
+        path_of = joiner(self.data_prefix['video'])
+        for number, name, _, labels in read_list(
                 self.ann_file, 'path label' if self.need_labels else 'path [label]', 0,
                 self.need_labels or self.multi_class, self.multi_class, self.num_classes,
                 self.delimiter):
-            _check_not_too_many_fields(line.where, line.path)
-            labels = line.labels or (-1, )
-            data_list.append(dict(
-                filename=join_path(self.data_prefix['video'], line.path),
-                label=list(labels) if self.multi_class else labels[0]))
+            if ' ' in name or '\t' in name:
+                self._check_not_too_many_fields(number, name)
+            labels = labels or (-1, )
+            data_list.append({
+                'filename': path_of(name),
+                'label': list(labels) if self.multi_class else labels[0]})
         return data_list
 
     def _load_folder(self) -> list[dict]:
@@ -80,6 +83,7 @@ class VideoDataset(_VideoDataset):
             raise ValueError(
                 'VideoDataset needs ann_file or a folder data_prefix=dict(video=...) that '
                 f'exists, got ann_file={self.ann_file!r}, folder {folder!r}')
+        path_of = joiner(folder)
         names = sorted(
             name for name in backend.list_dir_or_file(folder, list_dir=False, recursive=True)
             if name.lower().endswith(VIDEO_EXTENSIONS))
@@ -87,12 +91,12 @@ class VideoDataset(_VideoDataset):
             raise ValueError(
                 f'{folder}: a folder of videos must hold at least one file ending in '
                 f'{", ".join(VIDEO_EXTENSIONS)}, found none')
-        return [dict(filename=join_path(folder, name), label=-1) for name in names]
+        return [dict(filename=path_of(name), label=-1) for name in names]
 
-
-def _check_not_too_many_fields(where: str, path: str) -> None:
-    head, *last = path.rsplit(None, 1)
-    if last and last[0].isdecimal() and head.lower().endswith(VIDEO_EXTENSIONS):
-        raise ValueError(
-            f'{where}: a line must be "path [label]", got a number more, "{last[0]}", between '
-            'them; lists of raw frames (folder, count, label) are for amd_mm.RawframeDataset')
+    def _check_not_too_many_fields(self, number: int, name: str) -> None:
+        head, *last = name.rsplit(None, 1)
+        if last and last[0].isdecimal() and head.lower().endswith(VIDEO_EXTENSIONS):
+            raise ValueError(
+                f'{self.ann_file}:{number}: a line must be "path [label]", got a number more, '
+                f'"{last[0]}", between them; lists of raw frames (folder, count, label) are for '
+                'amd_mm.RawframeDataset')

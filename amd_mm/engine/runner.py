@@ -8,10 +8,12 @@ from mmengine.registry import RUNNERS as ALL_RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
+from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.models.algorithms import MaskedPretraining
@@ -19,7 +21,12 @@ from amd_mm.registry import RUNNERS
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config: MMEngine's, or the one it names by ``runner_type``."""
+    """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
+
+    Raises:
+        ValueError: If the parts of a detector do not have the same classes.
+    """
+    check_num_classes(cfg)
     return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -68,12 +75,15 @@ class ClassesFromDataRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> ClassesFromDataRunner:
-        """Fill in the classes, check every label, and build.
+        """Fill in the classes and build; labels and files are checked before they are used.
 
         Raises:
-            ValueError: If a label does not fit its class list, a file is missing, or a class
-                has no training sample.
+            ValueError: If the data sets do not have the same classes, or their labels do not suit
+                the metrics. When training or testing starts: if a label does not fit its class
+                list, a file is missing, or a class has no training sample.
         """
         cfg = copy.deepcopy(cfg)
-        fill_classes(cfg)
-        return super().from_cfg(cfg)
+        classes = fill_classes(cfg)
+        runner = super().from_cfg(cfg)
+        runner.register_hook(ClassLabelsHook(classes))
+        return runner

@@ -2,13 +2,20 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.checkpoints.reading import read_checkpoint
-from amd_mm.export.convert import Conversion, Options, convert_weights, envelope
+from amd_mm.export.convert import (
+    Conversion,
+    Options,
+    convert_weights,
+    envelope,
+    said_facts,
+)
 from amd_mm.export.model_card import model_card
-from amd_mm.export.onnx_file import export_onnx
-from amd_mm.export.transformers_folder import transformers_config
+from amd_mm.export.onnx_file import build_model, export_onnx
+from amd_mm.export.transformers_folder import preprocessor_config, transformers_config
 from amd_mm.export.writing import (
     check_destination,
     own_storage,
@@ -46,8 +53,13 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
     as_onnx = options.target == 'onnx'
     checkpoint = read_checkpoint(source, trust)
     result = convert_weights(checkpoint, replace(options, target='amd_mm') if as_onnx else options)
-    config = transformers_config(result) if result.target.folder else None
+    beside: dict[str, dict[str, Any]] = {}
+    if result.target.folder:
+        beside = {'config.json': transformers_config(result),
+                  'preprocessor_config.json': preprocessor_config(result)}
     if dry_run:
+        if as_onnx:
+            build_model(result)
         return result
     card = model_card(result, options.target)
     card_path = destination.with_name(destination.name + '.md')
@@ -59,13 +71,15 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
         return result
     weights = result.weights = own_storage(result.weights)
     with replacing(destination) as temporary:
-        if config is not None:
+        if result.target.folder:
             temporary.mkdir()
             save_safetensors(weights, temporary / 'model.safetensors')
-            (temporary / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
+            for name, content in beside.items():
+                if content:
+                    (temporary / name).write_text(json.dumps(content, indent=2) + '\n')
             (temporary / 'README.md').write_text(card)
         elif destination.suffix == '.safetensors':
-            save_safetensors(weights, temporary)
+            save_safetensors(weights, temporary, said_facts(result))
         else:
             save_torch(envelope(result), temporary)
     if result.target.name == 'timm':

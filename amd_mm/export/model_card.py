@@ -1,6 +1,11 @@
 """The text that travels with an exported student."""
-from amd_mm.checkpoints.architecture import config_text, config_value, heads_of
-from amd_mm.export.convert import Conversion, describe, report
+from collections.abc import Mapping
+from typing import Any
+
+from amd_mm.checkpoints.architecture import heads_of
+from amd_mm.checkpoints.facts import IMAGENET, show_fact
+from amd_mm.checkpoints.saved_config import config_text, saved_config
+from amd_mm.export.convert import Conversion, class_names, describe, report
 from amd_mm.version import __version__
 
 
@@ -14,28 +19,33 @@ def model_card(result: Conversion, target: str) -> str:
     lines = [f'# {describe(result.net)[0].upper()}{describe(result.net)[1:]}', '',
              f'Exported by amd_mm {__version__} from `{checkpoint.path.name}` '
              f'({result.source.label}) to {target}.', '', '## Training', '']
-    text = config_text(checkpoint)
-    lines += _training(text) if text else [
+    text = config_text(checkpoint.mmengine)
+    lines += _training(saved_config(checkpoint.mmengine)) if text else [
         'The checkpoint holds no training config, so what it was trained on is not known here.']
-    lines += ['', '## Use', '', _usage(result, target), '', '## Weights', '']
+    lines += ['', '## Use', '', _usage(result, target), '', _pixels(result), '', '## Weights', '']
     lines += [f'- {line}' for line in report(result)]
     if text:
         lines += ['', '## Config', '', '```python', text.strip(), '```']
     return '\n'.join(lines) + '\n'
 
 
-def _training(text: str) -> list[str]:
-    model = config_value(text, 'model')
-    teacher = model.get('teacher') or {}
+def _training(config: Mapping[str, Any]) -> list[str]:
+    model, wrapper, randomness = (_mapping(config.get(name)) for name in (
+        'model', 'optim_wrapper', 'randomness'))
+    teacher = _mapping(model.get('teacher'))
     facts = {
         'Algorithm or model': model.get('type'),
-        'Backbone': (model.get('backbone') or {}).get('type'),
-        'Teacher': (teacher.get('backbone') or {}).get('type'),
+        'Backbone': _mapping(model.get('backbone')).get('type'),
+        'Teacher': _mapping(teacher.get('backbone')).get('type'),
         'Teacher checkpoint': teacher.get('checkpoint'),
-        'Training loop': config_value(text, 'train_cfg') or None,
-        'Optimizer': config_value(text, 'optim_wrapper').get('optimizer'),
-        'Seed': config_value(text, 'randomness').get('seed')}
+        'Training loop': config.get('train_cfg'),
+        'Optimizer': wrapper.get('optimizer'),
+        'Seed': randomness.get('seed')}
     return [f'- {name}: `{value}`' for name, value in facts.items() if value is not None]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _usage(result: Conversion, target: str) -> str:
@@ -45,17 +55,42 @@ def _usage(result: Conversion, target: str) -> str:
                 '`architectures`. Transformers computes two norms (decoder, pooling) with an '
                 'epsilon of 1e-5 that no configuration changes; here it is 1e-6.')
     if target == 'timm':
-        pooled = 'encoder.fc_norm.weight' in result.canonical
-        classes = len(result.canonical.get('head.weight', ()))
-        return (f"`timm.models.VisionTransformer(img_size={net.image_size}, "
-                f"patch_size={net.patch}, embed_dim={net.width}, depth={net.depth}, "
-                f"num_heads={heads_of(net)}, mlp_ratio={net.mlp_width / net.width:g}, "
-                f"num_classes={classes}, global_pool={'avg' if pooled else 'token'!r})`"
+        return (f'`timm.models.VisionTransformer({_timm_arguments(result)})`'
                 ', then `load_state_dict`.')
     if target == 'onnx':
-        shape = ('(batch, 3, frames, height, width)' if net.modality == 'video'
-                 else '(batch, 3, height, width)')
+        frames = 'frames, ' if net.modality == 'video' else ''
+        shape = f'(batch, {net.channels}, {frames}height, width)'
         return (f'Input `pixels`: float32 {shape}, normalised as in training; output `output`: '
                 'class scores where there is a classifier, pooled features where there is a '
                 'pooling norm, else every token after the last norm. The batch is dynamic.')
     return f'Layout {target}.'
+
+
+def _timm_arguments(result: Conversion) -> str:
+    net, weights = result.net, result.canonical
+    pooled = 'encoder.fc_norm.weight' in weights
+    assert net.image_size is not None
+    rows, columns = net.image_size
+    arguments = dict(
+        img_size=rows if rows == columns else net.image_size, patch_size=net.patch,
+        in_chans=net.channels, embed_dim=net.width, depth=net.depth, num_heads=heads_of(net),
+        mlp_ratio=f'{net.mlp_width / net.width:g}', num_classes=len(weights.get('head.weight', ())),
+        global_pool=repr('avg' if pooled else 'token' if net.class_token else ''))
+    if not net.class_token:
+        arguments['class_token'] = False
+    if 'encoder.blocks.0.qkv.bias' not in weights:
+        arguments['qkv_bias'] = False
+    return ', '.join(f'{name}={value}' for name, value in arguments.items())
+
+
+def _pixels(result: Conversion) -> str:
+    """Which statistics the pixels are normalised with, and the classes where they have names."""
+    net = result.net
+    said = 'as the source says' if net.mean and net.std else (
+        "ImageNet's, because the source says nothing")
+    mean, std = (net.mean, net.std) if net.mean and net.std else IMAGENET
+    text = f'Pixels (0-255): mean {show_fact(mean)}, deviation {show_fact(std)}, {said}.'
+    names = class_names(result.checkpoint) if 'head.weight' in result.canonical else []
+    if names:
+        text += ' Classes: ' + ', '.join(f'{i} {name}' for i, name in enumerate(names)) + '.'
+    return text

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import compare_weights
 from amd_mm.checkpoints.architecture import heads_of, with_usual_size
+from amd_mm.checkpoints.facts import SMALL_EPS
 from amd_mm.export.convert import Conversion
 from amd_mm.models.backbones import ImageVisionTransformer, VideoVisionTransformer
 
@@ -59,8 +60,9 @@ def export_onnx(result: Conversion, path: Path) -> float:
                          'holds a decoder or neck. Add --part encoder.')
     model = build_model(result).eval()
     net = with_usual_size(result.net)
-    size = (net.image_size,) * 2
-    shape = (net.channels, *((net.num_frames, *size) if net.modality == 'video' else size))
+    assert net.image_size is not None
+    frames = (net.num_frames, ) if net.modality == 'video' else ()
+    shape = (net.channels, *frames, *net.image_size)
     generator = torch.Generator().manual_seed(0)
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter that needs no further package says that it is the older one.
@@ -86,13 +88,21 @@ def export_onnx(result: Conversion, path: Path) -> float:
 
 
 def build_model(result: Conversion) -> nn.Module:
-    """Our network in float32 with the weights of a conversion to ``amd_mm`` in it."""
+    """Our network in float32 with the weights of a conversion to ``amd_mm`` in it.
+
+    Raises:
+        ValueError: If our network cannot hold them.
+    """
     net, weights = with_usual_size(result.net), result.canonical
+    if net.modality == 'image' and not net.class_token:
+        raise ValueError('ONNX export: our image encoder has a class token, but the source has '
+                         'none. Choose --to timm, and export from there.')
     assert net.image_size is not None and net.num_frames is not None
     has_norm = 'encoder.norm.weight' in weights
     pooled = 'encoder.fc_norm.weight' in weights
     head = _head(weights)
     is_map = False
+    norm = dict(type='LN', eps=SMALL_EPS if net.norm_eps is None else net.norm_eps)
     if net.modality == 'video':
         is_map = not pooled
         backbone = VideoVisionTransformer(
@@ -100,14 +110,18 @@ def build_model(result: Conversion) -> nn.Module:
             embed_dims=net.width, depth=net.depth, num_heads=heads_of(net),
             mlp_ratio=net.mlp_width / net.width, num_frames=net.num_frames,
             qkv_bias='encoder.blocks.0.q_bias' in weights, tubelet_size=net.tubelet,
-            use_mean_pooling=pooled, return_feat_map=is_map)
+            use_mean_pooling=pooled, return_feat_map=is_map, qk_scale=net.qk_scale, norm_cfg=norm,
+            init_values=float('encoder.blocks.0.gamma1' in weights))
+        if is_map and not has_norm:
+            backbone.drop_final_norm()
     else:
         tokens = 'avg_featmap' if pooled else 'cls_token' if head is not None else 'raw'
         backbone = ImageVisionTransformer(
             arch=dict(embed_dims=net.width, num_layers=net.depth, num_heads=heads_of(net),
                       feedforward_channels=net.mlp_width),
             img_size=net.image_size, patch_size=net.patch, in_channels=net.channels,
-            final_norm=has_norm, out_type=tokens)
+            final_norm=has_norm, out_type=tokens, norm_cfg=norm,
+            qkv_bias='encoder.blocks.0.qkv.bias' in weights)
     state = {name.removeprefix('backbone.'): value.float()
              for name, value in result.weights.items() if name.startswith('backbone.')}
     problems = str(compare_weights(state, backbone.state_dict(), may_miss=('pos_embed', )))

@@ -1,17 +1,14 @@
-"""``config.json`` of the Transformers classes that our layouts map to."""
+"""What stands beside the weights of the Transformers classes that our layouts map to."""
 from typing import Any
 
-from amd_mm.checkpoints.architecture import (
-    Architecture,
-    config_text,
-    config_value,
-    heads_of,
-    with_usual_size,
-)
-from amd_mm.export.convert import Conversion
+from amd_mm.checkpoints.architecture import Architecture, heads_of, with_usual_size
+from amd_mm.checkpoints.facts import IMAGENET, SMALL_EPS
+from amd_mm.export.convert import Conversion, class_names
 
 # Decoder widths of the released models; no shape tells the heads.
 _DECODER_HEADS = {'video': {192: 3, 384: 6, 512: 8}, 'image': {512: 16}}
+# Transformers' names where ours are others.
+_ACTIVATIONS = {'gelu': 'gelu', 'gelu_tanh': 'gelu_pytorch_tanh'}
 
 
 def transformers_config(result: Conversion) -> dict[str, Any]:
@@ -27,8 +24,10 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
     config: dict[str, Any] = {
         'architectures': [name], 'hidden_size': net.width, 'num_hidden_layers': net.depth,
         'num_attention_heads': heads_of(net), 'intermediate_size': net.mlp_width,
-        'hidden_act': 'gelu', 'hidden_dropout_prob': 0., 'attention_probs_dropout_prob': 0.,
-        'layer_norm_eps': net.norm_eps or 1e-6, 'image_size': net.image_size,
+        'hidden_act': _ACTIVATIONS.get(net.activation or 'gelu', net.activation),
+        'hidden_dropout_prob': 0., 'attention_probs_dropout_prob': 0.,
+        'layer_norm_eps': SMALL_EPS if net.norm_eps is None else net.norm_eps,
+        'image_size': _side(net, name),
         'patch_size': net.patch, 'num_channels': net.channels,
         'dtype': str(weights['encoder.patch.weight'].dtype).removeprefix('torch.')}
     if net.modality == 'video':
@@ -44,16 +43,66 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
     if 'decoder.mask_token' in weights:
         config.update(_decoder_config(result, net))
     if 'head.weight' in weights:
-        labels = {index: f'LABEL_{index}' for index in range(len(weights['head.weight']))}
+        count, names = len(weights['head.weight']), class_names(result.checkpoint)
+        if len(names) != count:
+            names = [f'LABEL_{index}' for index in range(count)]
+        labels = dict(enumerate(names))
         config.update(id2label=labels,
                       label2id={label: index for index, label in labels.items()})
     return config
+
+
+def preprocessor_config(result: Conversion) -> dict[str, Any]:
+    """The ``preprocessor_config.json`` that makes the pixels that the network was trained on.
+
+    A classifier cannot be used without: where the source does not say its statistics they are
+    ImageNet's, and a note says so.
+
+    Returns:
+        The config; empty where the source says nothing and there is no classifier, or its
+        pixels have other than three channels.
+    """
+    net = with_usual_size(result.net)
+    assert net.image_size is not None
+    rows, columns = net.image_size
+    mean, std = (net.mean, net.std) if net.mean and net.std else IMAGENET
+    if (mean, std) == IMAGENET and net.mean is None:
+        if net.channels != 3 or 'head.weight' not in result.canonical:
+            return {}
+        result.notes.append("preprocessor_config.json has ImageNet's pixel statistics: the source "
+                            'does not say with which it was trained')
+    config: dict[str, Any] = {
+        'do_rescale': True, 'rescale_factor': 1 / 255, 'do_normalize': True, 'do_resize': True,
+        'image_mean': [value / 255 for value in mean], 'image_std': [value / 255 for value in std]}
+    if net.modality == 'image':
+        # MAE's evaluation interpolates bicubically, VideoMAE's bilinearly.
+        return config | {'image_processor_type': 'ViTImageProcessor', 'resample': 3,
+                         'size': {'height': rows, 'width': columns}}
+    return config | {'image_processor_type': 'VideoMAEImageProcessor', 'resample': 2,
+                     'size': {'shortest_edge': min(rows, columns)}, 'do_center_crop': True,
+                     'crop_size': {'height': rows, 'width': columns}}
+
+
+def _side(net: Architecture, class_name: str) -> int | list[int]:
+    assert net.image_size is not None
+    rows, columns = net.image_size
+    if rows == columns:
+        return rows
+    if class_name.startswith('ViTMAE'):
+        raise ValueError(
+            f'Transformers folder: {class_name} takes square pictures alone, but the source is '
+            f'for {rows} x {columns} pixels. Choose --to timm.')
+    return [rows, columns]
 
 
 def _class_of(result: Conversion) -> str:
     weights, is_video = result.canonical, result.net.modality == 'video'
     has_decoder, has_head = 'decoder.mask_token' in weights, 'head.weight' in weights
     pooled = 'encoder.fc_norm.weight' in weights
+    if not is_video and 'encoder.cls_token' not in weights:
+        raise ValueError(
+            'Transformers folder: its image classes have a class token, but the source has none. '
+            'Choose --to timm.')
     if not is_video and 'encoder.norm.weight' not in weights:
         raise ValueError(
             'Transformers folder: its image classes need the norm after the last block, but the '
@@ -78,10 +127,7 @@ def _decoder_config(result: Conversion, net: Architecture) -> dict[str, Any]:
     width = weights['decoder.mask_token'].shape[2]
     depth = 1 + max(int(name.split('.')[2]) for name in weights
                     if name.startswith('decoder.blocks.'))
-    said = result.checkpoint.config.get('decoder_num_attention_heads')
-    if said is None and (text := config_text(result.checkpoint)):
-        said = config_value(text, 'model').get('decoder', {}).get('num_heads')
-    heads = result.options.decoder_heads or said or _DECODER_HEADS[net.modality].get(width)
+    heads = net.decoder_heads or _DECODER_HEADS[net.modality].get(width)
     if heads is None:
         raise ValueError(
             'Decoder heads: must be known for config.json, but neither the file says them nor is '

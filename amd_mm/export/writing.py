@@ -1,8 +1,9 @@
 """Writing that cannot harm: to a temporary name, to the disk, then in place by renaming."""
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amd_mm.checkpoints.reading import FACTS_KEY
+
 # What an exported Transformers folder holds; a folder with anything else is never replaced.
-OWN_FILES = {'config.json', 'model.safetensors', 'README.md'}
+OWN_FILES = {'config.json', 'preprocessor_config.json', 'model.safetensors', 'README.md'}
 
 
 def check_destination(path: str | Path, force: bool = False) -> Path:
@@ -73,8 +76,14 @@ def save_torch(content: Any, path: Path) -> None:
         torch.save(content, file)
 
 
-def save_safetensors(weights: dict[str, Tensor], path: Path) -> None:
+def save_safetensors(weights: dict[str, Tensor], path: Path,
+                     facts: Mapping[str, Any] | None = None) -> None:
     """Write a safetensors file as Transformers and timm read it.
+
+    Args:
+        weights: Names to tensors.
+        path: File to write.
+        facts: What no tensor holds, put into the file's metadata.
 
     Raises:
         ValueError: If safetensors is not installed.
@@ -85,7 +94,8 @@ def save_safetensors(weights: dict[str, Tensor], path: Path) -> None:
         raise ValueError(
             f'Destination {path}: needs the package safetensors, which is not installed. Install '
             'it with `pip install amd-mm[interop]`.') from error
-    save_file(weights, path, metadata={'format': 'pt'})
+    said = {FACTS_KEY: json.dumps(facts)} if facts else {}
+    save_file(weights, path, metadata={'format': 'pt', **said})
 
 
 def own_storage(weights: dict[str, Tensor]) -> dict[str, Tensor]:

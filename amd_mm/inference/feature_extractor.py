@@ -82,7 +82,8 @@ class FeatureExtractor:
         Returns:
             (B, D) or (B, tokens, D) float32 on the CPU.
         """
-        batches = [batch_of(item, self.data_preprocessor) for item in items]
+        channels = self.backbone.architecture.channels
+        batches = [batch_of(item, self.data_preprocessor, channels) for item in items]
         inputs: Any = [view for batch in batches for view in batch]
         if isinstance(batches[0], Tensor):
             inputs = torch.stack(inputs)

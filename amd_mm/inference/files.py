@@ -39,7 +39,7 @@ def find_files(names: Sequence[str | Path], is_video: bool,
         elif name.suffix.lower() in ('.txt', '.csv') and name.is_file():
             start = name.parent if root is None else Path(root)
             lines = read_list(str(name), 'path [label]', 0, False, False, None)
-            files += [start / line.path for line in lines]
+            files += [start / path for _, path, _, _ in lines]
         else:
             files.append(name)
     return files

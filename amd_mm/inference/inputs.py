@@ -3,8 +3,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
+from mmcv.image import rescale_size
 from mmengine.dataset import Compose
 from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ class Input(NamedTuple):
 def read_image(path: str | Path, size: tuple[int, int]) -> Input:
     """The largest centred part of a picture, read as training reads it.
 
-    A one-channel picture gets three equal channels.
+    A picture without colour gets three equal channels.
 
     Args:
         path: Any file that OpenCV decodes.
@@ -37,14 +39,17 @@ def read_image(path: str | Path, size: tuple[int, int]) -> Input:
         ValueError: If the file cannot be read.
     """
     height, width = size
+    rule = 'a picture that OpenCV decodes'
+    results = _run([dict(type='mmpretrain.LoadImageFromFile')], dict(img_path=str(path)), rule)
+    is_narrow = width / results['img'].shape[1] > height / results['img'].shape[0]
     results = _run([
-        dict(type='mmpretrain.LoadImageFromFile'),
-        dict(type='mmpretrain.ResizeEdge', scale=max(size), interpolation='bicubic'),
+        dict(type='mmpretrain.ResizeEdge', edge='width' if is_narrow else 'height',
+             scale=width if is_narrow else height, interpolation='bicubic'),
         dict(type='mmpretrain.CenterCrop', crop_size=(width, height)),
-    ], dict(img_path=str(path)), 'a picture that OpenCV decodes')
+    ], results, rule)
     pixels = torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1])).permute(2, 0, 1)
     gray = bool((pixels == pixels[:1]).all())
-    notes = ('it has no colour: three equal channels are used', ) if gray else ()
+    notes = ('it has no colour: its channels are equal', ) if gray else ()
     return Input(pixels, notes, 0.)
 
 
@@ -62,14 +67,19 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
         ValueError: If the file cannot be read.
     """
     frames, height, width = size
+    rule = 'a video that FFmpeg decodes'
     results = _run([
         dict(type='amd_mm.PyAVInit'),
         dict(type='mmaction.SampleFrames', clip_len=frames, frame_interval=frame_interval,
              test_mode=True, out_of_bound_opt='repeat_last'),
         dict(type='amd_mm.PyAVDecode'),
-        dict(type='mmaction.Resize', scale=(-1, max(height, width))),
+    ], dict(filename=str(path), start_index=0), rule)
+    rows, columns = results['imgs'][0].shape[:2]
+    covering = rescale_size((columns, rows), max(height / rows, width / columns))
+    results = _run([
+        dict(type='mmaction.Resize', scale=covering, keep_ratio=False),
         dict(type='mmaction.CenterCrop', crop_size=(width, height)),
-    ], dict(filename=str(path), start_index=0), 'a video that FFmpeg decodes')
+    ], results, rule)
     span = (frames - 1) * frame_interval + 1
     total = results['total_frames']
     notes = () if total >= span else (
@@ -84,14 +94,35 @@ def frame_interval_of(config: Any) -> int:
     return next((step['frame_interval'] for step in _dicts(config) if 'frame_interval' in step), 1)
 
 
-def batch_of(item: Input, data_preprocessor: nn.Module) -> Tensor | list[Tensor]:
-    """One input as ``data_preprocessor`` takes it, so that the network sees RGB."""
-    pixels = item.pixels
+def batch_of(item: Input, data_preprocessor: nn.Module,
+             channels: int = 3) -> Tensor | list[Tensor]:
+    """One input as ``data_preprocessor`` takes it, so that the network sees RGB.
+
+    Args:
+        item: The input.
+        data_preprocessor: Of the model.
+        channels: Those the network takes: 3, or 1 for OpenCV's gray.
+
+    Raises:
+        ValueError: For another number of channels.
+    """
+    if channels not in (1, 3):
+        raise ValueError(
+            f'Files are read for networks of 1 or 3 input channels, got in_channels={channels}')
+    pixels = item.pixels if channels == 3 else _gray(item.pixels)
     if (getattr(data_preprocessor, '_channel_conversion', False)
             or getattr(data_preprocessor, 'to_rgb', False)):
         pixels = pixels.flip(0)
     # mmaction2 collates to lists of (views, C, T, H, W), mmpretrain's own configs to a tensor.
     return [pixels[None]] if pixels.dim() == 4 else pixels[None]
+
+
+def _gray(pixels: Tensor) -> Tensor:
+    """(3, (T,) H, W) uint8 RGB to (1, (T,) H, W)."""
+    *size, width = pixels.shape[1:]
+    rows = pixels.movedim(0, -1).reshape(-1, width, 3).numpy()
+    gray = torch.from_numpy(cv2.cvtColor(rows, cv2.COLOR_RGB2GRAY))
+    return gray.reshape(1, *size, width)
 
 
 def _run(pipeline: list[dict], results: dict, rule: str) -> dict:

@@ -71,7 +71,7 @@ def step_memory(model: Any, input_size: tuple[int, ...],
 
     Args:
         model: One for pre-training; recomputes where it says so.
-        input_size: (B, 3, (T,) H, W) of the batch, which counts too.
+        input_size: (B, C, (T,) H, W) of the batch, which counts too.
         precision: Autocast to it, unless it is float32.
         accumulating: Whether gradients of earlier batches are there already.
     """

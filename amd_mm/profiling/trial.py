@@ -24,12 +24,12 @@ def trial_model(cfg: Config) -> nn.Module:
 
 
 def trial_inputs(model: Any, count: int, device: torch.device | str = 'cpu') -> Tensor:
-    """(count, 3, (T,) H, W) noise, in memory as the data sets leave it.
+    """(count, C, (T,) H, W) noise, in memory as the data sets leave it.
 
     The channels of clips lie last, those of pictures first.
     """
     grid = model.backbone.grid
-    size = grid.input_size
+    size, channels = grid.input_size, model.backbone.architecture.channels
     if grid.is_video:
-        return torch.randn(count, *size, 3, device=device).movedim(-1, 1)
-    return torch.randn(count, 3, *size, device=device)
+        return torch.randn(count, *size, channels, device=device).movedim(-1, 1)
+    return torch.randn(count, channels, *size, device=device)

@@ -39,6 +39,8 @@ def directly(table: torch.Tensor, old: tuple, new: tuple) -> np.ndarray:
     (dict(tubelet_size=4, num_frames=16), (4, 4, 4)),
     # As many tokens, otherwise arranged.
     (dict(num_frames=16, img_size=16), (8, 2, 2)),
+    (dict(img_size=(16, 64)), (2, 2, 8)),
+    (dict(img_size=(24, 40)), (2, 3, 5)),
 ])
 @pytest.mark.parametrize('drop', [(), ('backbone.pos_embed', )], ids=['stored', 'computed'])
 def test_positions_of_clips(changes: dict, grid: tuple, drop: tuple, tmp_path: Path) -> None:
@@ -51,11 +53,12 @@ def test_positions_of_clips(changes: dict, grid: tuple, drop: tuple, tmp_path: P
                        source.backbone.blocks[1].mlp.layers[1].weight)
 
 
-def test_positions_of_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize(('size', 'grid'), [(48, (1, 6, 6)), ((24, 40), (1, 3, 5))])
+def test_positions_of_images(size: int | tuple, grid: tuple, tmp_path: Path) -> None:
     source = pretraining('image')
-    model = image_vit(seed=9, img_size=48, final_norm=False, out_type='avg_featmap')
+    model = image_vit(seed=9, img_size=size, final_norm=False, out_type='avg_featmap')
     load_pretrained(model, save(tmp_path / 'a.pth', source), 'backbone.')
-    want = directly(source.backbone.pos_embed.data[0, 1:], (1, 4, 4), (1, 6, 6))
+    want = directly(source.backbone.pos_embed.data[0, 1:], (1, 4, 4), grid)
     np.testing.assert_allclose(model.pos_embed.data[0, 1:].numpy(), want, atol=1e-6)
     assert torch.equal(model.pos_embed[:, 0], source.backbone.pos_embed[:, 0])
 

@@ -1,5 +1,7 @@
 """Strict loading: what fits is loaded bit for bit, what does not is said."""
 import argparse
+import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from golden import golden
 from tiny_vits import image_vit, pretraining, video_vit
 
 from amd_mm.checkpoints import load_encoder, load_pretrained, read_state_dict
-from amd_mm.export.convert import Options
+from amd_mm.checkpoints.reading import Checkpoint
+from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
+from amd_mm.positions import sincos_positions, space_time_positions
 from amd_mm.registry import MODELS
 
 
@@ -212,3 +216,207 @@ def test_a_missing_final_norm_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match='has no fc_norm.bias, fc_norm.weight, which the model'):
         load_encoder(model, path)
     assert torch.equal(model.fc_norm.weight, before)
+
+
+def own_code(path: Path, state: dict, **changes) -> Path:
+    """A folder with code of its own, as VideoMAE V2 is published in."""
+    config = dict(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_frames=4,
+                  qk_scale=None, layer_norm_eps=1e-6, cos_attn=False)
+    path.mkdir()
+    (path / 'config.json').write_text(json.dumps(dict(
+        model_type='VideoMAEv2_Base', model_config=config | changes)))
+    torch.save({f'model.{name}': value for name, value in state.items()},
+               path / 'pytorch_model.bin')
+    return path
+
+
+def videomae_weights(backbone: torch.nn.Module) -> dict:
+    return convert_weights(Checkpoint(dict(backbone.state_dict())), Options('videomae')).weights
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(num_heads=6), 'attention heads: checkpoint 6, model 3'),
+    (dict(num_frames=8), 'frame count: checkpoint 8, model 4'),
+    (dict(qk_scale=.5), 'scale of attention logits: checkpoint 0.5, model 0.353553'),
+    (dict(layer_norm_eps=1e-3), 'norm epsilon: checkpoint 0.001, model 1e-06'),
+    (dict(act_layer='nn.ReLU'), 'checkpoint relu, model gelu.*No setting of the model changes'),
+    (dict(cos_attn=True), 'cosine attention')])
+def test_folders_with_code_of_their_own_are_read(changes: dict, message: str, tmp_path: Path):
+    source = video_vit()
+    path = own_code(tmp_path / 'theirs', videomae_weights(source), **changes)
+    with pytest.raises(ValueError, match=message):
+        load_encoder(video_vit(seed=9), path)
+
+
+def test_what_the_folder_says_holds_for_the_file_in_it(tmp_path: Path) -> None:
+    path = own_code(tmp_path / 'theirs', videomae_weights(video_vit()), num_heads=6)
+    with pytest.raises(ValueError, match='attention heads: checkpoint 6, model 3'):
+        load_encoder(video_vit(seed=9), path / 'pytorch_model.bin')
+
+
+@pytest.mark.parametrize('ending', ['pth', 'safetensors'])
+def test_a_converted_file_says_what_its_source_said(ending: str, tmp_path: Path) -> None:
+    source = own_code(tmp_path / 'theirs', videomae_weights(video_vit()), num_heads=6, qk_scale=.5,
+                      layer_norm_eps=1e-3)
+    path = tmp_path / f'a.{ending}'
+    convert_checkpoint(source, path, Options('amd_mm'))
+    with pytest.raises(ValueError, match=(
+            'attention heads: checkpoint 6, model 3; norm epsilon: checkpoint 0.001, model 1e-06; '
+            'scale of attention logits: checkpoint 0.5, model 0.353553')):
+        load_encoder(video_vit(seed=9), path)
+    # A bare file cannot say it, and its readers would compute something else.
+    with pytest.raises(ValueError, match='norm epsilon: model 0.001, usual 1e-06.*--to amd_mm or '):
+        convert_checkpoint(source, tmp_path / 'b.pth', Options('videomae'))
+
+
+def test_pixels_of_a_source_that_are_not_imagenets(tmp_path: Path) -> None:
+    cfg = 'model = dict(data_preprocessor=dict(mean=[127.5] , std=[127.5]), backbone=dict())'
+    torch.save({'state_dict': pretraining('video').state_dict(), 'meta': {'cfg': cfg}},
+               tmp_path / 'a.pth')
+    with pytest.warns(UserWarning, match='mean 127.5 and deviation 127.5 .*data_preprocessor the'):
+        load_pretrained(video_vit(seed=9), tmp_path / 'a.pth', 'backbone.')
+
+
+def difference(one: torch.nn.Module, other: torch.nn.Module, modality: str) -> float:
+    """Of the features of the last block, relative, as a norm."""
+    have, want = (tiny_vits.block_outputs(net, tiny_vits.pixels(modality))[-2]
+                  for net in (one, other))
+    return float((have - want).norm() / want.norm())
+
+
+def test_unsaid_heads_that_are_unusual_are_warned_of(tmp_path: Path) -> None:
+    """ViT-S with the default of 12 heads: every shape fits, and the features are others."""
+    small = dict(embed_dims=384, depth=1)
+    source = video_vit(num_heads=6, **small)
+    path = save(tmp_path / 'a.pth', source.state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_encoder(video_vit(seed=9, num_heads=6, **small), path)
+    model = video_vit(seed=9, num_heads=12, **small)
+    with pytest.warns(UserWarning, match='attention heads: model 12, usual 6'):
+        load_encoder(model, path)
+    assert difference(model, source, 'video') > .05
+
+
+@pytest.mark.parametrize('modality', ['video', 'image'])
+def test_another_epsilon_can_be_set(modality: str, tmp_path: Path) -> None:
+    make = video_vit if modality == 'video' else image_vit
+    other = dict(norm_cfg=dict(type='LN', eps=1.))
+    source = make(**other)
+    result = convert_checkpoint(save(tmp_path / 'a.pth', source.state_dict()),
+                                tmp_path / 'b', Options('transformers', num_heads=3, **(
+                                    dict(source_size=32, source_frames=4)
+                                    if modality == 'video' else {})))
+    config = json.loads((tmp_path / 'b/config.json').read_text())
+    assert result.net.norm_eps is None and config['layer_norm_eps'] == 1e-6
+    (tmp_path / 'b/config.json').write_text(json.dumps(config | {'layer_norm_eps': 1.}))
+    with pytest.raises(ValueError, match='norm epsilon: checkpoint 1, model 1e-06'):
+        load_encoder(make(seed=9), tmp_path / 'b')
+    model = make(seed=9, **other)
+    load_encoder(model, tmp_path / 'b')
+    assert difference(model, source, modality) < 1e-6
+    assert difference(make(), source, modality) > 1e-3
+
+
+class TestAspect:
+    """A table of 6 x 8 positions is none of 8 x 6, though it has as many."""
+    WIDE, HIGH = dict(img_size=(48, 64)), dict(img_size=(64, 48))
+
+    @pytest.mark.parametrize('learnt', [True, False])
+    def test_images(self, learnt: bool, tmp_path: Path) -> None:
+        """Fixed tables tell rows and columns by themselves; learnt ones have to say them."""
+        source = image_vit(**self.WIDE)
+        if not learnt:
+            source.pos_embed.data.copy_(sincos_positions(source.grid, 24, 1))
+        path = save(tmp_path / 'a.pth', source.state_dict())
+        message = ('must say the rows and columns of its 49 positions' if learnt else
+                   'image size: checkpoint 48 x 64, model 64 x 48')
+        with pytest.raises(ValueError, match=message):
+            load_encoder(image_vit(seed=9, **self.HIGH), path)
+        if learnt:
+            with pytest.raises(ValueError, match='--source-size ROWSxCOLUMNS'):
+                load_encoder(image_vit(seed=9, **self.WIDE), path)
+            # The remedy.
+            convert_checkpoint(path, tmp_path / 'b.pth', Options(
+                'amd_mm', part='encoder', source_size=(48, 64)))
+            path = tmp_path / 'b.pth'
+        model = image_vit(seed=9, **self.WIDE)
+        load_encoder(model, path)
+        assert_equal(model, source)
+
+    def test_clips(self, tmp_path: Path) -> None:
+        """Their fixed table has one axis, and is the same for both: it tells nothing."""
+        source = video_vit(**self.WIDE)
+        path = save(tmp_path / 'a.pth', source.state_dict())
+        with pytest.raises(ValueError, match='must say the rows and columns'):
+            load_encoder(video_vit(seed=9, **self.HIGH), path)
+        cfg = 'model = dict(backbone=dict(img_size=(48, 64), num_frames=4))'
+        torch.save({'state_dict': source.state_dict(), 'meta': {'cfg': cfg}}, path)
+        with pytest.raises(ValueError, match='image size: checkpoint 48 x 64, model 64 x 48'):
+            load_encoder(video_vit(seed=9, **self.HIGH), path)
+        model = video_vit(seed=9, **self.WIDE)
+        load_encoder(model, path)
+        assert_equal(model, source)
+
+    def test_fine_tuning_turns_no_table(self, tmp_path: Path) -> None:
+        path = save(tmp_path / 'a.pth', image_vit(**self.WIDE).state_dict())
+        with pytest.raises(ValueError, match='must say the rows and columns'):
+            load_pretrained(image_vit(seed=9, **self.HIGH), path)
+
+
+class TestSpaceTime:
+    """MVD's files hold no positions, and its table is another than VideoMAE's."""
+
+    def network(self, path: Path, **args) -> tuple[torch.nn.Module, Path]:
+        """A fine-tuned network of MVD's and its file."""
+        source = video_vit(embed_dims=32, num_heads=4, use_mean_pooling=True)
+        weights = {name: value for name, value in videomae_weights(source).items()
+                   if name != 'pos_embed'}
+        torch.save({'model': weights} | ({'args': argparse.Namespace(**args)} if args else {}),
+                   path)
+        source.pos_embed.copy_(space_time_positions((2, 4, 4), 32))
+        return source, path
+
+    def empty(self) -> torch.nn.Module:
+        return video_vit(seed=9, embed_dims=32, num_heads=4, use_mean_pooling=True)
+
+    @pytest.mark.parametrize('said', [True, False])
+    def test_is_not_loaded_as_videomae(self, said: bool, tmp_path: Path) -> None:
+        args = dict(num_frames=4, input_size=32, use_cls_token=False) if said else {}
+        source, path = self.network(tmp_path / 'mvd.pth', **args)
+        model = self.empty()
+        if said:
+            with pytest.raises(ValueError, match='fixed positions: checkpoint space-time, model '
+                                                 "sequence.*They are MVD's"):
+                load_encoder(model, path)
+            options = {}
+        else:
+            with pytest.warns(UserWarning, match='one of MVD.*--positions space-time'):
+                load_encoder(model, path)
+            assert difference(model, source, 'video') > .05
+            options = dict(positions='space-time', source_size=32, source_frames=4)
+        convert_checkpoint(path, tmp_path / 'a.pth', Options('amd_mm', part='encoder', **options))
+        model = self.empty()
+        load_encoder(model, tmp_path / 'a.pth')
+        assert difference(model, source, 'video') < 1e-6
+
+    def test_does_not_go_where_videomaes_table_is_computed(self, tmp_path: Path) -> None:
+        _, path = self.network(tmp_path / 'mvd.pth', num_frames=4, input_size=32,
+                               use_cls_token=False)
+        with pytest.raises(ValueError, match='of time and space. Choose --to amd_mm'):
+            convert_checkpoint(path, tmp_path / 'b', Options(
+                'transformers', part='encoder', num_heads=4))
+
+
+def test_the_remedy_for_another_size_is_one(tmp_path: Path) -> None:
+    source = pretraining('video')
+    path = save(tmp_path / 'a.pth', source.state_dict())
+    model = video_vit(seed=9, img_size=48, num_frames=8)
+    with pytest.raises(ValueError, match='convert_checkpoint.py SRC DST --part encoder --img-size '
+                                         '48 --num-frames 8`'):
+        load_encoder(model, path)
+    convert_checkpoint(path, tmp_path / 'b.pth', Options(
+        'amd_mm', part='encoder', img_size=48, num_frames=8, source_size=32, source_frames=4))
+    load_encoder(model, tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match="Change the config to the checkpoint's values, or"):
+        load_encoder(video_vit(depth=1, img_size=48, num_frames=8), path)

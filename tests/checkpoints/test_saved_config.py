@@ -6,6 +6,7 @@ optim_wrapper = dict(optimizer=dict(lr=0.1, betas=(0.9, 0.95)),
 param_scheduler = [dict(type='LinearLR', end=5), dict(begin=5, milestones=[1, 2])]
 danger = __import__('os').system('touch harm')
 named = optim_wrapper
+model = {'deep': dict(f=None), **danger}
 """
 
 
@@ -15,7 +16,7 @@ def test_values_are_read_and_nothing_is_run(tmp_path, monkeypatch):
         optim_wrapper=dict(optimizer=dict(lr=.1, betas=(.9, .95)),
                            paramwise_cfg=dict(decay=None)),
         param_scheduler=[dict(type='LinearLR', end=5), dict(begin=5, milestones=[1, 2])],
-        danger=None, named=None)
+        danger=None, named=None, model=dict(deep=dict(f=None)))
     assert not list(tmp_path.iterdir())
 
 

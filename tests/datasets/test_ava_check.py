@@ -8,8 +8,10 @@ import ava_set
 import numpy as np
 import pytest
 from clips import write_broken_videos
+from mmengine.config import Config
 
 from amd_mm.datasets import AVADataset
+from amd_mm.datasets.ava_check import check_num_classes
 
 ROWS = ava_set.annotation_rows()
 
@@ -250,3 +252,32 @@ def test_lazy_sets_are_checked_too(root: Path) -> None:
 def test_a_built_set_travels_to_workers(root: Path) -> None:
     dataset = pickle.loads(pickle.dumps(build(root)))
     assert dataset.get_data_info(1)['img_key'] == 'carphone,0002'
+
+
+def detector(head: dict, data: dict, metric: dict) -> Config:
+    dataset = dict(type='amd_mm.AVADataset', **data)
+    return Config(dict(
+        model=dict(type='FastRCNN', roi_head=dict(bbox_head=dict(type='BBoxHeadAVA', **head))),
+        train_dataloader=dict(dataset=dict(type='amd_mm.KeyedDataset', dataset=dataset)),
+        val_dataloader=dict(dataset=dataset), val_evaluator=dict(type='AVAMetric', **metric)))
+
+
+@pytest.mark.parametrize('head, data, metric, words', [
+    (dict(num_classes=5, topk=1), {}, {}, "bbox_head': 5, 'train_dataloader.dataset': 81, "),
+    (dict(num_classes=5, topk=1), dict(num_classes=5), {}, "'val_evaluator': 81}; where"),
+    ({}, dict(num_classes=5), dict(num_classes=5), "bbox_head': 81, .*'val_evaluator': 5"),
+    (dict(num_classes=5), dict(num_classes=5), dict(num_classes=5),
+     r'topk of .* must be below num_classes, 5, got \(3, 5\); set topk=1'),
+    (dict(num_classes=3, topk=1), dict(num_classes=3, custom_classes=[2, 7]), dict(num_classes=3),
+     "custom_classes must be the same .*'val_evaluator': None"),
+])
+def test_head_data_and_metric_have_the_same_classes(head, data, metric, words):
+    with pytest.raises(ValueError, match=words):
+        check_num_classes(detector(head, data, metric))
+
+
+def test_classes_that_agree():
+    check_num_classes(detector({}, {}, {}))
+    five = dict(num_classes=5)
+    check_num_classes(detector(dict(five, topk=(1, 3)), five, five))
+    check_num_classes(Config(dict(model=dict(type='amd_mm.AMD'))))

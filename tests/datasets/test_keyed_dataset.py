@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from clips import REAL, frame_number, write_broken_videos, write_video
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
@@ -344,3 +344,14 @@ def test_a_clip_is_copied_whole_only_where_the_crop_does_not_copy(tmp_path, monk
     assert len({id(image) for image in seen}) == (1 if copies else len(found))
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a['inputs'], b['inputs'])
+
+
+def test_samples_of_wrapped_data_sets_are_not_replaced_in_silence():
+    """MMEngine's own data sets load another sample, up to 1,000 times, without a word."""
+    several = ConcatDataset([Numbers(3), Numbers(2, faults={1: None})])
+    assert KeyedDataset(several, [pack], num_repeats=1)[2][0]['inputs'].tolist() == [102] * 3
+    for whole, bad in ((several, 4), (RepeatDataset(Numbers(2, faults={1: None}), 3), 5)):
+        packed, = KeyedDataset(whole, [pack], num_repeats=1)[Sample(0, 0, bad)]
+        (path, reason), = packed['data_samples'].bad_samples
+        assert (path, reason) == (
+            'file 1', 'ValueError: the pipeline of the wrapped data set returned None')

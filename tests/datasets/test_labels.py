@@ -1,6 +1,9 @@
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
@@ -96,3 +99,41 @@ def test_the_number_of_classes_goes_wherever_it_is_asked_for(tmp_path):
     (tmp_path / 'val' / 'fox' / '0.png').touch()
     with pytest.raises(ValueError, match='val data: .* only one of the two has fox'):
         fill_classes(cfg())
+
+
+def test_several_labels_in_any_form(file):
+    several = Labelled([[0, 2], np.array([1, 1]), torch.tensor([0., 0., 0., 1.])], file)
+    assert check_range(several, 4, 'train data') == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match=r'\[0, 3\), the number of classes, got 3;'):
+        check_range(several, 3, 'train data')
+
+
+def test_classes_of_several_lists(tmp_path):
+    (tmp_path / 'a.txt').write_text('cat\ndog\n')
+    (tmp_path / 'b.txt').write_text('dog\ncat\n')
+
+    def cfg(second: str) -> Config:
+        parts = [dict(type='amd_mm.VideoDataset', ann_file='x', num_classes=None,
+                      metainfo=dict(classes=str(tmp_path / name))) for name in ('a.txt', second)]
+        whole = dict(type='ConcatDataset', datasets=parts)
+        return Config(dict(train_dataloader=dict(dataset=dict(
+            type='amd_mm.KeyedDataset', dataset=whole))))
+
+    filled = cfg('a.txt')
+    assert fill_classes(filled) == ('cat', 'dog')
+    assert [(part.num_classes, part.metainfo.classes) for part in
+            filled.train_dataloader.dataset.dataset.datasets] == [(2, ('cat', 'dog'))] * 2
+    with pytest.raises(ValueError, match='train data: must have the classes .* order differs'):
+        fill_classes(cfg('b.txt'))
+
+
+def test_files_are_asked_for_a_folder_at_a_time(file, monkeypatch):
+    asked = []
+    monkeypatch.setattr('os.scandir', lambda path, scan=os.scandir: asked.append(path) or scan(
+        path))
+    (file.parent / 'broken.png').symlink_to(file.parent / 'nowhere')
+    check_labels(Labelled([0] * 50, file), ('x', ), 'train data')
+    assert asked == [str(file.parent)]
+    for wrong in ('broken.png', 'other.png', 'folder/a.png'):
+        with pytest.raises(ValueError, match=f'1 of 1 are missing: .*{wrong}'):
+            check_labels(Labelled([0], file.parent / wrong), ('x', ), 'train data')

@@ -1,6 +1,9 @@
+import os
+from types import SimpleNamespace
+
 import pytest
 
-from amd_mm.datasets.lists import read_list
+from amd_mm.datasets.lists import joiner, read_list, said_while
 
 
 def read(tmp_path, text, num_counts=0, need_labels=False, many_labels=False, num_classes=None,
@@ -9,7 +12,7 @@ def read(tmp_path, text, num_counts=0, need_labels=False, many_labels=False, num
     path.write_text(text, encoding='utf-8')
     lines = read_list(
         str(path), 'path [label]', num_counts, need_labels, many_labels, num_classes, delimiter)
-    return [tuple(line)[1:] for line in lines]
+    return [line[1:] for line in lines]
 
 
 def test_spaces_belong_to_the_path(tmp_path):
@@ -59,3 +62,21 @@ def test_empty_list_is_named(tmp_path, text, need_labels):
 def test_wrong_lines_are_named(tmp_path, text, settings, message):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, text, **settings)
+
+
+def test_long_work_says_how_far_it_is(monkeypatch):
+    said, clock = [], iter(range(0, 1000, 4))
+    monkeypatch.setattr('amd_mm.datasets.lists.print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr('amd_mm.datasets.lists.time.monotonic', lambda: next(clock))
+    assert list(said_while('train data', 'samples', range(6000), 6000)) == list(range(6000))
+    # It looks at the clock every 1024 samples: at 4, 8, 12 (and resets at 16), 20, 24 seconds.
+    assert said == ['train data: 3072 of 6000 samples checked']
+
+
+def test_paths_start_from_a_folder_of_any_storage(monkeypatch):
+    for folder in ('', 'a', '/a/b/'):
+        for path in ('c d.mp4', '/c/d.mp4'):
+            assert joiner(folder)(path) == os.path.join(folder, path)
+    elsewhere = SimpleNamespace(join_path='{}:{}'.format)
+    monkeypatch.setattr('amd_mm.datasets.lists.get_file_backend', lambda *_, **__: elsewhere)
+    assert joiner('bucket')('c.mp4') == 'bucket:c.mp4'

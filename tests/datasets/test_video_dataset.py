@@ -76,3 +76,10 @@ def test_line_of_a_raw_frame_list_is_too_long(tmp_path):
 def test_misspelt_argument_is_refused(tmp_path):
     with pytest.raises(TypeError, match='num_class'):
         build(data_prefix=dict(video=str(tmp_path)), num_class=3)
+
+
+@pytest.mark.parametrize('kind', ['VideoDataset', 'RawframeDataset'])
+def test_several_labels_need_the_number_of_classes(kind):
+    with pytest.raises(ValueError, match=f'num_classes of {kind} must be given with multi_class'):
+        DATASETS.build(dict(
+            type=f'amd_mm.{kind}', ann_file='a.txt', pipeline=[], multi_class=True))

@@ -69,17 +69,20 @@ def test_a_computed_table_is_interpolated_like_a_stored_one() -> None:
     assert torch.equal(result.weights['backbone.pos_embed'], want)
 
 
-def test_image_positions_for_another_size() -> None:
+@pytest.mark.parametrize(('size', 'grid'), [(64, (1, 8, 8)), ((16, 64), (1, 2, 8))])
+def test_image_positions_for_another_size(size: int | tuple, grid: tuple) -> None:
     state = image_vit().state_dict()
-    result = convert(state, img_size=64)
+    result = convert(state, img_size=size)
     assert torch.equal(result.weights['backbone.pos_embed'],
-                       resize_positions(state['pos_embed'], (1, 4, 4), (1, 8, 8), 1))
-    assert result.net.image_size == 64
+                       resize_positions(state['pos_embed'], (1, 4, 4), grid, 1))
+    assert result.net.grid == grid
 
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(img_size=36), 'must be positive multiples of patch 8 and tubelet 2, got 36 and 4'),
     (dict(num_frames=5), 'got 32 and 5'),
+    (dict(img_size=(32, 36)), 'got 32 x 36 and 4'),
+    (dict(img_size=(0, 32)), 'got 0 x 32 and 4'),
     (dict(tubelet=0), 'tubelet 0'),
 ])
 def test_sizes_that_patches_do_not_fill(options: dict, message: str) -> None:

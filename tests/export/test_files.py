@@ -10,9 +10,10 @@ import torch
 from golden import golden
 from tiny_vits import image_vit, pixels, pretraining, video_vit
 
-from amd_mm.checkpoints import read_state_dict
+from amd_mm.checkpoints import load_pretrained, read_state_dict
+from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export import onnx_file
-from amd_mm.export.convert import Options
+from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
 
 CFG = '''
@@ -163,3 +164,69 @@ def test_onnx_is_for_encoders(student: Path, tmp_path: Path) -> None:
     assert onnx_file.TOLERANCE == 1e-4
     with pytest.raises(ValueError, match='--part encoder'):
         convert_checkpoint(student, tmp_path / 'a.onnx', Options('onnx'))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('modality', ['video', 'image'])
+def test_rows_columns_and_channels_travel_on(modality: str, tmp_path: Path) -> None:
+    """Also where a rectangle has as many tokens as the square that it was trained on."""
+    make = dict(video=video_vit, image=image_vit)[modality]
+    model = make(in_channels=1)
+    torch.save({'state_dict': {f'backbone.{name}': value
+                               for name, value in model.state_dict().items()}}, tmp_path / 'a.pth')
+    said = dict(source_frames=4, source_size=32) if modality == 'video' else {}
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth',
+                       Options('amd_mm', img_size=(16, 64), **said))
+    convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'b.onnx', Options('onnx', num_heads=3))
+    rectangle = make(seed=5, in_channels=1, img_size=(16, 64))
+    load_pretrained(rectangle, tmp_path / 'b.pth', 'backbone.')
+    assert torch.equal(rectangle.pos_embed, read_state_dict(tmp_path / 'b.pth')[
+        'backbone.pos_embed'])
+    images = torch.randn(3, 1, *rectangle.grid.input_size)
+    tiny_vits.assert_same([run(tmp_path / 'b.onnx', images)],
+                          tiny_vits.block_outputs(rectangle, images)[-1:], 1e-4)
+    assert f'(batch, 1, {"frames, " * (modality == "video")}height' in (
+        tmp_path / 'b.onnx.md').read_text()
+
+
+def test_transformers_classes_take_rectangles_where_they_can(tmp_path: Path) -> None:
+    torch.save(video_vit(img_size=(16, 64)).state_dict(), tmp_path / 'a.pth')
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a', Options(
+        'transformers', num_heads=3, source_frames=4, source_size=(16, 64)))
+    assert json.loads((tmp_path / 'a/config.json').read_text())['image_size'] == [16, 64]
+    torch.save(image_vit(img_size=(16, 24)).state_dict(), tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match='ViTMAEModel takes square.* 16 x 24 pixels.*--to timm'):
+        convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'b', Options(
+            'transformers', num_heads=3, source_size=(16, 24)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(('modality', 'changes'), [
+    ('video', dict(qkv_bias=False)), ('image', dict(qkv_bias=False)),
+    ('video', dict(init_values=.1)), ('image', dict(final_norm=False)),
+    ('video', dict(use_mean_pooling=None))])
+def test_onnx_of_what_is_unusual(modality: str, changes: dict, tmp_path: Path) -> None:
+    """Without biases, with layer scale; without the norm that Transformers has not by default."""
+    norm = changes != dict(use_mean_pooling=None)
+    model = (video_vit if modality == 'video' else image_vit)(**(changes if norm else {}))
+    if not norm:
+        model.drop_final_norm()
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    options = dict(source_frames=4) if modality == 'video' else {}
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+        'onnx', num_heads=3, source_size=32, **options))
+    images = pixels(modality)
+    tiny_vits.assert_same([run(tmp_path / 'a.onnx', images)],
+                          tiny_vits.block_outputs(model, images)[-1:], 1e-4)
+
+
+def test_onnx_without_a_class_token_is_refused(tmp_path: Path) -> None:
+    state = convert_weights(Checkpoint(dict(image_vit().state_dict())), Options('timm')).weights
+    del state['cls_token']
+    state['pos_embed'] = state['pos_embed'][:, 1:]
+    torch.save(state, tmp_path / 'a.pth')
+    for dry_run in (True, False):
+        with pytest.raises(ValueError, match='has a class token, but the source has none'):
+            convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+                'onnx', num_heads=3), dry_run=dry_run)
+    assert not (tmp_path / 'a.onnx').exists()

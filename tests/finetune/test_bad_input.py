@@ -8,13 +8,16 @@ import torch
 import transfer
 from clips import write_video
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from amd_mm.engine import CompleteCheckpointHook
+from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 
 K400 = 'vit-small-p16_k400-amd-pre_b512-16x4x1-150e_kinetics400-rgb'
 SSV2 = 'vit-small-p16_sthv2-amd-pre_b256-u16-40e_sthv2-rgb'
 OWN_VIDEOS = 'vit-small-p16_k400-amd-pre_b8-16x4x1-50e_own-videos-rgb'
 OWN_IMAGES = 'vit-small-p16_amd-pre_b64-coslr-50e_own-images'
+MEAN_PRECISION = dict(type='mmaction.AccMetric', metric_list='mean_average_precision')
 
 
 @pytest.fixture
@@ -31,6 +34,13 @@ def own(tmp_path: Path) -> Config:
     return cfg
 
 
+def start(cfg: Config) -> Runner:
+    """What happens between building and the first step that has to do with labels."""
+    runner = transfer.build_runner(cfg)
+    next(hook for hook in runner.hooks if isinstance(hook, ClassLabelsHook)).before_train(runner)
+    return runner
+
+
 @pytest.mark.parametrize(('labels', 'words'), [
     ([0, 1, 2, 1], r'train.txt:3: a label must be in \[0, 2\), got 2'),
     ([0, -1, 0, 1], r'train.txt:2: a label must be in \[0, 2\), got -1'),
@@ -42,7 +52,7 @@ def test_labels_and_class_list_of_own_videos(labels: list, words: str, own: Conf
     names = sorted(path.name for path in (tmp_path / 'videos').iterdir())
     transfer.write_list(tmp_path / 'train.txt', names, labels)
     with pytest.raises(ValueError, match=words):
-        transfer.build_runner(own)
+        start(own)
 
 
 def test_a_class_without_validation_sample_is_only_told(own: Config, tmp_path: Path,
@@ -52,7 +62,7 @@ def test_a_class_without_validation_sample_is_only_told(own: Config, tmp_path: P
                         lambda text, *_, **__: said.append(text))
     val = transfer.write_list(tmp_path / 'val.txt', ['one.mp4'], [0])
     transfer.datasets(own)['val'].ann_file = str(val)
-    runner = transfer.build_runner(own)
+    runner = start(own)
     assert any("val data: every class must have a sample" in text for text in said)
     assert runner.model.cls_head.num_classes == 2
     assert [augment.num_classes for augment in
@@ -81,6 +91,26 @@ def test_another_class_list_for_validation(own: Config, tmp_path: Path) -> None:
 def test_missing_videos_are_counted_and_listed(own: Config, tmp_path: Path) -> None:
     transfer.write_list(tmp_path / 'train.txt', ['real 0.mp4', 'no.mp4', 'nor this.mp4'], [0, 1, 1])
     with pytest.raises(ValueError, match='2 of 3 are missing: .*no.mp4, .*nor this.mp4'):
+        start(own)
+
+
+@pytest.mark.parametrize(('changes', 'words'), [
+    ({}, "val_evaluator must measure several labels a sample .*'mmaction.AccMetric'.*; take dict"),
+    (dict(val_evaluator=MEAN_PRECISION), "test_evaluator .* got .*'mmaction.AccMetric'"),
+    (dict(val_evaluator=MEAN_PRECISION, test_evaluator=dict(type='mmaction.ConfusionMatrix')),
+     'test_evaluator .*ConfusionMatrix'),
+    (dict(val_evaluator=MEAN_PRECISION, test_evaluator=MEAN_PRECISION),
+     "save_best must be a metric of several labels .* got 'acc/top1'; take"),
+])
+def test_what_reads_one_label_a_video_is_refused_for_several(
+        changes: dict, words: str, own: Config) -> None:
+    for dataset in transfer.datasets(own).values():
+        dataset.multi_class = True
+    own.merge_from_dict({name: dict(value, _delete_=True) for name, value in changes.items()})
+    with pytest.raises(ValueError, match=words):
+        transfer.build_runner(own)
+    transfer.datasets(own)['val'].multi_class = False
+    with pytest.raises(ValueError, match=r"multi_class must be the same .*'val': \[False\]"):
         transfer.build_runner(own)
 
 
@@ -138,12 +168,13 @@ class TestPictures:
     @pytest.mark.parametrize('label', [-1, 2])
     def test_a_label_that_the_class_list_does_not_have(self, label: int, tmp_path: Path) -> None:
         cfg = self.config(tmp_path)
-        transfer.write_list(tmp_path / 'pictures' / 'train.txt', ['first/0.png'], [label])
+        transfer.write_list(tmp_path / 'pictures' / 'train.txt', ['first/0.png', 'second/0.png'],
+                            [0, label])
         for dataset in transfer.datasets(cfg).values():
             dataset.metainfo = dict(classes=('first', 'second'))
         transfer.datasets(cfg)['train'].ann_file = 'train.txt'
         with pytest.raises(ValueError, match=rf'train data: labels must be in \[0, 2\).*{label}'):
-            transfer.build_runner(cfg)
+            start(cfg)
 
     def test_no_folder(self, tmp_path: Path) -> None:
         cfg = self.config(tmp_path)

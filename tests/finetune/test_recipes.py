@@ -37,6 +37,35 @@ def moved(runner: Runner, student: Path) -> dict[str, bool]:
             if f'backbone.{name}' in before}
 
 
+@pytest.mark.slow
+def test_several_lists_and_several_labels(data: Path, tmp_path: Path) -> None:
+    """As docs/finetuning.md says."""
+    cfg = transfer.small('vit-small-p16_k400-amd-pre_b8-16x4x1-50e_own-videos-rgb', tmp_path,
+                         data / 'video.pth')
+    names = sorted(path.name for path in (data / 'videos').iterdir())
+    lists = [tmp_path / 'a.txt', tmp_path / 'b.txt']
+    lists[0].write_text(f'{names[0]} 0 1\n{names[1]} 1\n')
+    lists[1].write_text(f'{names[2]} 0\n{names[3]} 1 0\n')
+    transfer.use_videos(cfg, data / 'videos', lists[0])
+    for dataset in transfer.datasets(cfg).values():
+        dataset.update(multi_class=True, metainfo=dict(classes=str(data / 'classes.txt')))
+    for holder in (cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.test_dataloader):
+        holder.dataset = dict(type='ConcatDataset', datasets=[
+            holder.dataset, dict(holder.dataset, ann_file=str(lists[1]))])
+    metric = dict(type='mmaction.AccMetric', metric_list='mean_average_precision')
+    cfg.val_evaluator = cfg.test_evaluator = metric
+    cfg.default_hooks.checkpoint.save_best = 'acc/mean_average_precision'
+    cfg.model.cls_head.update(
+        loss_cls=dict(type='mmaction.BCELossWithLogits'), multi_class=True, average_clips='score')
+    runner = transfer.build_training_runner(cfg)
+    runner.train()
+    assert runner.iter == 2 and runner.model.cls_head.num_classes == 2
+    samples = runner.train_dataloader.dataset
+    assert [samples.get_data_info(index)['label'].tolist() for index in range(4)] == [
+        [1, 1], [0, 1], [1, 0], [1, 1]]
+    assert 0 < runner.message_hub.get_scalar('val/acc/mean_average_precision').current() <= 1
+
+
 @pytest.mark.parametrize('name', [name for name in VIDEOS if name not in LATER_SPLITS])
 def test_clips(name: str, data: Path, tmp_path: Path) -> None:
     cfg = transfer.small(name, tmp_path, data / 'video.pth')

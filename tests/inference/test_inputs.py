@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from amd_mm.inference import batch_of, frame_interval_of, read_clip, read_image
+from amd_mm.inference import Input, batch_of, frame_interval_of, read_clip, read_image
 from amd_mm.registry import MODELS
 
 
@@ -111,3 +111,34 @@ def test_the_interval_is_the_configs_wherever_it_stands():
     assert frame_interval_of(Config(dict(train_dataloader=loader)).train_dataloader) == 4
     assert frame_interval_of(None) == 1
     assert frame_interval_of(dict(dataset=dict(pipeline=[dict(type='Crop')]))) == 1
+
+
+@pytest.mark.parametrize('height, width, rows, columns', [
+    (24, 40, slice(6, 18), slice(0, 40)),  # too high for 3:10
+    (12, 80, slice(0, 12), slice(20, 60)),  # too wide for it
+])
+def test_the_largest_part_of_another_shape(tmp_path, height, width, rows, columns):
+    pixels = picture(tmp_path / 'a.png', height, width)
+    item = read_image(tmp_path / 'a.png', (12, 40))
+    assert np.array_equal(item.pixels.permute(1, 2, 0), pixels[rows, columns])
+    red, green, _ = read_image(tmp_path / 'a.png', (24, 80)).pixels.float()
+    assert abs(red[0, 0] - columns.start) <= 1 and abs(red[0, -1] - columns.stop + 1) <= 1
+    assert abs(green[0, 0] - rows.start) <= 1 and abs(green[-1, 0] - rows.stop + 1) <= 1
+
+
+def test_the_largest_part_of_a_clip(tmp_path):
+    path = clips.write_video(tmp_path / 'a.mp4', 10)
+    whole = read_clip(path, (8, 32, 32)).pixels
+    assert torch.equal(read_clip(path, (8, 16, 32)).pixels, whole[:, :, 8:24])
+
+
+@pytest.mark.parametrize('size', [(3, 16, 24), (3, 4, 16, 24)])
+def test_one_channel_is_opencvs_gray(size):
+    pixels = torch.randint(256, size, dtype=torch.uint8)
+    weights = torch.tensor([.299, .587, .114]).view(3, *[1] * (len(size) - 1))
+    batch = batch_of(Input(pixels, (), 0.), torch.nn.Identity(), 1)[0]
+    gray = batch if batch.dim() == len(size) else batch[0]
+    assert gray.shape == (1, *size[1:]) and gray.dtype == torch.uint8
+    assert (gray - (pixels * weights).sum(0, keepdim=True)).abs().max() < .51
+    with pytest.raises(ValueError, match='1 or 3 input channels, got in_channels=4'):
+        batch_of(Input(pixels, (), 0.), torch.nn.Identity(), 4)

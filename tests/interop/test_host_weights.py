@@ -105,6 +105,37 @@ def test_there_and_back_is_bit_equal(name: str, tmp_path) -> None:
     assert all(torch.equal(again[key], want[key]) for key in want)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('changes', [
+    dict(with_cls_token=False, out_type='avg_featmap', final_norm=False), dict(qkv_bias=False)])
+def test_hosts_open_what_is_unusual(changes: dict, tmp_path) -> None:
+    """Through timm's layout and back into the host's own class."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model, again = (MMPRETRAIN.build(IMAGE_VIT | changes) for _ in range(2))
+    for network, seed in ((model, 3), (again, 9)):
+        tiny_vits.randomise(network, seed)  # whose eval() returns nothing
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', Options('timm', num_heads=3))
+    convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'c.pth', Options('mmpretrain'))
+    state = torch.load(tmp_path / 'c.pth')['state_dict']
+    again.load_state_dict({key.removeprefix('backbone.'): value for key, value in state.items()})
+    assert torch.equal(again(pixels('image'))[-1], model(pixels('image'))[-1])
+
+
+@torch.no_grad()
+def test_mmaction_opens_an_encoder_without_biases(tmp_path) -> None:
+    config = MODELS['recognizer']['backbone'] | dict(qkv_bias=False, use_mean_pooling=True)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model, again = (tiny_vits.randomise(MMACTION.build(config), seed) for seed in (3, 9))
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', Options('videomae', part='encoder'))
+    convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'c.pth', Options(
+        'mmaction2', source_size=32, source_frames=4))
+    state = torch.load(tmp_path / 'c.pth')['state_dict']
+    again.load_state_dict({key.removeprefix('backbone.'): value for key, value in state.items()})
+    assert torch.equal(again(pixels('video')), model(pixels('video')))
+
+
 def test_the_decoder_of_mmpretrain_has_positions_of_its_own(tmp_path) -> None:
     """Its table has row and column the other way round, which ours cannot hold."""
     model = build('mae')

@@ -4,12 +4,15 @@ import amd_mm  # noqa: F401, I001  mends what transformers 5 needs beside the ho
 import json
 import logging
 
+import onnxruntime
 import pytest
 import tiny_vits
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_vits import assert_same, block_outputs, pixels
+from timm.models import VisionTransformer
 from transformers import (
+    AutoImageProcessor,
     ViTConfig,
     ViTForImageClassification,
     ViTMAEConfig,
@@ -22,7 +25,7 @@ from transformers import (
 )
 
 from amd_mm.checkpoints import load_encoder, read_state_dict
-from amd_mm.export.convert import Options
+from amd_mm.export.convert import Options, report
 from amd_mm.export.files import convert_checkpoint
 from amd_mm.tokens import TokenMask
 
@@ -206,3 +209,124 @@ def test_classifiers_give_the_same_scores(name: str, tmp_path) -> None:
         ours.backbone.fc_norm.eps = 1e-5
     want = model(images.transpose(1, 2) if is_video(name) else images).logits
     assert_same([ours(images)], [want])
+
+
+def converted(name: str, tmp_path, **changes) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """A model of theirs with other settings, and what it is after ours and back."""
+    model = CLASSES[name]()
+    config = model.config
+    config.update(changes)
+    model = tiny_vits.randomise(type(model)(config), seed=3)
+    model.save_pretrained(tmp_path / 'theirs')
+    convert_checkpoint(tmp_path / 'theirs', tmp_path / 'out', Options('transformers'))
+    again, info = type(model).from_pretrained(tmp_path / 'out', output_loading_info=True)
+    assert not any(info.values()), info
+    return model, again.eval()
+
+
+@pytest.mark.parametrize(('name', 'changes'), [
+    ('VideoMAEModel', dict(qv_bias=False)), ('VideoMAEModel', dict(use_mean_pooling=True)),
+    ('VideoMAEForVideoClassification', dict(qv_bias=False)), ('ViTMAEModel', dict(qkv_bias=False)),
+    ('ViTForImageClassification', dict(qkv_bias=False)),
+    ('VideoMAEModel', dict(hidden_act='relu', layer_norm_eps=1.)),
+    ('ViTMAEModel', dict(hidden_act='gelu_pytorch_tanh', num_attention_heads=2))])
+def test_what_is_unusual_stays_so(name: str, changes: dict, tmp_path) -> None:
+    model, again = converted(name, tmp_path, **changes)
+    images = pixels(modality(name))
+    assert_same(their_blocks(again, images), their_blocks(model, images), 1e-6)
+
+
+@pytest.mark.parametrize(('name', 'changes', 'message'), [
+    ('VideoMAEModel', dict(hidden_act='relu'), 'activation: checkpoint relu, model gelu'),
+    ('ViTMAEModel', dict(hidden_act='quick_gelu'), 'activation: checkpoint quick_gelu, model gelu'),
+    ('ViTMAEModel', dict(layer_norm_eps=.1), 'norm epsilon: checkpoint 0.1, model 1e-06'),
+    ('VideoMAEModel', dict(num_attention_heads=6), 'attention heads: checkpoint 6, model 3')])
+def test_what_would_compute_something_else_is_refused(name: str, changes: dict, message: str,
+                                                      tmp_path) -> None:
+    model = CLASSES[name]()
+    model.config.update(changes)
+    tiny_vits.randomise(type(model)(model.config)).save_pretrained(tmp_path / 'theirs')
+    with pytest.raises(ValueError, match=message):
+        load_encoder(our_backbone(name), tmp_path / 'theirs')
+    if 'hidden_act' in changes:
+        with pytest.raises(ValueError, match='cannot be told of activation: .*--to transformers'):
+            convert_checkpoint(tmp_path / 'theirs', tmp_path / 'a.pth', Options('amd_mm'))
+
+
+@pytest.mark.parametrize('name', ['VideoMAEModel', 'ViTMAEModel'])
+def test_an_epsilon_of_the_library_is_no_difference(name: str, tmp_path) -> None:
+    """Published folders say 1e-12 of networks trained with 1e-6: features within rounding."""
+    model = CLASSES[name]()
+    model.config.update(dict(layer_norm_eps=1e-12))
+    model = tiny_vits.randomise(type(model)(model.config))
+    model.save_pretrained(tmp_path)
+    backbone = our_backbone(name)
+    load_encoder(backbone, tmp_path)
+    images = pixels(modality(name))
+    assert_same(block_outputs(backbone, images), their_blocks(model, images), 1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['VideoMAEForVideoClassification', 'ViTForImageClassification'])
+def test_a_classifier_can_be_used_as_it_is(name: str, tmp_path) -> None:
+    """Class names and pixels as in training, of a checkpoint that MMEngine saved."""
+    video = is_video(name)
+    backbone = tiny_vits.video_vit(use_mean_pooling=True) if video else tiny_vits.image_vit()
+    head = tiny_vits.randomise(torch.nn.Linear(24, 3))
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    state |= {('cls_head.fc_cls.' if video else 'head.fc.') + key: value
+              for key, value in head.state_dict().items()}
+    cfg = ('model = dict(backbone=dict(num_heads=3, img_size=32, num_frames=4, embed_dims=24), '
+           'data_preprocessor=dict(mean=[127.5, 127.5, 127.5], std=[63.75, 63.75, 63.75]))')
+    torch.save({'state_dict': state, 'meta': dict(
+        cfg=cfg, dataset_meta=dict(classes=('ape', 'bee', 'cat')))}, tmp_path / 'a.pth')
+    # By way of a file of ours, which carries it on.
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', Options('amd_mm'))
+    convert_checkpoint(tmp_path / 'b.pth', tmp_path / 'out', Options('transformers'))
+    model = type(CLASSES[name]()).from_pretrained(tmp_path / 'out').eval()
+    assert model.config.id2label == {0: 'ape', 1: 'bee', 2: 'cat'}
+    assert model.config.label2id == {'ape': 0, 'bee': 1, 'cat': 2}
+    processor = AutoImageProcessor.from_pretrained(tmp_path / 'out')
+    frame = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
+    made = processor([frame.numpy()] * 4 if video else frame.numpy(), return_tensors='pt',
+                     input_data_format='channels_first').pixel_values
+    want = ((frame - 127.5) / 63.75)[None]
+    torch.testing.assert_close(made, want.expand(1, 4, 3, 32, 32) if video else want)
+    outputs = backbone(made.transpose(1, 2) if video else made)
+    features = outputs if video else outputs[-1]
+    if video:
+        # Transformers fixes the epsilon of this norm at 1e-5.
+        backbone.fc_norm.eps = 1e-5
+        features = backbone(made.transpose(1, 2))
+    assert_same([model(made).logits], [head(features)])
+    assert 'Classes: 0 ape, 1 bee, 2 cat' in (tmp_path / 'out/README.md').read_text()
+
+
+@torch.no_grad()
+def test_a_default_folder_of_videomae_goes_to_onnx(tmp_path) -> None:
+    """Mean pooling is the default, with which the network has no norm after the last block."""
+    model = tiny_vits.randomise(VideoMAEModel(VideoMAEConfig(**_VIDEO)))
+    assert model.layernorm is None
+    model.save_pretrained(tmp_path / 'theirs')
+    convert_checkpoint(tmp_path / 'theirs', tmp_path / 'a.onnx', Options('onnx'))
+    session = onnxruntime.InferenceSession(str(tmp_path / 'a.onnx'))
+    clips = pixels('video')
+    have = torch.from_numpy(session.run(None, {'pixels': clips.numpy()})[0])
+    assert_same([have], [model(clips.transpose(1, 2)).last_hidden_state], 1e-4)
+
+
+def test_assumed_statistics_are_said_to_be(tmp_path) -> None:
+    build('ViTForImageClassification').save_pretrained(tmp_path / 'theirs')
+    result = convert_checkpoint(tmp_path / 'theirs', tmp_path / 'out', Options('transformers'))
+    assert "ImageNet's pixel statistics: the source does not say" in ' '.join(report(result))
+    config = json.loads((tmp_path / 'out/preprocessor_config.json').read_text())
+    assert config['image_mean'] == pytest.approx([.485, .456, .406])
+
+
+def test_no_class_without_a_class_token(tmp_path) -> None:
+    model = VisionTransformer(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3,
+                              num_classes=0, class_token=False, global_pool='')
+    torch.save(model.state_dict(), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='have a class token, but the source has none.*--to timm'):
+        convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'out', Options(
+            'transformers', num_heads=3))

@@ -84,13 +84,14 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
     teacher = module_bytes(model.teacher) if 'teacher' in vars(model) else 0
     if gpus > 1 and cfg.model.get('teacher', {}).get('shard'):
         teacher = teacher // gpus + 2 * max(map(module_bytes, model.teacher.backbone.blocks))
+    channels = model.backbone.architecture.channels
     return {
         'weights': module_bytes(model),
         'teacher': teacher,
         'optimizer': 2 * trained,
         'gradient buckets': trained if gpus > 1 else 0,
         'activations and gradients': step_memory(
-            model, (inputs, 3, *model.backbone.grid.input_size), precision_of(cfg),
+            model, (inputs, channels, *model.backbone.grid.input_size), precision_of(cfg),
             accumulating=count_batches(cfg, gpus) > 1),
     }
 

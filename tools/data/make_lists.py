@@ -90,19 +90,20 @@ def read_released(path: Path, root: str, frames: bool, label_first: bool,
     form = ('folder label frames' if label_first else 'folder frames label') if frames else (
         'path label')
     entries = []
-    for line in read_list(str(path), form, int(frames), True, False,
-                          None if label_first else num_classes):
-        label, count = line.labels[0], line.counts[0] if frames else None
+    for number, name, counts, labels in read_list(
+            str(path), form, int(frames), True, False, None if label_first else num_classes):
+        where = f'{path}:{number}'
+        label, count = labels[0], counts[0] if frames else None
         if label_first:
             label, count = count, label
         if frames and count < 1:
-            raise ValueError(f'{line.where}: a folder must have at least one frame, got {count}; '
+            raise ValueError(f'{where}: a folder must have at least one frame, got {count}; '
                              'if it is the label, add or drop --label-first')
         if label < 0 or (num_classes is not None and label >= num_classes):
-            raise ValueError(f'{line.where}: a label must be in [0, {num_classes}), got {label}')
-        if not line.path.startswith(root):
-            raise ValueError(f'{line.where}: a path must start with {root!r}, got {line.path!r}')
-        entries.append(Entry(line.path[len(root):].lstrip('/'), label, count))
+            raise ValueError(f'{where}: a label must be in [0, {num_classes}), got {label}')
+        if not name.startswith(root):
+            raise ValueError(f'{where}: a path must start with {root!r}, got {name!r}')
+        entries.append(Entry(name[len(root):].lstrip('/'), label, count))
     return entries
 
 

@@ -77,7 +77,8 @@ def draw(model: MaskedAutoencoder, item: Input, args: argparse.Namespace,
         The files.
     """
     samples = fixed_keys(place + 1, args.seed)[-1:]
-    made = reconstruct(model, batch_of(item, model.data_preprocessor), samples)
+    batch = batch_of(item, model.data_preprocessor, model.backbone.architecture.channels)
+    made = reconstruct(model, batch, samples)
     views = reconstruction_views(*made, model.backbone.grid)
     caption = describe(model)
     files = [args.out / f'{name}.png']

@@ -9,7 +9,6 @@ from abc import abstractmethod
 from functools import partial
 from typing import Any
 
-import av  # noqa: F401  (before mmaction: decord brings an old libvpx, which PyAV's would become)
 import mmcv
 import numpy as np
 from mmaction.datasets.transforms import DecordInit as _DecordInit

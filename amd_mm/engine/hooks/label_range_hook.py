@@ -1,10 +1,28 @@
-"""Labels are looked at before the first step, where the data set does not do so itself."""
+"""Labels are looked at before the first step, once, where the data set does not do so itself."""
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from amd_mm.datasets.labels import check_range
+from amd_mm.datasets.labels import check_labels, check_range
 from amd_mm.registry import HOOKS
+
+
+def in_one_process(check: Callable[[], object]) -> None:
+    """Call ``check`` in the first process; a ValueError of it is raised in all."""
+    errors: list[ValueError | None] = [None]
+    if is_main_process():
+        try:
+            check()
+        except ValueError as error:
+            errors = [error]
+    broadcast_object_list(errors)
+    if errors[0] is not None:
+        raise errors[0]
 
 
 @HOOKS.register_module()
@@ -22,8 +40,48 @@ class LabelRangeHook(Hook):
             ValueError: If one is negative or not below the number of classes.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        loaders = dict(train=runner.train_dataloader)
-        if runner.val_loop is not None:
-            loaders['val'] = runner.val_dataloader
-        for name, loader in loaders.items():
-            check_range(loader.dataset, model.head.num_classes, f'{name} data')
+        for name, loader in _loaders(runner).items():
+            in_one_process(partial(
+                check_range, loader.dataset, model.head.num_classes, f'{name} data'))
+
+
+class ClassLabelsHook(Hook):
+    """Compares data sets with their classes and with the disk before they are used, each once.
+
+    Args:
+        classes: Class names, label 0 first.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = classes
+        self._checked: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Check training and validation data; only the former needs samples of every class.
+
+        Raises:
+            ValueError: See :func:`amd_mm.datasets.labels.check_labels`.
+        """
+        for name, loader in _loaders(runner).items():
+            self._check(name, loader)
+
+    def before_val(self, runner: Runner) -> None:
+        """Check validation data, where no training has done so."""
+        self._check('val', runner.val_dataloader)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check test data."""
+        self._check('test', runner.test_dataloader)
+
+    def _check(self, name: str, loader: DataLoader) -> None:
+        if name not in self._checked:
+            self._checked.add(name)
+            in_one_process(partial(
+                check_labels, loader.dataset, self.classes, f'{name} data', name == 'train'))
+
+
+def _loaders(runner: Runner) -> dict[str, DataLoader]:
+    loaders = dict(train=runner.train_dataloader)
+    if runner.val_loop is not None:
+        loaders['val'] = runner.val_dataloader
+    return loaders

@@ -57,7 +57,9 @@ class AMD(MaskedPretraining):
             backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
-        self.__dict__['teacher'] = MODELS.build(teacher)
+        mean, std = ([255 * value for value in values] for values in self._pixel_statistics())
+        self.__dict__['teacher'] = MODELS.build(
+            teacher, default_args=dict(input_mean=mean, input_std=std))
         self.neck = MODELS.build(neck, default_args=dict(
             student_dims=self.backbone.embed_dims,
             teacher_dims=self.teacher.backbone.embed_dims,
@@ -102,6 +104,11 @@ class AMD(MaskedPretraining):
                 'Student and teacher must cut the input into the same tokens, got '
                 f'{self.backbone.grid} and {teacher.backbone.grid}: give both the same '
                 'img_size, patch_size, num_frames and tubelet_size.')
+        ours, theirs = (net.architecture.channels for net in (self.backbone, teacher.backbone))
+        if ours != theirs:
+            raise ValueError(
+                f'Student and teacher must take as many input channels, got {ours} and {theirs}: '
+                'give both the same in_channels.')
         if self.neck.generation is not None and masks.num_extra == 0:
             raise ValueError(
                 'Generation alignment needs tokens that only the teacher sees, got equal masks '

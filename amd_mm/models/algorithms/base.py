@@ -29,7 +29,7 @@ class Reconstruction(NamedTuple):
 class MaskedPretraining(BaseModel, metaclass=ABCMeta):
     """A student that is shown some tokens, a mask, and a decoder where pixels are predicted.
 
-    The modality is the backbone's. Facts that several parts need (token grid, widths,
+    The modality is the backbone's. Facts that several parts need (token grid, widths, channels,
     pixel statistics) are taken from the backbone and the data preprocessor. A subclass says
     what is learnt: :meth:`masked_loss`.
 
@@ -44,8 +44,8 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: If the backbone has a norm that only fine-tuning would train, or only one of
-            decoder and head is there.
+        ValueError: If the backbone has a norm that only fine-tuning would train, only one of
+            decoder and head is there, or the pixel statistics are not those of its channels.
     """
 
     backbone: Encoder
@@ -73,6 +73,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             in_dims=self.backbone.embed_dims,
             grid=grid,
             num_prefix_tokens=self.backbone.num_prefix_tokens,
+            channels=self.backbone.architecture.channels,
             with_cp=with_cp))
         mean, std = self._pixel_statistics()
         self.head = None if head is None else MODELS.build(
@@ -97,7 +98,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """The losses of a batch.
 
         Args:
-            inputs: (B, 3, H, W) images or (B, views, 3, T, H, W) clips, normalised.
+            inputs: (B, C, H, W) images or (B, views, C, T, H, W) clips, normalised.
             data_samples: The hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
@@ -192,5 +193,13 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """Mean and deviation that the data preprocessor removes, on the 0-1 scale."""
         if not getattr(self.data_preprocessor, '_enable_normalize', False):
             return [0.], [1 / 255]
-        return tuple((getattr(self.data_preprocessor, name).flatten() / 255).tolist()
+        mean, std = ((getattr(self.data_preprocessor, name).flatten() / 255).tolist()
                      for name in ('mean', 'std'))
+        channels = self.backbone.architecture.channels
+        for name, values in (('mean', mean), ('std', std)):
+            if len(values) not in (1, channels):
+                raise ValueError(
+                    f'{name} of the data preprocessor must have as many values as the backbone '
+                    f'has input channels, {channels}, or one, got {len(values)}: change it or '
+                    'in_channels.')
+        return mean, std

@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from mmengine.logging import print_log
 from mmengine.model import ModuleList
+from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones import VisionTransformer
-from mmpretrain.models.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
-from amd_mm.models.blocks import INIT, check_size, run_blocks
+from amd_mm.checkpoints.facts import activation_of
+from amd_mm.models.blocks import INIT, NORM, check_size, run_blocks
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
@@ -27,12 +28,14 @@ class ImageVisionTransformer(VisionTransformer):
 
     Args:
         arch: The host's name or a dict; ViT-S of the papers is ``'deit-small'``.
-        img_size: Pixels, a multiple of ``patch_size``.
+        img_size: Pixels of a side, a multiple of ``patch_size``, or (rows, columns).
         patch_size: Pixels of one patch's side.
         in_channels: Channels of the input.
         out_indices: 0-based blocks that :meth:`forward` returns, as in the host.
         drop_rate: Dropout in blocks and after positions, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, in [0, 1).
+        qkv_bias: Whether queries, keys and values have a bias.
+        norm_cfg: The norms.
         final_norm: Whether a norm follows the last block.
         out_type: What :meth:`forward` returns, as in the host.
         fixed_positions: Sine-cosine positions that do not train (pre-training);
@@ -60,6 +63,8 @@ class ImageVisionTransformer(VisionTransformer):
                  out_indices: Sequence[int] | int = -1,
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
+                 qkv_bias: bool = True,
+                 norm_cfg: dict = NORM,
                  final_norm: bool = True,
                  out_type: str = 'cls_token',
                  fixed_positions: bool = True,
@@ -78,6 +83,8 @@ class ImageVisionTransformer(VisionTransformer):
             out_indices=out_indices,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
+            qkv_bias=qkv_bias,
+            norm_cfg=norm_cfg,
             final_norm=final_norm,
             out_type=out_type,
             init_cfg=init_cfg)
@@ -151,9 +158,12 @@ class ImageVisionTransformer(VisionTransformer):
             tubelet=1,
             class_token=True,
             num_positions=self.pos_embed.shape[1],
-            image_size=self.grid.input_size[-1],
+            image_size=self.grid.frame_size,
             num_frames=1,
-            num_heads=block.attn.num_heads)
+            num_heads=block.attn.num_heads,
+            activation=activation_of(block.ffn),
+            norm_eps=block.ln1.eps,
+            qk_scale=block.attn.head_dims**-.5)
 
     def train(self, mode: bool = True) -> 'ImageVisionTransformer':
         """As torch's, but what is frozen stays in eval mode (the host's does not, nor returns)."""

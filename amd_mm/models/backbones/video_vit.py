@@ -5,11 +5,13 @@ import torch
 import torch.nn.functional as F
 from mmaction.models.backbones.vit_mae import VisionTransformer
 from mmengine.model import ModuleList
+from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
+from amd_mm.checkpoints.facts import SEQUENCE, activation_of
 from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
-from amd_mm.positions import resize_positions
+from amd_mm.positions import resize_positions, sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens
 
@@ -23,7 +25,7 @@ class VideoVisionTransformer(VisionTransformer):
     prefix='backbone.')``, with this class (which checks every key) or the host's.
 
     Args:
-        img_size: Pixels of a side, a multiple of ``patch_size``.
+        img_size: Pixels of a side, a multiple of ``patch_size``, or (rows, columns).
         patch_size: Pixels of one patch's side.
         in_channels: Channels of the input.
         embed_dims: Width D.
@@ -57,7 +59,7 @@ class VideoVisionTransformer(VisionTransformer):
     final_norm_name, pooling_norm_name = 'norm', 'fc_norm'
 
     def __init__(self,
-                 img_size: int = 224,
+                 img_size: int | tuple[int, int] = 224,
                  patch_size: int = 16,
                  in_channels: int = 3,
                  embed_dims: int = 768,
@@ -80,10 +82,10 @@ class VideoVisionTransformer(VisionTransformer):
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
         check_size(embed_dims, depth, num_heads)
-        grid = TokenGrid.of_input((num_frames, img_size, img_size),
+        grid = TokenGrid.of_input((num_frames, *to_2tuple(img_size)),
                                   (tubelet_size, patch_size, patch_size))
         super().__init__(
-            img_size=img_size,
+            img_size=patch_size,  # the host's input is square; positions follow below
             patch_size=patch_size,
             in_channels=in_channels,
             embed_dims=embed_dims,
@@ -98,6 +100,13 @@ class VideoVisionTransformer(VisionTransformer):
             return_feat_map=return_feat_map,
             init_cfg=init_cfg)
         self.grid = grid
+        self.grid_size = grid.size[1:]
+        self.pos_embed: Tensor
+        if use_learnable_pos_emb:
+            self.pos_embed = nn.Parameter(nn.init.trunc_normal_(
+                torch.empty(1, grid.num_tokens, embed_dims), std=.02))
+        else:
+            self.pos_embed = sincos_positions(grid, embed_dims)
         self.with_cp = with_cp
         self.blocks = ModuleList(
             VideoBlock(
@@ -141,7 +150,6 @@ class VideoVisionTransformer(VisionTransformer):
     @property
     def architecture(self) -> Architecture:
         """What a checkpoint has to fit."""
-        frames, *_, columns = self.grid.input_size
         block = self.blocks[0]
         return Architecture(
             modality='video',
@@ -153,9 +161,13 @@ class VideoVisionTransformer(VisionTransformer):
             tubelet=self.grid.patch[0],
             class_token=False,
             num_positions=self.pos_embed.shape[1],
-            image_size=columns,
-            num_frames=frames,
-            num_heads=block.attn.num_heads)
+            image_size=self.grid.frame_size,
+            num_frames=self.grid.input_size[0],
+            num_heads=block.attn.num_heads,
+            activation=activation_of(block.mlp),
+            norm_eps=block.norm1.eps,
+            qk_scale=block.attn.scale,
+            positions=None if isinstance(self.pos_embed, nn.Parameter) else SEQUENCE)
 
     def train(self, mode: bool = True) -> 'VideoVisionTransformer':
         """As torch's, but a frozen one stays in eval mode."""

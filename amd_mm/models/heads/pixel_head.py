@@ -1,5 +1,6 @@
 """Pixel targets and the reconstruction loss (MAE, section 3; VideoMAE, section 3.3)."""
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from mmengine.model import BaseModule
@@ -21,6 +22,9 @@ class PixelHead(BaseModule):
       variance, 1e-6 added to the deviation.
     - None (DMAE as released): pixels as the network sees them.
 
+    Where a normalisation finds one value only, the target is 0, exactly: what rounding leaves of
+    it, over an epsilon, would be noise that differs from compiled to eager mode.
+
     Args:
         grid: The tokens; filled in by the algorithm.
         mean: Of the data preprocessor, on the 0-1 scale; filled in by the algorithm.
@@ -34,6 +38,8 @@ class PixelHead(BaseModule):
     """
 
     NORMALIZATIONS = ('token', 'token_channel', None)
+    # Axes of (B, M, p, C) over which a normalisation goes.
+    _AXES: ClassVar[dict] = {'token': (-2, -1), 'token_channel': (-2, )}
 
     def __init__(self,
                  grid: TokenGrid,
@@ -59,8 +65,8 @@ class PixelHead(BaseModule):
             images: (B, C, (T,) H, W), as the network sees them.
             mask: The masked tokens.
         """
-        pixels, mean, std = self._pixels_and_statistics(images, mask)
-        target = ((pixels - mean) / std).flatten(2)
+        pixels, mean, std, is_flat = self._pixels_and_statistics(images, mask)
+        target = ((pixels - mean) / std).masked_fill_(is_flat, 0.).flatten(2)
         return dict(loss_rec=self.loss_module(prediction.float(), target))
 
     def paint(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> Tensor:
@@ -70,7 +76,7 @@ class PixelHead(BaseModule):
         true patch's are used, which the caller must say wherever it shows the result.
         Shapes as in :meth:`loss`; the result is (B, C, (T,) H, W), clipped to [0, 1].
         """
-        pixels, mean, std = self._pixels_and_statistics(images, mask)
+        pixels, mean, std, _ = self._pixels_and_statistics(images, mask)
         painted = prediction.float().reshape(pixels.shape) * std + mean
         if self.normalize != 'token_channel':
             painted = painted * self.std + self.mean
@@ -83,18 +89,23 @@ class PixelHead(BaseModule):
         return (images.float().movedim(1, -1) * self.std + self.mean).movedim(-1, 1)
 
     def _pixels_and_statistics(self, images: Tensor,
-                               mask: TokenMask) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (B, M, p, C) of the masked tokens and the mean and deviation to remove."""
+                               mask: TokenMask) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pixels (B, M, p, C) of the masked tokens, what to remove of them, where they are flat.
+
+        That is mean and deviation, and whether those pixels have one value only.
+        """
         patches = gather_patches(images.float(), mask.predicted, self.grid)
         pixels = patches.movedim(2, -1).flatten(2, -2)
-        axes: tuple[int, ...]
-        if self.normalize == 'token':
-            axes, eps_inside, eps_outside = (-2, -1), 1e-6, 0.
-        elif self.normalize == 'token_channel':
+        if self.normalize is None:
+            return (pixels, pixels.new_zeros(1), pixels.new_ones(1),
+                    pixels.new_zeros(1, dtype=torch.bool))
+        axes = self._AXES[self.normalize]
+        # Of the pixels as they came: whatever is computed of them may be rounded in two ways.
+        is_flat = pixels.amax(axes, keepdim=True) == pixels.amin(axes, keepdim=True)
+        eps_inside, eps_outside = 1e-6, 0.
+        if self.normalize == 'token_channel':
             pixels = pixels * self.std + self.mean
-            axes, eps_inside, eps_outside = (-2, ), 0., 1e-6
-        else:
-            return pixels, pixels.new_zeros(1), pixels.new_ones(1)
+            eps_inside, eps_outside = 0., 1e-6
         mean = pixels.mean(axes, keepdim=True)
         variance = pixels.var(axes, unbiased=True, keepdim=True)
-        return pixels, mean, (variance + eps_inside).sqrt() + eps_outside
+        return pixels, mean, (variance + eps_inside).sqrt() + eps_outside, is_flat

@@ -20,10 +20,10 @@ class PixelDecoder(BaseModule):
         in_dims: Width of the latent; filled in by the algorithm.
         grid: The tokens; filled in by the algorithm.
         num_prefix_tokens: Class tokens of the latent; filled in by the algorithm.
+        channels: Of the input; filled in by the algorithm.
         embed_dims: Width of the decoder.
         depth: Number of blocks, at least 1.
         num_heads: Attention heads; must divide the width.
-        channels: Of the input.
         with_cp: Recompute blocks in the backward pass instead of keeping activations.
 
     Raises:
@@ -34,10 +34,10 @@ class PixelDecoder(BaseModule):
                  in_dims: int,
                  grid: TokenGrid,
                  num_prefix_tokens: int,
+                 channels: int,
                  embed_dims: int = 512,
                  depth: int = 8,
                  num_heads: int = 16,
-                 channels: int = 3,
                  with_cp: bool = False) -> None:
         super().__init__(init_cfg=list(INIT))
         self.with_cp = with_cp

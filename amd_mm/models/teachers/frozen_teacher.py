@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints import load_encoder
+from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
 
@@ -27,14 +28,20 @@ class FrozenTeacher(BaseModule):
         taps: Blocks, counted from 1, whose raw outputs are the features.
         checkpoint: File or folder of any layout in ``amd_mm.checkpoints``. It has to be
             given; None asks for random weights and warns.
+        mean, std: Of the pixels that it was trained on, one a channel, 0-255. None: as its file
+            says, else those of its input.
+        input_mean, input_std: Of the pixels that it is given, likewise; AMD passes its data
+            preprocessor's. Where they differ from the teacher's own, the input is normalised
+            anew on its device. None: the teacher's own.
         shard: Every process keeps its share of the weights and fetches a block when it is
             that block's turn (torch's ``fully_shard``), for teachers too large for one GPU. All
             processes have to call the teacher together, as training does. One process keeps
             everything.
 
     Raises:
-        ValueError: If no checkpoint is given or it does not fit, or if taps are not
-            increasing numbers between 1 and the depth.
+        ValueError: If no checkpoint is given or it does not fit, if taps are not increasing
+            numbers between 1 and the depth, or if mean and deviation are not what the file says
+            or not one a channel.
     """
 
     backbone: Encoder
@@ -43,6 +50,10 @@ class FrozenTeacher(BaseModule):
                  backbone: dict,
                  taps: Sequence[int],
                  checkpoint: str | None = '',
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None,
+                 input_mean: Sequence[float] | None = None,
+                 input_std: Sequence[float] | None = None,
                  shard: bool = False) -> None:
         super().__init__()
         if checkpoint == '':
@@ -52,6 +63,8 @@ class FrozenTeacher(BaseModule):
                 'github.com/MCG-NJU/VideoMAE (MODEL_ZOO.md), MAE in '
                 'github.com/facebookresearch/mae; or train one with configs/videomae or '
                 'configs/mae. checkpoint=None gives random weights, for trials.')
+        said = _statistics(mean, std, 'teacher')
+        given = _statistics(input_mean, input_std, "teacher's input")
         self.backbone = MODELS.build(backbone)
         self.taps = check_taps(taps, self.backbone.depth, 'teacher')
         if checkpoint is None:
@@ -61,12 +74,31 @@ class FrozenTeacher(BaseModule):
             self.backbone.init_weights()
         else:
             self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
-            load_encoder(self.backbone, checkpoint)
+            said = _agreed(said, load_encoder(self.backbone, checkpoint), given, checkpoint)
         self.backbone.truncate(self.taps[-1])
+        self._set_normalisation(said, given)
         self.requires_grad_(False)
         self.eval()
         if shard and get_world_size() > 1:
             _shard(self.backbone)
+
+    def _set_normalisation(self, own: NetworkFacts, given: NetworkFacts) -> None:
+        """Keep the factor and the offset a channel that turn the input into the teacher's."""
+        self.pixel_scale: Tensor | None
+        self.pixel_shift: Tensor | None
+        scale = shift = None
+        if not compare_facts(own, given):
+            own = given
+        if own != given and own.mean and own.std and given.mean and given.std:
+            architecture = self.backbone.architecture
+            axes = (-1, *(1, ) * len(self.backbone.grid.size))
+            mean, std, input_mean, input_std = (
+                _per_channel(values, architecture.channels)
+                for values in (own.mean, own.std, given.mean, given.std))
+            scale = (input_std / std).float().reshape(axes)
+            shift = ((input_mean - mean) / std).float().reshape(axes)
+        self.register_buffer('pixel_scale', scale, persistent=False)
+        self.register_buffer('pixel_shift', shift, persistent=False)
 
     def train(self, mode: bool = True) -> 'FrozenTeacher':
         """Stay in eval mode whatever is asked."""
@@ -78,8 +110,59 @@ class FrozenTeacher(BaseModule):
 
     @torch.no_grad()
     def forward(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
-        """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K)."""
+        """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K).
+
+        Args:
+            images: (B, C, (T,) H, W), normalised by the statistics of the input.
+            token_ids: (B, K) int64.
+        """
+        if self.pixel_scale is not None and self.pixel_shift is not None:
+            images = images * self.pixel_scale + self.pixel_shift
         return self.backbone.encode(images, token_ids, self.taps)[1]
+
+
+def _statistics(mean: Sequence[float] | None, std: Sequence[float] | None,
+                who: str) -> NetworkFacts:
+    if (mean is None) != (std is None):
+        raise ValueError(f'Pixel statistics of the {who}: mean and std belong together, got '
+                         f'{mean} and {std}.')
+    if mean is None or std is None:
+        return NetworkFacts()
+    if len(mean) != len(std) or min(std) <= 0:
+        raise ValueError(f'Pixel statistics of the {who}: must be one mean and one positive '
+                         f'deviation a channel (0-255), got {mean} and {std}.')
+    return NetworkFacts(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def _agreed(setting: NetworkFacts, file: NetworkFacts, given: NetworkFacts,
+            path: str) -> NetworkFacts:
+    """The teacher's own statistics, from its file or the setting.
+
+    Raises:
+        ValueError: If both are there and differ.
+    """
+    file = NetworkFacts(mean=file.mean, std=file.std)
+    if differences := compare_facts(file, setting):
+        raise ValueError(
+            f'Checkpoint {path}: pixel statistics (0-255) must be what the file says, but '
+            f'{"; ".join(differences)}. Leave model.teacher.mean and std out.')
+    if file.mean and file.std:
+        return file
+    usual = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
+    if setting == NetworkFacts() and compare_facts(usual, given):
+        warnings.warn(
+            f'Checkpoint {path}: does not say what its pixels were normalised with, and is given '
+            f'mean {show_fact(given.mean)} and deviation {show_fact(given.std)} (0-255), which '
+            "are not ImageNet's. Set model.teacher.mean and std to what it was trained with.",
+            stacklevel=3)
+    return setting
+
+
+def _per_channel(values: Sequence[float], channels: int) -> Tensor:
+    if len(values) not in (1, channels):
+        raise ValueError(
+            f'Pixel statistics of the teacher: must be one a channel, {channels}, got {values}.')
+    return torch.tensor(values, dtype=torch.float64).expand(channels)
 
 
 def _shard(backbone: Any) -> None:

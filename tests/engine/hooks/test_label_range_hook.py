@@ -4,6 +4,7 @@ import pytest
 from torch.utils.data import Dataset
 
 from amd_mm.engine import LabelRangeHook
+from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 
 
 class Labels(Dataset):
@@ -33,3 +34,32 @@ def test_labels_of_both_parts_are_looked_at():
         look(Labels(0, 3), None)
     with pytest.raises(ValueError, match='val data: .* got -1'):
         look(Labels(0), Labels(-1))
+
+
+@pytest.mark.parametrize('error', [None, ValueError('in the first process')])
+def test_other_processes_look_at_nothing_and_stop_as_the_first_does(error, monkeypatch):
+    module = 'amd_mm.engine.hooks.label_range_hook'
+    monkeypatch.setattr(f'{module}.is_main_process', lambda: False)
+    monkeypatch.setattr(f'{module}.broadcast_object_list',
+                        lambda values: values.__setitem__(0, error))
+    if error is None:
+        look(Labels(0, 7), None)  # that it is out of range is for another to see
+    else:
+        with pytest.raises(ValueError, match='in the first process'):
+            look(Labels(0, 2), None)
+
+
+def test_classes_are_checked_once_wherever_a_run_begins(monkeypatch):
+    seen = []
+    monkeypatch.setattr('amd_mm.engine.hooks.label_range_hook.check_labels',
+                        lambda dataset, classes, name, need_all: seen.append((name, need_all)))
+    loader = SimpleNamespace(dataset=None)
+    runner = SimpleNamespace(train_dataloader=loader, val_dataloader=loader,
+                             test_dataloader=loader, val_loop=object())
+    hook = ClassLabelsHook(('x', 'y'))
+    hook.before_train(runner)
+    hook.before_val(runner)
+    assert seen == [('train data', True), ('val data', False)]
+    hook.before_test(runner)
+    hook.before_test(runner)
+    assert seen[2:] == [('test data', False)]

@@ -2,6 +2,7 @@
 import pytest
 import tiny_vits
 import torch
+from losses import pixel_head
 from mmengine.structures import BaseDataElement
 from tiny_vits import pretraining_config
 
@@ -61,3 +62,39 @@ def test_the_parent_is_no_algorithm():
         MaskedPretraining(**{name: part for name, part in pretraining_config('image').items()
                              if name != 'type'})
     assert issubclass(MaskedAutoencoder, MaskedPretraining)
+
+
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_any_rectangle_of_any_channels_is_reconstructed(modality):
+    """A decoder that says 0 is off by the squares of the masked pixels."""
+    config = pretraining_config(modality, amd=True)
+    for encoder in (config['backbone'], config['teacher']['backbone']):
+        encoder.update(img_size=(16, 32), in_channels=1)
+    model = MODELS.build(dict(
+        config, head=pixel_head(None), data_preprocessor=dict(type='mmengine.ImgDataPreprocessor')))
+    torch.nn.init.zeros_(model.decoder.head.weight)
+    torch.nn.init.zeros_(model.decoder.head.bias)
+    images = torch.randn(2, 1, *model.backbone.grid.input_size)
+    mask = model.mask_generator(torch.tensor([5, 7]))
+    frames = images.reshape(2, -1, 16, 32)
+    tokens = frames.unflatten(1, (model.backbone.grid.num_frames, -1)).unflatten(-2, (2, 8))
+    tokens = tokens.unflatten(-1, (4, 8)).permute(0, 1, 3, 5, 2, 4, 6).flatten(4).flatten(1, 3)
+    is_masked = torch.zeros(tokens.shape[:2]).scatter(1, mask.masked, 1).bool()
+    expected = tokens[is_masked].square().mean()
+    torch.testing.assert_close(model.masked_loss(images, mask)['loss_rec'], expected)
+    samples = [BaseDataElement(metainfo=dict(sample_key=key)) for key in (5, 7)]
+    made = model.reconstruct(images.abs(), samples)
+    assert torch.equal(made.mask.visible, mask.visible)
+    same = (made.images - made.painted).abs().reshape(2, -1, 16, 32).flatten(1).bool()
+    assert same.sum() == is_masked.sum() * tokens[0, 0].numel()
+
+
+def test_channels_of_the_parts_agree():
+    config = pretraining_config('image', amd=True)
+    config['backbone'] = dict(config['backbone'], in_channels=1)
+    with pytest.raises(ValueError, match='as many input channels, got 1 and 3: give both'):
+        MODELS.build(config)
+    preprocessor = dict(type='mmengine.ImgDataPreprocessor', mean=[0., 0., 0.], std=[1., 1., 1.])
+    with pytest.raises(ValueError, match='mean of the data preprocessor.* channels, 1, .*got 3'):
+        MODELS.build(dict(pretraining_config('image'), backbone=config['backbone'],
+                          data_preprocessor=preprocessor))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from mmaction.models.backbones.vit_mae import VisionTransformer
+from mmaction.models.backbones.vit_mae import VisionTransformer, get_sinusoid_encoding
 from torch import nn
 
 from amd_mm.models.backbones import VideoVisionTransformer
@@ -134,3 +134,18 @@ def test_a_frozen_one_neither_learns_nor_drops_anything():
     assert other.train() is other and all(part.training for part in other.modules())
     assert all(weight.requires_grad for name, weight in other.named_parameters()
                if name != 'pos_embed')
+
+
+def test_rows_and_columns_may_differ():
+    """The host builds squares alone, but computes any rectangle of whose table it is told."""
+    ours = randomised(VideoVisionTransformer(
+        **{**SIZE, 'img_size': (16, 24)}, use_mean_pooling=False, return_feat_map=True))
+    host = VisionTransformer(**SIZE, use_mean_pooling=False, return_feat_map=True)
+    host.grid_size, host.pos_embed = (2, 3), get_sinusoid_encoding(2 * 2 * 3, 24)
+    host.load_state_dict(ours.state_dict())
+    clips = torch.randn(2, 3, 4, 16, 24)
+    expected = host(clips)
+    torch.testing.assert_close(ours(clips), expected, rtol=1e-5, atol=1e-5)
+    latent, _ = ours.encode(clips, torch.arange(12).expand(2, -1))
+    torch.testing.assert_close(latent, expected.flatten(2).transpose(1, 2), rtol=1e-5, atol=1e-5)
+    assert ours.architecture.image_size == (16, 24)

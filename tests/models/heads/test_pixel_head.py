@@ -64,7 +64,7 @@ def test_plain_targets_are_what_the_network_sees():
 def test_perfect_prediction_paints_the_input(grid, normalize):
     head, images, mask = make(grid, normalize)
     images = images * .3  # stay inside [0, 1]
-    pixels, mean, std = head._pixels_and_statistics(images, mask)
+    pixels, mean, std, _ = head._pixels_and_statistics(images, mask)
     painted = head.paint(((pixels - mean) / std).flatten(2), images, mask)
     torch.testing.assert_close(painted, head.to_unit_scale(images), atol=1e-6, rtol=0)
     worse = head.paint(torch.zeros_like(pixels.flatten(2)), images, mask)
@@ -74,3 +74,19 @@ def test_perfect_prediction_paints_the_input(grid, normalize):
 def test_unknown_normalisation_is_refused():
     with pytest.raises(ValueError, match="got 'patch'"):
         make(IMAGE, 'patch')
+
+
+@pytest.mark.parametrize('compiled', [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('grid, normalize', [(IMAGE, 'token'), (VIDEO, 'token_channel')])
+def test_targets_of_one_value_are_zero(grid, normalize, compiled):
+    """Rounding over an epsilon of 1e-6 is no pattern to learn, and differs when compiled."""
+    head, images, mask = make(grid, normalize)
+    # The values that 8-bit pixels have after normalisation; where all channels count, gray ones.
+    gray = torch.arange(len(images), dtype=torch.float32)[:, None] * 97 + 33
+    colours = gray.expand(-1, 3) / 255 if normalize == 'token' else (
+        (gray + torch.arange(3)) / 255 - head.mean) / head.std
+    images = colours.reshape(*colours.shape, *[1] * len(grid.size)).expand_as(images).clone()
+    loss = torch.compile(head.loss) if compiled else head.loss
+    prediction = torch.zeros(*mask.masked.shape, 3 * torch.Size(grid.patch).numel())
+    assert loss(prediction, images, mask)['loss_rec'] == 0
+    assert loss(prediction + 2, images, mask)['loss_rec'] == 4

@@ -12,7 +12,7 @@ VIDEO, IMAGE = TokenGrid((2, 2, 2), (2, 4, 4)), TokenGrid((3, 3), (4, 4))
 
 def decoder(grid: TokenGrid, prefix: int) -> PixelDecoder:
     torch.manual_seed(0)
-    made = PixelDecoder(6, grid, prefix, embed_dims=8, depth=1, num_heads=2)
+    made = PixelDecoder(6, grid, prefix, 3, embed_dims=8, depth=1, num_heads=2)
     made.init_weights()
     with torch.no_grad():
         for weight in made.parameters():
@@ -45,7 +45,7 @@ def test_only_pictures_have_a_bias_in_the_embedding():
 def test_mask_token_starts_small():
     for grid, largest in ((VIDEO, .02), (IMAGE, .2)):
         torch.manual_seed(0)
-        made = PixelDecoder(6, grid, 0, embed_dims=1024, depth=1, num_heads=1)
+        made = PixelDecoder(6, grid, 0, 3, embed_dims=1024, depth=1, num_heads=1)
         made.init_weights()
         assert made.mask_token.abs().max() <= largest
         # A normal deviation of 0.02, cut off at one deviation for clips: 0.54 of it is left.
@@ -55,4 +55,4 @@ def test_mask_token_starts_small():
 
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match='multiple of the heads, got 8 and 3'):
-        PixelDecoder(6, VIDEO, 0, embed_dims=8, depth=1, num_heads=3)
+        PixelDecoder(6, VIDEO, 0, 3, embed_dims=8, depth=1, num_heads=3)

@@ -1,8 +1,13 @@
+import json
+
 import pytest
 import torch
 from golden import amd_video, load_golden
 from mmengine.model import ExponentialMovingAverage
+from tiny_vits import pretraining_config, video_vit
 
+from amd_mm.export.convert import Options
+from amd_mm.export.files import convert_checkpoint
 from amd_mm.registry import MODELS
 
 BACKBONE = dict(type='amd_mm.VideoVisionTransformer', img_size=16, patch_size=8, num_frames=4,
@@ -66,3 +71,85 @@ def test_copies_of_the_student_share_it():
     average = ExponentialMovingAverage(model)
     assert average.module.teacher is model.teacher
     assert average.module.backbone is not model.backbone
+
+
+class TestPixelStatistics:
+    """A teacher sees what it was trained on, whatever the student is given."""
+    IMAGENET = dict(input_mean=[123.675, 116.28, 103.53], input_std=[58.395, 57.12, 57.375])
+    HALF = dict(mean=[127.5] * 3, std=[127.5] * 3)
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        """A teacher's file, and the preprocessor's beside it where a test writes one."""
+        source = video_vit()
+        convert_checkpoint(_save(tmp_path / 'a.pth', source), tmp_path / 'folder', Options(
+            'transformers', num_heads=3, source_size=32, source_frames=4))
+        assert not (tmp_path / 'folder/preprocessor_config.json').exists()
+        return source, tmp_path / 'folder'
+
+    def build(self, path, **settings) -> torch.nn.Module:
+        backbone = dict(type='amd_mm.VideoVisionTransformer', img_size=32, patch_size=8,
+                        embed_dims=24, depth=2, num_heads=3, num_frames=4, use_mean_pooling=False)
+        return MODELS.build(dict(type='amd_mm.FrozenTeacher', taps=(1, 2), checkpoint=str(path),
+                                 backbone=backbone) | settings)
+
+    def error(self, teacher: torch.nn.Module, source: torch.nn.Module) -> float:
+        """Of its features against those of pixels normalised with 0.5 and 0.5."""
+        pixels = 255 * torch.rand(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+        mean, std = (torch.tensor(self.IMAGENET[name]).reshape(3, 1, 1, 1)
+                     for name in ('input_mean', 'input_std'))
+        tokens = torch.arange(0, 32, 2).expand(2, -1)
+        have = teacher((pixels - mean) / std, tokens)[-1]
+        want = source.encode(pixels / 127.5 - 1, tokens, (2, ))[1][0]
+        return float((have - want).norm() / want.norm())
+
+    @torch.no_grad()
+    def test_from_the_file(self, folder):
+        source, path = folder
+        (path / 'preprocessor_config.json').write_text(
+            json.dumps(dict(image_mean=[.5] * 3, image_std=[.5] * 3)))
+        teacher = self.build(path, **self.IMAGENET)
+        assert self.error(teacher, source) < 1e-5
+        assert 'pixel_scale' not in teacher.state_dict()
+        with pytest.raises(ValueError, match='mean: checkpoint 127.5, 127.5, 127.5, model 0,'):
+            self.build(path, mean=[0.] * 3, std=[255.] * 3, **self.IMAGENET)
+
+    @torch.no_grad()
+    def test_from_a_setting(self, folder):
+        source, path = folder
+        assert self.error(self.build(path, **self.HALF, **self.IMAGENET), source) < 1e-5
+        # What was seen.
+        plain = self.build(path, **self.IMAGENET)
+        assert plain.pixel_scale is None and self.error(plain, source) > .1
+
+    def test_unsaid_and_unusual_is_warned_of(self, folder):
+        with pytest.warns(UserWarning, match="127.5, 127.5 .*not ImageNet's. Set model.teach"):
+            self.build(folder[1], input_mean=[127.5] * 3, input_std=[127.5] * 3)
+
+    @pytest.mark.parametrize(('settings', 'message'), [
+        (dict(mean=[1., 2., 3.]), 'mean and std belong together'),
+        (dict(mean=[1., 2.], std=[1.]), 'one mean and one positive deviation a channel'),
+        (dict(mean=[0.], std=[0.]), 'one mean and one positive deviation a channel'),
+        (dict(mean=[0., 1.], std=[1., 1.], input_mean=[0.], input_std=[2.]),
+         r'one a channel, 3, got \(0.0, 1.0\)')])
+    @pytest.mark.filterwarnings('ignore:The teacher has random weights')
+    def test_one_a_channel(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            build(**settings)
+
+    @pytest.mark.filterwarnings('ignore:The teacher has random weights')
+    def test_the_algorithm_says_what_its_input_is(self):
+        config = pretraining_config('video', amd=True)
+        config['data_preprocessor'] = dict(
+            type='mmaction.ActionDataPreprocessor', mean=self.IMAGENET['input_mean'],
+            std=self.IMAGENET['input_std'], format_shape='NCTHW')
+        config['teacher'].update(self.HALF)
+        model = MODELS.build(config)
+        torch.testing.assert_close(
+            model.teacher.pixel_scale.flatten(), torch.tensor([58.395, 57.12, 57.375]) / 127.5)
+        assert model.double().teacher.pixel_scale.dtype == torch.float64
+
+
+def _save(path, model):
+    torch.save({'state_dict': model.state_dict()}, path)
+    return path
