@@ -81,13 +81,19 @@ def fixed_positions(modality: str, grid: Grid, dims: int, num_prefix_tokens: int
 def grids_of_fixed(table: Tensor, num_prefix_tokens: int) -> list[tuple[int, int]]:
     """The (rows, columns) whose fixed table of images this one is; empty: it is learnt.
 
+    MAE's tables have the column before the row in the channels, MoCo v3's and mmpretrain's the row.
+
     Args:
         table: (1, num_prefix_tokens + N, D).
         num_prefix_tokens: Class tokens before the others.
     """
     tokens = 0 if table.is_meta else table.shape[1] - num_prefix_tokens
-    return [(rows, tokens // rows) for rows in range(1, tokens + 1) if tokens % rows == 0
-            and is_fixed(table, 'image', (1, rows, tokens // rows), num_prefix_tokens)]
+    grids = [(rows, tokens // rows) for rows in range(1, tokens + 1) if tokens % rows == 0]
+    for order in (table, table.roll(table.shape[2] // 2, 2)):
+        found = [grid for grid in grids if is_fixed(order, 'image', (1, *grid), num_prefix_tokens)]
+        if found:
+            return found
+    return []
 
 
 def space_time_positions(grid: Grid, dims: int) -> Tensor:

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from amd_mm.positions import fixed_positions, is_fixed, resize_positions, sincos_positions
+from amd_mm.positions import (
+    fixed_positions,
+    grids_of_fixed,
+    is_fixed,
+    resize_positions,
+    sincos_positions,
+    space_time_positions,
+)
 from amd_mm.tokens import TokenGrid
 
 
@@ -26,6 +33,30 @@ def test_image_positions_are_maes():
         waves = [wave(axis / 10000**(i / 2)) for axis in (column, row)
                  for wave in (math.sin, math.cos) for i in range(2)]
         assert table[1 + row * 5 + column].tolist() == pytest.approx(waves, abs=1e-6)
+
+
+def test_space_time_positions_are_mvds():
+    """A quarter of the channels for time, three for space, column before row; sines first."""
+    table = space_time_positions((2, 3, 5), 32)[0]
+    for frame, row, column in ((0, 0, 0), (1, 2, 3), (1, 0, 4)):
+        waves = [wave(axis / 10000**(i / count)) for axis, count in (
+            (frame, 4), (column, 6), (row, 6)) for wave in (math.sin, math.cos)
+            for i in range(count)]
+        index = (frame * 3 + row) * 5 + column
+        assert table[index].tolist() == pytest.approx(waves, abs=1e-6)
+    with pytest.raises(ValueError, match='multiple of 16 for positions in time and space, got 24'):
+        space_time_positions((2, 3, 5), 24)
+
+
+@pytest.mark.parametrize('prefix', [0, 1])
+def test_fixed_tables_of_images_tell_their_rows_and_columns(prefix: int):
+    """In both orders of the channels: MAE's, and MoCo v3's and mmpretrain's."""
+    for grid in ((3, 4), (4, 3), (2, 6), (1, 12), (4, 4)):
+        table = fixed_positions('image', (1, *grid), 24, prefix)
+        assert grids_of_fixed(table, prefix) == [grid]
+        if 1 not in grid:
+            assert grids_of_fixed(table.roll(12, 2), prefix) == [grid]
+    assert grids_of_fixed(torch.randn(1, 12 + prefix, 24), prefix) == []
 
 
 def test_width_must_fit():

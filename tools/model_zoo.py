@@ -11,6 +11,7 @@ import sys
 from mmengine.config import Config
 
 from amd_mm.checkpoints import load_encoder, read_checkpoint
+from amd_mm.checkpoints.facts import list_facts
 from amd_mm.checkpoints.matching import show
 from amd_mm.export.convert import describe
 from amd_mm.export.zoo import ZOO, identify, resembling
@@ -48,6 +49,7 @@ def check(file: str, config: str | None, trust: bool) -> None:
     match, net = identify(read_checkpoint(file, trust))
     parts = sorted({name.split('.')[0] for name in match.sources})
     print(f'{file}: {describe(net)}; layout {match.layout.label}; holds {", ".join(parts)}')
+    print(f'what no tensor holds: {"; ".join(list_facts(net)) or "the file says nothing"}')
     if match.unexplained:
         print(f'{len(match.unexplained)} keys are unknown: {show(match.unexplained)}')
     names = [entry.name for entry in resembling(match, net)]

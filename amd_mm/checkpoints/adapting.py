@@ -66,13 +66,14 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
         if table is None:
             table = computed_positions(file)
         weights['encoder.pos_embed'] = resize_positions(table, file.known_grid, model.grid, prefix)
-        print_log(f'{path}: positions interpolated from {_size(file)} to {_size(model)}', 'current')
+        print_log(f'{path}: positions interpolated from {input_text(file)} to {input_text(model)}', 'current')
         file = replace(file, image_size=model.image_size, num_frames=model.num_frames,
                        num_positions=model.num_positions, positions=None)
     return replace(file, tubelet=model.tubelet)
 
 
-def _size(net: Architecture) -> str:
+def input_text(net: Architecture) -> str:
+    """The input of a network, as ``'16 frames of 224 x 224 pixels'``."""
     frames = '' if net.modality == 'image' else f'{net.num_frames} frames of '
     rows, columns = net.image_size or ('?', '?')
     return f'{frames}{rows} x {columns} pixels'

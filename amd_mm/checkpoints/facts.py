@@ -1,5 +1,6 @@
 """What no tensor of a network holds: read off its file, compared, and warned of where unsaid."""
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
@@ -14,6 +15,10 @@ from amd_mm.checkpoints.saved_config import saved_config
 
 # Heads of the encoders in use (ViT-T, S, B, L, SO400M, H, g and G); no shape tells them.
 HEADS_OF_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1152: 16, 1280: 16, 1408: 16, 1664: 16}
+# By the width of MoCo v3's networks, whose ViT-S is another than everyone's.
+_HEADS_OF_MOCO = {384: 12, 768: 12, 1024: 16, 1280: 16}
+# By the size in names of networks in MAE's and VideoMAE's code, as vit_small_patch16_224.
+_HEADS_OF_NAME = {'tiny': 3, 'small': 6, 'base': 12, 'large': 16, 'huge': 16, 'giant': 16}
 # Epsilons up to this one are alike: what differs is within the rounding of float32, unless a
 # token's variance is below 1e-2. Transformers writes 1e-12 for networks trained with 1e-6.
 SMALL_EPS = 1e-6
@@ -77,7 +82,7 @@ def facts_of(checkpoint: Checkpoint) -> NetworkFacts:
 
     Looked at are the facts that our converter writes, ``config.json`` (Transformers', timm's and
     ``model_config`` of folders with code of their own), ``preprocessor_config.json``, the ``args``
-    of released training code and the config inside MMEngine checkpoints.
+    of released training code, the config inside MMEngine checkpoints and what is known of MoCo v3.
     """
     meta, args = checkpoint.mmengine, checkpoint.meta.get('args')
     sources: list[Mapping[str, Any]] = []
@@ -88,7 +93,7 @@ def facts_of(checkpoint: Checkpoint) -> NetworkFacts:
     sources.append(_from_preprocessor(checkpoint.preprocessor))
     if isinstance(args, Mapping):
         sources.append(_from_args(args))
-    sources.append(_from_mmengine(saved_config(meta)))
+    sources += [_from_mmengine(saved_config(meta)), _from_moco(checkpoint)]
     said: dict[str, Any] = {}
     for source in sources:
         for name, value in source.items():
@@ -118,6 +123,12 @@ def unsaid_facts(file: NetworkFacts, network: NetworkFacts, width: int) -> dict[
             for name, expected, theirs in _pairs(usual, network)
             if getattr(file, name) is None and expected is not None and theirs is not None
             and not _alike(name, expected, theirs)}
+
+
+def list_facts(facts: NetworkFacts) -> list[str]:
+    """What is said, as ``['attention heads 6', 'activation gelu']``."""
+    return [f'{_LABELS[name]} {show_fact(value)}' for name in FACTS
+            if (value := getattr(facts, name)) is not None]
 
 
 def usual_heads(width: int) -> int | None:
@@ -257,6 +268,9 @@ def _from_args(args: Mapping[str, Any]) -> dict[str, Any]:
     """``args`` of the released code of MAE, VideoMAE, MVD and of what follows BEiT's."""
     said = {name: args.get(name) for name in ('num_frames', 'num_heads', 'qk_scale')}
     said['image_size'] = args.get('input_size')
+    size = re.search(r'_([a-z]+)_patch', str(args.get('model')))
+    if size is not None and said['num_heads'] is None:
+        said['num_heads'] = _HEADS_OF_NAME.get(size[1])
     imagenet = args.get('imagenet_default_mean_and_std')
     if isinstance(imagenet, bool):
         said['mean'], said['std'] = IMAGENET if imagenet else INCEPTION
@@ -266,6 +280,12 @@ def _from_args(args: Mapping[str, Any]) -> dict[str, Any]:
         # The option that tells MVD's code from VideoMAE's, on which it is built.
         said['positions'] = SPACE_TIME if 'use_cls_token' in args else SEQUENCE
     return said
+
+
+def _from_moco(checkpoint: Checkpoint) -> dict[str, Any]:
+    embedding = next((value for name, value in checkpoint.state_dict.items()
+                      if name.endswith('base_encoder.patch_embed.proj.weight')), None)
+    return {} if embedding is None else dict(num_heads=_HEADS_OF_MOCO.get(len(embedding)))
 
 
 def _from_mmengine(config: Mapping[str, Any]) -> dict[str, Any]:

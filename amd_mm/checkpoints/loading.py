@@ -10,8 +10,13 @@ from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 from torch import Tensor
 
-from amd_mm.checkpoints.adapting import adapt_to_grid
-from amd_mm.checkpoints.architecture import Architecture, architecture_of
+from amd_mm.checkpoints.adapting import adapt_to_grid, input_text
+from amd_mm.checkpoints.architecture import (
+    USUAL_FRAMES,
+    USUAL_SIZE,
+    Architecture,
+    architecture_of,
+)
 from amd_mm.checkpoints.canonical import canonical_weights, compare_weights
 from amd_mm.checkpoints.facts import (
     IMAGENET,
@@ -187,7 +192,7 @@ def _norm_names(backbone: LoadableEncoder) -> tuple[str, str]:
 
 def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file: Architecture,
                  path: Path) -> None:
-    """Refuse what does not fit and warn of what is unusual and unsaid."""
+    """Refuse what does not fit, and warn of what is unsaid and unusual."""
     own = backbone.architecture
     if file.modality != own.modality:
         raise ValueError(f'Checkpoint {path}: must be an encoder of {own.modality}s as '
@@ -202,17 +207,32 @@ def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file:
         raise ValueError(f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
                          f'({shapes}). {_remedy(file, own)}')
     _require_aspect(weights, file, own, path)
-    if unsaid := unsaid_facts(file, own, own.width):
-        warnings.warn(
-            f'Checkpoint {path}: does not say what its network has of these, and the model is '
-            f'unusual in them: {"; ".join(unsaid.values())}. Compare with the source of the file '
-            'whether it was trained so.', stacklevel=3)
-    if (file.positions is None and own.positions is not None
-            and 'encoder.fc_norm.weight' in weights and 'encoder.pos_embed' not in weights):
-        warnings.warn(
-            f'Checkpoint {path}: is a fine-tuned encoder without positions; the model computes '
-            "VideoMAE's. If the file is one of MVD, whose positions are others, convert it first "
-            f'with `{_CONVERT} --positions {SPACE_TIME}`.', stacklevel=3)
+    for line in _unsaid(weights, file, own):
+        warnings.warn(f'Checkpoint {path}: {line}', stacklevel=4)
+
+
+def _unsaid(weights: Mapping[str, Tensor], file: Architecture, own: Architecture) -> list[str]:
+    """What the file neither holds nor says, and the model may compute otherwise."""
+    lines = []
+    if unusual := unsaid_facts(file, own, own.width):
+        lines.append('does not say what its network has of these, and the model is unusual in '
+                     f'them: {"; ".join(unusual.values())}. Compare with the source of the file '
+                     'whether it was trained so.')
+    if 'encoder.pos_embed' in weights or own.modality == 'image':
+        return lines
+    usual = replace(own, image_size=USUAL_SIZE, num_frames=USUAL_FRAMES)
+    if file.grid is None and own.grid != usual.grid:
+        lines.append(
+            'holds no positions and does not say its frames and size. The model computes them for '
+            f'{input_text(own)}; were they for {input_text(usual)}, as usual, interpolate them '
+            f'with `{_CONVERT}{_size_options(own)}`.')
+    if file.positions is None and own.positions is not None and (
+            'encoder.fc_norm.weight' in weights):
+        lines.append(
+            "is a fine-tuned encoder without positions; the model computes VideoMAE's. If the file "
+            'is one of MVD, whose positions are others, convert it first with '
+            f'`{_CONVERT} --positions {SPACE_TIME}`.')
+    return lines
 
 
 def _remedy(file: Architecture, own: Architecture) -> str:
@@ -220,16 +240,20 @@ def _remedy(file: Architecture, own: Architecture) -> str:
     resized = replace(file, image_size=own.image_size, num_frames=own.num_frames,
                       num_positions=own.num_positions)
     if own.image_size is not None and not resized.differences(own):
-        frames = '' if own.modality == 'image' else f' --num-frames {own.num_frames}'
-        sides = 'x'.join(map(str, dict.fromkeys(own.image_size)))
         return ('Change img_size and num_frames in the config, or interpolate the positions with '
-                f'`{_CONVERT} --img-size {sides}{frames}`.')
+                f'`{_CONVERT}{_size_options(own)}`.')
     if file.positions == SPACE_TIME and not replace(file, positions=SEQUENCE).differences(own):
         return (f"They are MVD's and not in the file: convert it first with `{_CONVERT}`, which "
                 'writes them.')
     if file.activation not in (None, own.activation):
         return 'No setting of the model changes the activation: take another file.'
     return 'Change the config to the checkpoint\'s values, or take another file.'
+
+
+def _size_options(own: Architecture) -> str:
+    sides = 'x'.join(map(str, dict.fromkeys(own.image_size or ())))
+    frames = '' if own.modality == 'image' else f' --num-frames {own.num_frames}'
+    return f' --img-size {sides}{frames}'
 
 
 def _require_aspect(weights: Mapping[str, Tensor], file: Architecture, own: Architecture,

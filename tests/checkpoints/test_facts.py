@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from amd_mm.checkpoints.facts import (
     IMAGENET,
@@ -46,6 +47,11 @@ model = dict(backbone=dict(
      NetworkFacts(mean=(0., ) * 3, std=(255., ) * 3)),
     (dict(meta=dict(args=dict(input_size=48, num_frames=8, imagenet_default_mean_and_std=False))),
      NetworkFacts(image_size=(48, 48), num_frames=8, positions='sequence', **HALF)),
+    (dict(meta=dict(args=dict(model='pretrain_videomae_small_patch16_224'))),
+     NetworkFacts(num_heads=6)),
+    (dict(meta=dict(args=dict(model='mae_vit_large_patch16'))), NetworkFacts(num_heads=16)),
+    (dict(state_dict={'module.base_encoder.patch_embed.proj.weight': torch.ones(384, 3, 16, 16)}),
+     NetworkFacts(num_heads=12)),
     (dict(meta=dict(args=dict(imagenet_default_mean_and_std=True))),
      NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])),
     (dict(meta=dict(args=dict(num_frames=16, use_cls_token=False))),
@@ -64,9 +70,10 @@ model = dict(backbone=dict(
     (dict(config=dict(num_attention_heads='many', hidden_act=7, layer_norm_eps=None,
                       image_size=[1, 2, 3], num_frames=True, model_config=[3])), NetworkFacts()),
 ], ids=['transformers', 'defaults', 'own code', 'preprocessor', 'factor', 'not normalised',
-        'args', 'args ImageNet', 'MVD', 'config', 'default heads', 'facts', 'nonsense'])
+        'args', 'name', 'name of MAE', 'MoCo v3', 'args ImageNet', 'MVD', 'config',
+        'default heads', 'facts', 'nonsense'])
 def test_sources(source: dict, want: NetworkFacts) -> None:
-    have = facts_of(Checkpoint({}, **source))
+    have = facts_of(Checkpoint(**dict(state_dict={}) | source))
     for name in ('mean', 'std', 'qk_scale'):
         expected = getattr(want, name)
         assert getattr(have, name) == (expected and pytest.approx(expected, rel=1e-6)), name

@@ -14,7 +14,12 @@ from amd_mm.checkpoints import load_encoder, load_pretrained, read_state_dict
 from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
-from amd_mm.positions import sincos_positions, space_time_positions
+from amd_mm.positions import (
+    fixed_positions,
+    resize_positions,
+    sincos_positions,
+    space_time_positions,
+)
 from amd_mm.registry import MODELS
 
 
@@ -406,6 +411,26 @@ class TestSpaceTime:
         with pytest.raises(ValueError, match='of time and space. Choose --to amd_mm'):
             convert_checkpoint(path, tmp_path / 'b', Options(
                 'transformers', part='encoder', num_heads=4))
+
+
+def test_positions_that_are_computed_for_another_size_are_warned_of(tmp_path: Path) -> None:
+    """As of a released file in a teacher of 4 frames and 32 pixels; its remedy is one."""
+    tall = dict(img_size=112, patch_size=56, num_frames=8, tubelet_size=4)
+    weights = {name: value for name, value in videomae_weights(video_vit(**tall)).items()
+               if name != 'pos_embed'}
+    path = save(tmp_path / 'a.pth', weights, 'model')
+    model = video_vit(seed=9, **tall)
+    with pytest.warns(UserWarning, match=('computes them for 8 frames of 112 x 112 pixels; were they '
+                                          'for 16 frames of 224.*--img-size 112 --num-frames 8`')):
+        load_encoder(model, path)
+    assert torch.equal(model.pos_embed, fixed_positions('video', (2, 2, 2), 24, 0))
+    convert_checkpoint(path, tmp_path / 'b.pth', Options(
+        'amd_mm', part='encoder', img_size=112, num_frames=8))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_encoder(model, tmp_path / 'b.pth')
+    assert torch.equal(model.pos_embed, resize_positions(
+        fixed_positions('video', (4, 4, 4), 24, 0), (4, 4, 4), (2, 2, 2)))
 
 
 def test_the_remedy_for_another_size_is_one(tmp_path: Path) -> None:
