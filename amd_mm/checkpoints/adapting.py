@@ -66,7 +66,8 @@ def adapt_to_grid(weights: dict[str, Tensor], file: Architecture, model: Archite
         if table is None:
             table = computed_positions(file)
         weights['encoder.pos_embed'] = resize_positions(table, file.known_grid, model.grid, prefix)
-        print_log(f'{path}: positions interpolated from {input_text(file)} to {input_text(model)}', 'current')
+        print_log(f'{path}: positions interpolated from {input_text(file)} to '
+                  f'{input_text(model)}', 'current')
         file = replace(file, image_size=model.image_size, num_frames=model.num_frames,
                        num_positions=model.num_positions, positions=None)
     return replace(file, tubelet=model.tubelet)

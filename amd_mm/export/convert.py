@@ -11,13 +11,16 @@ from amd_mm.checkpoints.architecture import (
     Architecture,
     architecture_of,
     computed_positions,
+    heads_of,
     with_usual_size,
 )
 from amd_mm.checkpoints.canonical import canonical_weights
 from amd_mm.checkpoints.facts import (
     FACTS,
+    SMALL_EPS,
     SPACE_TIME,
     NetworkFacts,
+    list_facts,
     size_text,
     unsaid_facts,
 )
@@ -341,6 +344,27 @@ def envelope(result: Conversion) -> dict[str, Any]:
     if names := class_names(result.checkpoint):
         meta['dataset_meta'] = {'classes': names}
     return {'state_dict': result.weights, 'meta': meta}
+
+
+def settle_facts(result: Conversion) -> Architecture:
+    """Take what the source leaves unsaid as usual, in place, and note what was assumed.
+
+    Targets that say their facts, or are made of them, need all: folders, ONNX and model cards.
+
+    Raises:
+        ValueError: If heads are unsaid and the width has no usual ones, or the usual size
+            contradicts the number of positions.
+    """
+    before = result.net
+    net = with_usual_size(before)
+    result.net = net = replace(
+        net, num_heads=heads_of(net), activation=net.activation or 'gelu',
+        norm_eps=SMALL_EPS if net.norm_eps is None else net.norm_eps)
+    assumed = NetworkFacts(**{name: getattr(net, name) for name in FACTS
+                              if getattr(before, name) is None})
+    if lines := list_facts(assumed):
+        result.notes.append(f'assumed, because the source does not say: {", ".join(lines)}')
+    return net
 
 
 def class_names(checkpoint: Checkpoint) -> list[str]:

@@ -12,6 +12,7 @@ from amd_mm.export.convert import (
     convert_weights,
     envelope,
     said_facts,
+    settle_facts,
 )
 from amd_mm.export.model_card import model_card
 from amd_mm.export.onnx_file import build_model, export_onnx
@@ -61,6 +62,8 @@ def convert_checkpoint(source: str | Path, destination: str | Path, options: Opt
         if as_onnx:
             build_model(result)
         return result
+    if as_onnx or result.target.name == 'timm':
+        settle_facts(result)
     card = model_card(result, options.target)
     card_path = destination.with_name(destination.name + '.md')
     if as_onnx:

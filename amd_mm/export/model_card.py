@@ -2,7 +2,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from amd_mm.checkpoints.architecture import heads_of
 from amd_mm.checkpoints.facts import IMAGENET, show_fact
 from amd_mm.checkpoints.saved_config import config_text, saved_config
 from amd_mm.export.convert import Conversion, class_names, describe, report
@@ -73,7 +72,7 @@ def _timm_arguments(result: Conversion) -> str:
     rows, columns = net.image_size
     arguments = dict(
         img_size=rows if rows == columns else net.image_size, patch_size=net.patch,
-        in_chans=net.channels, embed_dim=net.width, depth=net.depth, num_heads=heads_of(net),
+        in_chans=net.channels, embed_dim=net.width, depth=net.depth, num_heads=net.num_heads,
         mlp_ratio=f'{net.mlp_width / net.width:g}', num_classes=len(weights.get('head.weight', ())),
         global_pool=repr('avg' if pooled else 'token' if net.class_token else ''))
     if not net.class_token:

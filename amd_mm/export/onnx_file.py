@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import compare_weights
-from amd_mm.checkpoints.architecture import heads_of, with_usual_size
-from amd_mm.checkpoints.facts import SMALL_EPS
-from amd_mm.export.convert import Conversion
+from amd_mm.checkpoints.architecture import with_usual_size
+from amd_mm.export.convert import Conversion, settle_facts
 from amd_mm.models.backbones import ImageVisionTransformer, VideoVisionTransformer
 
 TOLERANCE = 1e-4
@@ -93,21 +92,21 @@ def build_model(result: Conversion) -> nn.Module:
     Raises:
         ValueError: If our network cannot hold them.
     """
-    net, weights = with_usual_size(result.net), result.canonical
+    net, weights = settle_facts(result), result.canonical
     if net.modality == 'image' and not net.class_token:
         raise ValueError('ONNX export: our image encoder has a class token, but the source has '
                          'none. Choose --to timm, and export from there.')
-    assert net.image_size is not None and net.num_frames is not None
+    assert net.image_size and net.num_frames and net.num_heads
     has_norm = 'encoder.norm.weight' in weights
     pooled = 'encoder.fc_norm.weight' in weights
     head = _head(weights)
     is_map = False
-    norm = dict(type='LN', eps=SMALL_EPS if net.norm_eps is None else net.norm_eps)
+    norm = dict(type='LN', eps=net.norm_eps)
     if net.modality == 'video':
         is_map = not pooled
         backbone = VideoVisionTransformer(
             img_size=net.image_size, patch_size=net.patch, in_channels=net.channels,
-            embed_dims=net.width, depth=net.depth, num_heads=heads_of(net),
+            embed_dims=net.width, depth=net.depth, num_heads=net.num_heads,
             mlp_ratio=net.mlp_width / net.width, num_frames=net.num_frames,
             qkv_bias='encoder.blocks.0.q_bias' in weights, tubelet_size=net.tubelet,
             use_mean_pooling=pooled, return_feat_map=is_map, qk_scale=net.qk_scale, norm_cfg=norm,
@@ -117,7 +116,7 @@ def build_model(result: Conversion) -> nn.Module:
     else:
         tokens = 'avg_featmap' if pooled else 'cls_token' if head is not None else 'raw'
         backbone = ImageVisionTransformer(
-            arch=dict(embed_dims=net.width, num_layers=net.depth, num_heads=heads_of(net),
+            arch=dict(embed_dims=net.width, num_layers=net.depth, num_heads=net.num_heads,
                       feedforward_channels=net.mlp_width),
             img_size=net.image_size, patch_size=net.patch, in_channels=net.channels,
             final_norm=has_norm, out_type=tokens, norm_cfg=norm,

@@ -1,14 +1,12 @@
 """What stands beside the weights of the Transformers classes that our layouts map to."""
 from typing import Any
 
-from amd_mm.checkpoints.architecture import Architecture, heads_of, with_usual_size
-from amd_mm.checkpoints.facts import IMAGENET, SMALL_EPS
-from amd_mm.export.convert import Conversion, class_names
+from amd_mm.checkpoints.architecture import Architecture, with_usual_size
+from amd_mm.checkpoints.facts import IMAGENET
+from amd_mm.export.convert import Conversion, class_names, settle_facts
 
 # Decoder widths of the released models; no shape tells the heads.
 _DECODER_HEADS = {'video': {192: 3, 384: 6, 512: 8}, 'image': {512: 16}}
-# Transformers' names where ours are others.
-_ACTIVATIONS = {'gelu': 'gelu', 'gelu_tanh': 'gelu_pytorch_tanh'}
 
 
 def transformers_config(result: Conversion) -> dict[str, Any]:
@@ -17,18 +15,17 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
     Raises:
         ValueError: If no class holds these weights, or heads or sizes are unknown.
     """
-    net = with_usual_size(result.net)
+    net = settle_facts(result)
     weights = result.canonical
     name = _class_of(result)
     has_bias = any(f'encoder.blocks.0.{bias}' in weights for bias in ('q_bias', 'qkv.bias'))
     config: dict[str, Any] = {
         'architectures': [name], 'hidden_size': net.width, 'num_hidden_layers': net.depth,
-        'num_attention_heads': heads_of(net), 'intermediate_size': net.mlp_width,
-        'hidden_act': _ACTIVATIONS.get(net.activation or 'gelu', net.activation),
+        'num_attention_heads': net.num_heads, 'intermediate_size': net.mlp_width,
+        'hidden_act': 'gelu_pytorch_tanh' if net.activation == 'gelu_tanh' else net.activation,
         'hidden_dropout_prob': 0., 'attention_probs_dropout_prob': 0.,
-        'layer_norm_eps': SMALL_EPS if net.norm_eps is None else net.norm_eps,
-        'image_size': _side(net, name),
-        'patch_size': net.patch, 'num_channels': net.channels,
+        'layer_norm_eps': net.norm_eps, 'image_size': _side(net, name), 'patch_size': net.patch,
+        'num_channels': net.channels,
         'dtype': str(weights['encoder.patch.weight'].dtype).removeprefix('torch.')}
     if net.modality == 'video':
         config.update(model_type='videomae', num_frames=net.num_frames, tubelet_size=net.tubelet,

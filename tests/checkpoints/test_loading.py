@@ -313,7 +313,7 @@ def test_another_epsilon_can_be_set(modality: str, tmp_path: Path) -> None:
                                     dict(source_size=32, source_frames=4)
                                     if modality == 'video' else {})))
     config = json.loads((tmp_path / 'b/config.json').read_text())
-    assert result.net.norm_eps is None and config['layer_norm_eps'] == 1e-6
+    assert 'norm epsilon 1e-06' in ' '.join(result.notes) and config['layer_norm_eps'] == 1e-6
     (tmp_path / 'b/config.json').write_text(json.dumps(config | {'layer_norm_eps': 1.}))
     with pytest.raises(ValueError, match='norm epsilon: checkpoint 1, model 1e-06'):
         load_encoder(make(seed=9), tmp_path / 'b')
@@ -420,8 +420,9 @@ def test_positions_that_are_computed_for_another_size_are_warned_of(tmp_path: Pa
                if name != 'pos_embed'}
     path = save(tmp_path / 'a.pth', weights, 'model')
     model = video_vit(seed=9, **tall)
-    with pytest.warns(UserWarning, match=('computes them for 8 frames of 112 x 112 pixels; were they '
-                                          'for 16 frames of 224.*--img-size 112 --num-frames 8`')):
+    with pytest.warns(UserWarning, match=(
+            'computes them for 8 frames of 112 x 112 pixels; were they for 16 frames of 224.*'
+            '--img-size 112 --num-frames 8`')):
         load_encoder(model, path)
     assert torch.equal(model.pos_embed, fixed_positions('video', (2, 2, 2), 24, 0))
     convert_checkpoint(path, tmp_path / 'b.pth', Options(

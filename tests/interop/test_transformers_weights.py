@@ -315,6 +315,16 @@ def test_a_default_folder_of_videomae_goes_to_onnx(tmp_path) -> None:
     assert_same([have], [model(clips.transpose(1, 2)).last_hidden_state], 1e-4)
 
 
+def test_what_is_assumed_is_said_to_be(tmp_path) -> None:
+    """What the converter writes without having read it."""
+    torch.save(tiny_vits.video_vit(embed_dims=384, num_heads=12, depth=1).state_dict(),
+               tmp_path / 'a.pth')
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'out', Options(
+        'transformers', source_size=32, source_frames=4))
+    assert ('assumed, because the source does not say: attention heads 6, activation gelu, norm '
+            'epsilon 1e-06') in (tmp_path / 'out/README.md').read_text()
+
+
 def test_assumed_statistics_are_said_to_be(tmp_path) -> None:
     build('ViTForImageClassification').save_pretrained(tmp_path / 'theirs')
     result = convert_checkpoint(tmp_path / 'theirs', tmp_path / 'out', Options('transformers'))
