@@ -123,8 +123,9 @@ def build_model(result: Conversion) -> nn.Module:
             qkv_bias='encoder.blocks.0.qkv.bias' in weights)
     state = {name.removeprefix('backbone.'): value.float()
              for name, value in result.weights.items() if name.startswith('backbone.')}
-    problems = str(compare_weights(state, backbone.state_dict(), may_miss=('pos_embed', )))
-    assert not problems, problems
+    if problems := str(compare_weights(state, backbone.state_dict(), may_miss=('pos_embed', ))):
+        raise ValueError(f'ONNX export: our encoder must hold the weights exactly, but {problems}. '
+                         'Choose another target, and export from its library.')
     backbone.load_state_dict(backbone.state_dict() | state)
     return _Exported(backbone, head, is_map)
 

@@ -220,6 +220,16 @@ def test_onnx_of_what_is_unusual(modality: str, changes: dict, tmp_path: Path) -
                           tiny_vits.block_outputs(model, images)[-1:], 1e-4)
 
 
+def test_onnx_of_what_our_encoder_cannot_hold_is_refused(tmp_path: Path) -> None:
+    """A norm after the last block and one after pooling."""
+    state = dict(video_vit().state_dict())
+    state |= {'fc_norm.weight': state['norm.weight'], 'fc_norm.bias': state['norm.bias']}
+    torch.save(state, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='exactly, but not in the model: norm.bias, norm.weight'):
+        convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
+            'onnx', num_heads=3, source_size=32, source_frames=4))
+
+
 def test_onnx_without_a_class_token_is_refused(tmp_path: Path) -> None:
     state = convert_weights(Checkpoint(dict(image_vit().state_dict())), Options('timm')).weights
     del state['cls_token']
