@@ -203,9 +203,10 @@ def _require_fit(weights: Mapping[str, Tensor], backbone: LoadableEncoder, file:
         shapes = ', '.join(
             f'{what} {tuple(mine[name].shape)} against {tuple(theirs[name].shape)}'
             for what, name in (('patch embedding', 'patch_embed.projection.weight'),
-                               ('positions', 'pos_embed')) if name in mine and name in theirs)
-        raise ValueError(f'Checkpoint {path}: must fit the config, but {"; ".join(differences)} '
-                         f'({shapes}). {_remedy(file, own)}')
+                               ('positions', 'pos_embed'))
+            if name in mine and name in theirs and mine[name].shape != theirs[name].shape)
+        raise ValueError(f'Checkpoint {path}: must fit the config, but {"; ".join(differences)}'
+                         + (f' ({shapes})' if shapes else '') + f'. {_remedy(file, own)}')
     _require_aspect(weights, file, own, path)
     for line in _unsaid(weights, file, own):
         warnings.warn(f'Checkpoint {path}: {line}', stacklevel=4)

@@ -57,9 +57,7 @@ class AMD(MaskedPretraining):
             backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
-        mean, std = ([255 * value for value in values] for values in self._pixel_statistics())
-        self.__dict__['teacher'] = MODELS.build(
-            teacher, default_args=dict(input_mean=mean, input_std=std))
+        self.__dict__['teacher'] = MODELS.build(teacher, default_args=self._input_statistics())
         self.neck = MODELS.build(neck, default_args=dict(
             student_dims=self.backbone.embed_dims,
             teacher_dims=self.teacher.backbone.embed_dims,
@@ -87,6 +85,13 @@ class AMD(MaskedPretraining):
         if self.decoder is not None and self.head is not None:
             losses |= self.head.loss(self.decoder(latent, mask), images, mask)
         return losses
+
+    def _input_statistics(self) -> dict[str, list[float]]:
+        """What the teacher is told of its input (0-255); nothing where a pipeline normalises."""
+        if not self._normalises:
+            return {}
+        mean, std = ([255 * value for value in values] for values in self._pixel_statistics())
+        return dict(input_mean=mean, input_std=std)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'AMD':
         """Move and cast the teacher along with the module tree it is not in."""

@@ -189,9 +189,14 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         keys = torch.tensor(given).to(images.device, non_blocking=True)
         return view_keys(keys, views=len(images) // len(keys))
 
+    @property
+    def _normalises(self) -> bool:
+        """Whether the data preprocessor normalises pixels."""
+        return getattr(self.data_preprocessor, '_enable_normalize', False)
+
     def _pixel_statistics(self) -> tuple[list[float], list[float]]:
         """Mean and deviation that the data preprocessor removes, on the 0-1 scale."""
-        if not getattr(self.data_preprocessor, '_enable_normalize', False):
+        if not self._normalises:
             return [0.], [1 / 255]
         mean, std = ((getattr(self.data_preprocessor, name).flatten() / 255).tolist()
                      for name in ('mean', 'std'))

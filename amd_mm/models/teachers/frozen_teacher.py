@@ -14,6 +14,8 @@ from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show
 from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
 
+_USUAL = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
+
 
 @MODELS.register_module()
 class FrozenTeacher(BaseModule):
@@ -32,7 +34,8 @@ class FrozenTeacher(BaseModule):
             says, else those of its input.
         input_mean, input_std: Of the pixels that it is given, likewise; AMD passes its data
             preprocessor's. Where they differ from the teacher's own, the input is normalised
-            anew on its device. None: the teacher's own.
+            anew on its device. None: unknown; the input is taken as it is, with a warning if
+            the teacher's own are said and not ImageNet's.
         shard: Every process keeps its share of the weights and fetches a block when it is
             that block's turn (torch's ``fully_shard``), for teachers too large for one GPU. All
             processes have to call the teacher together, as training does. One process keeps
@@ -87,9 +90,12 @@ class FrozenTeacher(BaseModule):
         self.pixel_scale: Tensor | None
         self.pixel_shift: Tensor | None
         scale = shift = None
-        if not compare_facts(own, given):
-            own = given
-        if own != given and own.mean and own.std and given.mean and given.std:
+        if given.mean is None and compare_facts(own, _USUAL):
+            warnings.warn(
+                f'The teacher was trained on pixels of mean {show_fact(own.mean)} and deviation '
+                f'{show_fact(own.std)} (0-255), but what normalises its input is not known: it is '
+                'taken as it is. Normalise in model.data_preprocessor.', stacklevel=3)
+        if own.mean and own.std and given.mean and given.std and compare_facts(own, given):
             architecture = self.backbone.architecture
             axes = (-1, *(1, ) * len(self.backbone.grid.size))
             mean, std, input_mean, input_std = (
@@ -148,8 +154,7 @@ def _agreed(setting: NetworkFacts, file: NetworkFacts, given: NetworkFacts,
             f'{"; ".join(differences)}. Leave model.teacher.mean and std out.')
     if file.mean and file.std:
         return file
-    usual = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
-    if setting == NetworkFacts() and compare_facts(usual, given):
+    if setting == NetworkFacts() and compare_facts(_USUAL, given):
         warnings.warn(
             f'Checkpoint {path}: does not say what its pixels were normalised with, and is given '
             f'mean {show_fact(given.mean)} and deviation {show_fact(given.std)} (0-255), which '

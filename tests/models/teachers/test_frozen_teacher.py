@@ -126,6 +126,13 @@ class TestPixelStatistics:
         with pytest.warns(UserWarning, match="127.5, 127.5 .*not ImageNet's. Set model.teach"):
             self.build(folder[1], input_mean=[127.5] * 3, input_std=[127.5] * 3)
 
+    @pytest.mark.filterwarnings('ignore:The teacher has random weights')
+    def test_an_input_of_which_nothing_is_known_is_taken_as_it_is(self):
+        """The pipeline may normalise, of which a model knows nothing."""
+        with pytest.warns(UserWarning, match='127.5 .*is taken as it is. Normalise in'):
+            teacher = build(**self.HALF)
+        assert teacher.pixel_scale is None
+
     @pytest.mark.parametrize(('settings', 'message'), [
         (dict(mean=[1., 2., 3.]), 'mean and std belong together'),
         (dict(mean=[1., 2.], std=[1.]), 'one mean and one positive deviation a channel'),
@@ -145,6 +152,8 @@ class TestPixelStatistics:
             std=self.IMAGENET['input_std'], format_shape='NCTHW')
         config['teacher'].update(self.HALF)
         model = MODELS.build(config)
+        del config['data_preprocessor'], config['teacher']['mean'], config['teacher']['std']
+        assert MODELS.build(config).teacher.pixel_scale is None
         torch.testing.assert_close(
             model.teacher.pixel_scale.flatten(), torch.tensor([58.395, 57.12, 57.375]) / 127.5)
         assert model.double().teacher.pixel_scale.dtype == torch.float64
