@@ -15,6 +15,7 @@ from mmengine.fileio import get, join_path
 
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import FLAG, MAPPING, TEXT, one_of, optional, takes
 
 
 def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
@@ -53,6 +54,7 @@ class PyAVInit(BaseTransform):
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
+    @takes(multi_thread=FLAG, backend_args=optional(MAPPING))
     def __init__(self, multi_thread: bool = False, backend_args: dict | None = None) -> None:
         self.multi_thread = multi_thread
         self.backend_args = backend_args
@@ -115,6 +117,7 @@ class OpenCVInit(_OpenCVInit):
     # The host's __del__ reads it, of an object whose arguments were refused too.
     tmp_folder = None
 
+    @takes(io_backend=TEXT, backend_args=optional(MAPPING))
     def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
         super().__init__(io_backend, **(backend_args or {}))
 
@@ -176,6 +179,8 @@ class RawFrameDecode(BaseTransform):
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
+    @takes(
+        decoding_backend=one_of('cv2', 'turbojpeg', 'pillow'), backend_args=optional(MAPPING))
     def __init__(self, decoding_backend: str = 'cv2', backend_args: dict | None = None) -> None:
         self.decoding_backend = decoding_backend
         self.backend_args = backend_args

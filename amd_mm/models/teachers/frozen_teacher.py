@@ -1,6 +1,7 @@
 """The large network that is read and never trained."""
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from amd_mm.checkpoints import load_encoder
 from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
+from amd_mm.values import CONFIG, FLAG, instance, list_of, optional, takes, whole
 
 
 @MODELS.register_module()
@@ -39,6 +41,11 @@ class FrozenTeacher(BaseModule):
 
     backbone: Encoder
 
+    @takes(
+        backbone=CONFIG,
+        taps=list_of(whole(1)),
+        checkpoint=optional(instance((str, Path), 'a path')),
+        shard=FLAG)
     def __init__(self,
                  backbone: dict,
                  taps: Sequence[int],
