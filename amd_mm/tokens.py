@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from amd_mm.values import instance
+
 __all__ = [
     'StudentFeatures', 'TeacherFeatures', 'TokenGrid', 'TokenMask', 'gather_patches',
     'gather_tokens', 'scatter_patches', 'split_prefix'
@@ -74,6 +76,9 @@ class TokenGrid:
     def input_size(self) -> tuple[int, ...]:
         """Pixels along each axis."""
         return tuple(n * p for n, p in zip(self.size, self.patch, strict=True))
+
+
+GRID = instance(TokenGrid, 'a TokenGrid')
 
 
 class TeacherFeatures(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 # From the ground up; what stands in one row may use each other only as the files need.
 ROOMS = (
-    ('version', 'registry', 'compat'), ('keys', 'tokens'),
+    ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
     ('positions', 'command_line', 'resolved_config'), ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('engine', ))

@@ -1,6 +1,5 @@
-import inspect
-
 import pytest
+from good_values import needed
 from tiny_vits import image_vit, pretraining, pretraining_config
 from torch import nn
 
@@ -13,11 +12,8 @@ from amd_mm.registry import DATASETS, MODELS, TRANSFORMS
     for registry in (TRANSFORMS, DATASETS) for name, part in sorted(registry.module_dict.items())])
 def test_misspelt_argument_is_refused(part):
     # What is needed is given, so that nothing but the misspelt argument can be wrong.
-    needed = {
-        name: None for name, parameter in inspect.signature(part).parameters.items()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD}
     with pytest.raises(TypeError, match="misspelt|takes no arguments"):
-        part(**needed, misspelt=1)
+        part(**needed(part), misspelt=1)
 
 
 def one_of_each() -> dict[str, nn.Module]:

@@ -16,6 +16,7 @@ from amd_mm.datasets.ava_check import (
     read_labels,
 )
 from amd_mm.registry import DATASETS
+from amd_mm.values import CALLABLE, CONFIG, FLAG, TEXT, either, list_of, takes, whole
 
 
 @DATASETS.register_module()
@@ -43,6 +44,18 @@ class AVADataset(_AVADataset):
             :func:`amd_mm.datasets.ava_check.check_annotations`.
     """
 
+    @takes(
+        ann_file=TEXT,
+        pipeline=list_of(either(CONFIG, CALLABLE), least=0),
+        label_file=TEXT,
+        proposal_file=TEXT,
+        unnamed_labels=FLAG,
+        missing_proposals=FLAG,
+        num_classes=whole(2),
+        fps=whole(1),
+        timestamp_start=whole(0),
+        timestamp_end=whole(0),
+        use_frames=FLAG)
     def __init__(self,
                  ann_file: str,
                  pipeline: list,

@@ -11,6 +11,17 @@ from torch.utils.data import Dataset
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.keys import Sample, mix64, preserved_generators, seed_generators
 from amd_mm.registry import DATASETS
+from amd_mm.values import (
+    CALLABLE,
+    CONFIG,
+    Rule,
+    either,
+    list_of,
+    number,
+    optional,
+    takes,
+    whole,
+)
 
 # What an unreadable file raises differs from decoder to decoder (OSError, RuntimeError,
 # ValueError, IndexError, AssertionError, cv2.error, DECORDError, FFmpegError, the storage
@@ -92,24 +103,18 @@ class KeyedDataset(Dataset):
         ValueError: For an empty data set or a number out of range.
     """
 
+    @takes(
+        dataset=either(CONFIG, Rule('a data set', lambda value: hasattr(value, 'get_data_info'))),
+        pipeline=list_of(either(CONFIG, CALLABLE), least=0),
+        num_repeats=whole(1),
+        max_retries=whole(0),
+        time_limit=optional(number(above=0)))
     def __init__(self,
                  dataset: dict | Dataset,
                  pipeline: Sequence[dict | Callable],
                  num_repeats: int = 4,
                  max_retries: int = 10,
                  time_limit: float | None = None) -> None:
-        if num_repeats < 1:
-            raise ValueError(
-                f'num_repeats of KeyedDataset must be at least 1, got {num_repeats}; '
-                'use 1 for no repeats')
-        if max_retries < 0:
-            raise ValueError(
-                f'max_retries of KeyedDataset must not be negative, got {max_retries}; '
-                'use 0 to stop at the first bad sample')
-        if time_limit is not None and time_limit <= 0:
-            raise ValueError(
-                f'time_limit of KeyedDataset must be above 0 seconds, got {time_limit}; '
-                'use None for no limit')
         # One of the hosts' kind: with a length and get_data_info.
         self.dataset: Any = _build(dataset) if isinstance(dataset, dict) else dataset
         if len(self) == 0:

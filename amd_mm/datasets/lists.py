@@ -9,6 +9,17 @@ from typing import TypeVar
 from mmengine.fileio import LocalBackend, get_file_backend, list_from_file
 from mmengine.logging import print_log
 
+from amd_mm.values import CALLABLE, CONFIG, FLAG, TEXT, either, list_of, optional, whole
+
+# Of data sets whose samples are in a list file, and what such data sets hand on to the host.
+LIST_ARGUMENTS = dict(
+    pipeline=list_of(either(CONFIG, CALLABLE), least=0),
+    ann_file=TEXT,
+    need_labels=FLAG,
+    multi_class=FLAG,
+    num_classes=optional(whole(1)),
+    start_index=whole(0),
+    test_mode=FLAG)
 T = TypeVar('T')
 _TOO_FEW = 'it has too few fields'
 _NO_LABEL = ('its last field is no label, a whole number, although labels are needed or the lines '

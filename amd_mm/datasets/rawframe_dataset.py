@@ -6,6 +6,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend, join_path
 
 from amd_mm.datasets.lists import (
+    LIST_ARGUMENTS,
     ListLine,
     joiner,
     read_list,
@@ -13,6 +14,7 @@ from amd_mm.datasets.lists import (
     said_while,
 )
 from amd_mm.registry import DATASETS
+from amd_mm.values import FLAG, MAPPING, TEXT, takes
 
 
 @DATASETS.register_module()
@@ -39,6 +41,7 @@ class RawframeDataset(_RawframeDataset):
             a data_prefix without ``img``.
     """
 
+    @takes(**LIST_ARGUMENTS, data_prefix=MAPPING, with_offset=FLAG, filename_tmpl=TEXT)
     def __init__(self,
                  pipeline: list,
                  ann_file: str,

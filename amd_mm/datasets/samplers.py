@@ -6,6 +6,7 @@ from torch.utils.data import Sampler
 
 from amd_mm.keys import Sample, epoch_order
 from amd_mm.registry import DATA_SAMPLERS
+from amd_mm.values import FLAG, Rule, optional, takes, whole
 
 
 @DATA_SAMPLERS.register_module()
@@ -30,6 +31,11 @@ class EpochSampler(Sampler[Sample]):
         ValueError: If there are more processes than samples.
     """
 
+    @takes(
+        dataset=Rule('a data set, which has a length', lambda value: (
+            hasattr(value, '__len__') and not isinstance(value, str))),
+        seed=optional(whole(0)),
+        shuffle=FLAG)
     def __init__(self, dataset: Sized, seed: int | None = None, shuffle: bool = True) -> None:
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed

@@ -4,8 +4,9 @@ from typing import Any
 from mmaction.datasets import VideoDataset as _VideoDataset
 from mmengine.fileio import get_file_backend
 
-from amd_mm.datasets.lists import joiner, read_list, require_num_classes
+from amd_mm.datasets.lists import LIST_ARGUMENTS, joiner, read_list, require_num_classes
 from amd_mm.registry import DATASETS
+from amd_mm.values import MAPPING, TEXT, optional, takes
 
 VIDEO_EXTENSIONS = (
     '.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm',
@@ -34,6 +35,7 @@ class VideoDataset(_VideoDataset):
             usable; a message about a line begins with file and line number.
     """
 
+    @takes(**LIST_ARGUMENTS, data_prefix=MAPPING, delimiter=optional(TEXT))
     def __init__(self,
                  pipeline: list,
                  ann_file: str = '',

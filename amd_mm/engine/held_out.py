@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 
 from amd_mm.registry import METRICS
+from amd_mm.values import one_of, takes
 
 # The same samples, crops and masks at every evaluation, whatever the seed of the run.
 _SAMPLER = dict(type='amd_mm.EpochSampler', shuffle=False, seed=0)
@@ -80,6 +81,7 @@ class HeldOutLoss(BaseMetric):
 
     default_prefix = 'held_out'
 
+    @takes(collect_device=one_of('cpu', 'gpu'))
     def __init__(self, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device)
 

@@ -12,6 +12,7 @@ from amd_mm.datasets.samplers import EpochSampler
 from amd_mm.engine.batch import accumulative_counts
 from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
+from amd_mm.values import instance, list_of, optional, takes, whole
 
 
 class UpdateLoader(DataLoader):
@@ -68,6 +69,13 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         ValueError: For another sampler, and for an epoch without a whole update.
     """
 
+    @takes(
+        runner=instance(Runner, 'a Runner'),
+        dataloader=instance((dict, DataLoader), 'a dict or a DataLoader'),
+        max_epochs=whole(1),
+        val_begin=whole(1),
+        val_interval=whole(1),
+        dynamic_intervals=optional(list_of(list_of(whole(0), 2), least=0)))
     def __init__(self,
                  runner: Runner,
                  dataloader: DataLoader | dict,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from amd_mm.tokens import TokenGrid
+from amd_mm.values import MAPPING, either, list_of, optional, whole
 
 NORM = dict(type='LN', eps=1e-6)
 # MAE and VideoMAE: linear layers Xavier-uniform with zero bias, norms 1 and 0.
@@ -121,6 +122,8 @@ class ImageBlock(TransformerEncoderLayer):
         return self.ffn(self.ln2(x), identity=x)
 
 
+SIDES = either(whole(1), list_of(whole(1), 2))
+INIT_CFG = optional(either(MAPPING, list_of(MAPPING, least=0)))
 # Blocks of our encoders, decoders and generators.
 BLOCKS = (VideoBlock, TransformerEncoderLayer)
 

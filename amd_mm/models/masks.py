@@ -5,7 +5,8 @@ from torch import Tensor
 
 from amd_mm.keys import hash_positions
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid, TokenMask
+from amd_mm.tokens import GRID, TokenGrid, TokenMask
+from amd_mm.values import number, one_of, optional, takes, whole
 
 
 @MODELS.register_module()
@@ -34,6 +35,14 @@ class AsymmetricMaskGenerator(BaseModule):
 
     STRATEGIES = ('random', 'tube')
 
+    @takes(
+        grid=GRID,
+        strategy=one_of(*STRATEGIES),
+        student_ratio=optional(number(0, below=1)),
+        teacher_ratio=optional(number(0, below=1)),
+        student_visible=optional(whole(1)),
+        teacher_visible=optional(whole(1)),
+        decoder_ratio=number(0, below=1))
     def __init__(self,
                  grid: TokenGrid,
                  strategy: str,
@@ -43,9 +52,6 @@ class AsymmetricMaskGenerator(BaseModule):
                  teacher_visible: int | None = None,
                  decoder_ratio: float = 0.) -> None:
         super().__init__()
-        if strategy not in self.STRATEGIES:
-            raise ValueError(
-                f'Mask strategy must be one of {self.STRATEGIES}, got {strategy!r}.')
         self.grid = grid
         self.strategy = strategy
         self.length = grid.per_frame if strategy == 'tube' else grid.num_tokens
@@ -64,10 +70,6 @@ class AsymmetricMaskGenerator(BaseModule):
                 f'Student must leave at least one of {self.length} tokens masked, got none: '
                 'raise student_ratio or lower student_visible.')
         self._student, self._teacher = student, teacher
-        if not 0 <= decoder_ratio < 1:
-            raise ValueError(
-                'decoder_ratio is the fraction of masked tokens left out and must be in [0, 1), '
-                f'got {decoder_ratio}.')
         self.decoder_ratio = decoder_ratio
 
     def _count_visible(self, who: str, ratio: float | None, visible: int | None) -> int:
@@ -77,11 +79,8 @@ class AsymmetricMaskGenerator(BaseModule):
                 'remove one.')
         if visible is None:
             assert ratio is not None
-            if not 0 <= ratio < 1:
-                raise ValueError(
-                    f'{who}_ratio is the fraction masked and must be in [0, 1), got {ratio}.')
             visible = self.length - int(ratio * self.length)
-        if not 1 <= visible <= self.length:
+        if visible > self.length:
             raise ValueError(
                 f'{who} must see 1 to {self.length} tokens, got {visible}: change {who}_visible.')
         return visible

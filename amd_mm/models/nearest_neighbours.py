@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from mmengine.dist import all_gather
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 
 from amd_mm.registry import MODELS
+from amd_mm.values import CONFIG, MAPPING, instance, number, optional, takes, whole
 
 
 @MODELS.register_module()
@@ -36,6 +37,12 @@ class NearestNeighbours(BaseModel):
         ValueError: For a number out of range, or to train it.
     """
 
+    @takes(
+        backbone=CONFIG,
+        gallery=MAPPING,
+        k=whole(1),
+        temperature=number(above=0),
+        data_preprocessor=optional(instance((dict, nn.Module), 'a dict or a module')))
     def __init__(self,
                  backbone: dict,
                  gallery: dict,
@@ -43,11 +50,6 @@ class NearestNeighbours(BaseModel):
                  temperature: float = 0.07,
                  data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor)
-        if k < 1:
-            raise ValueError(f'k of NearestNeighbours must be at least 1, got {k}')
-        if temperature <= 0:
-            raise ValueError(
-                f'temperature of NearestNeighbours must be above 0, got {temperature}')
         self.backbone = MODELS.build(backbone)
         self.gallery = gallery
         self.k = k

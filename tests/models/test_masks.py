@@ -74,7 +74,7 @@ def test_decoder_can_be_spared_masked_tokens_and_the_rest_stays():
 
 @pytest.mark.parametrize('ratio', [-.1, 1.])
 def test_decoder_ratio_must_leave_something(ratio):
-    with pytest.raises(ValueError, match=r'must be in \[0, 1\), got'):
+    with pytest.raises(ValueError, match=r'decoder_ratio .* in \[0, 1\), got'):
         AsymmetricMaskGenerator(IMAGE, 'random', 0.75, decoder_ratio=ratio)
 
 
@@ -100,11 +100,11 @@ def test_views_of_a_sample_get_masks_of_their_own():
 
 @pytest.mark.parametrize('settings, words', [
     (dict(), 'give student_ratio or student_visible'),
-    (dict(student_ratio=1.), r'must be in \[0, 1\), got 1.0'),
-    (dict(student_ratio=-.1), r'must be in \[0, 1\), got -0.1'),
+    (dict(student_ratio=1.), r'student_ratio of .* in \[0, 1\), or None, got 1.0'),
+    (dict(student_ratio=-.1), r'student_ratio of .* got -0.1'),
     (dict(student_ratio=.5, teacher_ratio=.75), 'at least what the student sees, 98 of 196'),
     (dict(student_ratio=.5, student_visible=9), 'exclude each other'),
-    (dict(student_visible=0), 'must see 1 to 196 tokens, got 0'),
+    (dict(student_visible=0), 'student_visible of .* at least 1, or None, got 0'),
     (dict(student_visible=197), 'must see 1 to 196 tokens, got 197'),
     (dict(student_visible=196), 'must leave at least one of 196 tokens masked'),
     (dict(student_ratio=0.), 'must leave at least one of 196 tokens masked'),

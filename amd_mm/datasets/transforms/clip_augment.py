@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from torchvision.transforms import InterpolationMode, v2
 
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import list_of, number, takes, whole
 
 _LEVELS = 10
 # Steps of torchvision's magnitudes between two levels, for magnitudes that are drawn.
@@ -32,18 +33,18 @@ class ClipRandAugment(BaseTransform):
         ValueError: For a number out of range.
     """
 
+    @takes(
+        num_ops=whole(1),
+        magnitude=number(0, _LEVELS),
+        magnitude_std=number(0),
+        prob=number(0, 1),
+        fill=list_of(number(0, 255), 3))
     def __init__(self,
                  num_ops: int = 4,
                  magnitude: float = 7,
                  magnitude_std: float = .5,
                  prob: float = .5,
                  fill: tuple[int, int, int] = (124, 116, 104)) -> None:
-        for name, value, low, high in (
-                ('num_ops', num_ops, 1, float('inf')), ('magnitude', magnitude, 0, _LEVELS),
-                ('magnitude_std', magnitude_std, 0, float('inf')), ('prob', prob, 0, 1)):
-            if not low <= value <= high:
-                raise ValueError(
-                    f'{name} of ClipRandAugment must be in [{low}, {high}], got {value}')
         self.num_ops = num_ops
         self.magnitude = magnitude
         self.magnitude_std = magnitude_std

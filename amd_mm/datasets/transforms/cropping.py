@@ -8,6 +8,7 @@ from mmaction.datasets.transforms import MultiScaleCrop as _MultiScaleCrop
 from mmaction.datasets.transforms import Resize as _Resize
 
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import FLAG, either, list_of, number, one_of, takes, whole
 
 
 @TRANSFORMS.register_module()
@@ -29,11 +30,8 @@ class MultiScaleCrop(_MultiScaleCrop):
     # What it returns shares no memory with what it got: see KeyedDataset.
     copies_images = True
 
+    @takes(scales=list_of(number(above=0, high=1)))
     def __init__(self, scales: tuple[float, ...] = (1, .875, .75, .66)) -> None:
-        if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise ValueError(
-                f'scales of MultiScaleCrop must be in (0, 1], got {scales}; '
-                'they are parts of the short side')
         # No side of a crop is close to an input size of 0, so nothing snaps.
         super().__init__(input_size=0, scales=tuple(scales), num_fixed_crops=13)
 
@@ -57,6 +55,7 @@ class ResizeClip(_Resize):
         keep_ratio: Whether width and height keep their ratio, as the host's.
     """
 
+    @takes(scale=list_of(either(whole(1), one_of(-1)), 2), keep_ratio=FLAG)
     def __init__(self, scale: tuple[int, int], keep_ratio: bool = False) -> None:
         super().__init__(scale=scale, keep_ratio=keep_ratio)
 

@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import FLAG, MAPPING, TEXT, one_of, optional, takes, whole
 
 # Reasons for which a process has already said that PyAV reads in another decoder's place.
 _told: set[tuple[str, str]] = set()
@@ -61,6 +62,7 @@ class PyAVInit(BaseTransform):
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
+    @takes(multi_thread=FLAG, backend_args=optional(MAPPING))
     def __init__(self, multi_thread: bool = False, backend_args: dict | None = None) -> None:
         self.multi_thread = multi_thread
         self.backend_args = backend_args
@@ -181,6 +183,7 @@ class DecordInit(_OpensWhatItReads, _DecordInit):
 
     decoder = 'decord'
 
+    @takes(num_threads=whole(1), io_backend=TEXT, backend_args=optional(MAPPING))
     def __init__(self, num_threads: int = 1, io_backend: str = 'disk',
                  backend_args: dict | None = None) -> None:
         super().__init__(io_backend, num_threads, **(backend_args or {}))
@@ -212,6 +215,7 @@ class OpenCVInit(_OpensWhatItReads, _OpenCVInit):
     # The host's __del__ reads it, of an object whose arguments were refused too.
     tmp_folder = None
 
+    @takes(io_backend=TEXT, backend_args=optional(MAPPING))
     def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
         super().__init__(io_backend, **(backend_args or {}))
 
@@ -242,6 +246,8 @@ class RawFrameDecode(BaseTransform):
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
+    @takes(
+        decoding_backend=one_of('cv2', 'turbojpeg', 'pillow'), backend_args=optional(MAPPING))
     def __init__(self, decoding_backend: str = 'cv2', backend_args: dict | None = None) -> None:
         self.decoding_backend = decoding_backend
         self.backend_args = backend_args

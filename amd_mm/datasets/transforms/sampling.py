@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import takes, whole
 
 
 class _SampleClip(BaseTransform):
@@ -21,11 +22,8 @@ class _SampleClip(BaseTransform):
         ValueError: For a number below 1; for a video without frames when it is sampled.
     """
 
+    @takes(clip_len=whole(1), frame_interval=whole(1))
     def __init__(self, clip_len: int, frame_interval: int) -> None:
-        for name, value in (('clip_len', clip_len), ('frame_interval', frame_interval)):
-            if value < 1:
-                raise ValueError(
-                    f'{name} of {type(self).__name__} must be at least 1, got {value}')
         self.clip_len = clip_len
         self.frame_interval = frame_interval
 

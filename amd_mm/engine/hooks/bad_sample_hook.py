@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from amd_mm.registry import HOOKS
+from amd_mm.values import number, takes, whole
 
 
 @HOOKS.register_module()
@@ -31,14 +32,8 @@ class BadSampleHook(Hook):
         ValueError: For a number out of range.
     """
 
+    @takes(max_share=number(0, below=1), min_count=whole(1), interval=whole(1))
     def __init__(self, max_share: float = .05, min_count: int = 10, interval: int = 50) -> None:
-        if not 0 <= max_share < 1:
-            raise ValueError(
-                f'max_share of BadSampleHook must be in [0, 1), got {max_share}; '
-                '0.05 allows 5 % of bad samples')
-        for name, value in (('min_count', min_count), ('interval', interval)):
-            if value < 1:
-                raise ValueError(f'{name} of BadSampleHook must be at least 1, got {value}')
         self.max_share = max_share
         self.min_count = min_count
         self.interval = interval

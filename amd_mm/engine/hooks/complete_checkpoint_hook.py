@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from amd_mm.checkpoints import compare_weights
 from amd_mm.registry import HOOKS
+from amd_mm.values import FLAG, takes
 
 
 @HOOKS.register_module()
@@ -22,6 +23,7 @@ class CompleteCheckpointHook(Hook):
     # After the hooks that choose other weights, such as EMAHook.
     priority = 'LOWEST'
 
+    @takes(exact=FLAG)
     def __init__(self, exact: bool = False) -> None:
         self.exact = exact
 

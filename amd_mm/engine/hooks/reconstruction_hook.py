@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from amd_mm.inference import fixed_keys, reconstruct
 from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.registry import HOOKS
+from amd_mm.values import takes, whole
 from amd_mm.visualization import describe, draw_strip, reconstruction_views
 
 
@@ -34,13 +35,8 @@ class ReconstructionHook(Hook):
 
     priority = 'LOW'
 
+    @takes(interval=whole(1), num_samples=whole(1), max_frames=whole(1))
     def __init__(self, interval: int = 500, num_samples: int = 4, max_frames: int = 8) -> None:
-        for name, value in dict(interval=interval, num_samples=num_samples,
-                                max_frames=max_frames).items():
-            if value < 1:
-                raise ValueError(
-                    f'{name} of ReconstructionHook must be at least 1, got {value}: raise it, or '
-                    'remove the hook.')
         self.interval = interval
         self.num_samples = num_samples
         self.max_frames = max_frames

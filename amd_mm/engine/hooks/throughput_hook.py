@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from amd_mm.keys import seeded
 from amd_mm.profiling import count_flops, matrix_rate
 from amd_mm.registry import HOOKS
+from amd_mm.values import number, takes, whole
 
 
 @HOOKS.register_module()
@@ -47,13 +48,8 @@ class ThroughputHook(Hook):
     # After IterTimerHook, before LoggerHook.
     priority = 'NORMAL'
 
+    @takes(max_wait=number(above=0, below=1), warm_up=whole(1), window=whole(1))
     def __init__(self, max_wait: float = .2, warm_up: int = 20, window: int = 50) -> None:
-        if not 0 < max_wait < 1:
-            raise ValueError(f'max_wait of ThroughputHook must be in (0, 1), got {max_wait}; '
-                             '0.2 warns when a fifth of the time is spent waiting for data')
-        for name, value in (('warm_up', warm_up), ('window', window)):
-            if value < 1:
-                raise ValueError(f'{name} of ThroughputHook must be at least 1, got {value}')
         self.max_wait = max_wait
         self.warm_up = warm_up
         self.window = window

@@ -8,6 +8,7 @@ from amd_mm.models.necks import AlignmentNeck
 from amd_mm.models.teachers.frozen_teacher import FrozenTeacher, check_taps
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
+from amd_mm.values import CONFIG, list_of, takes, whole
 
 
 @MODELS.register_module()
@@ -42,6 +43,7 @@ class AMD(MaskedPretraining):
     teacher: FrozenTeacher
     neck: AlignmentNeck
 
+    @takes(teacher=CONFIG, taps=list_of(whole(1)), neck=CONFIG)
     def __init__(self,
                  backbone: dict,
                  teacher: dict,

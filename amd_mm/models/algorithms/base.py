@@ -5,15 +5,17 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from amd_mm.keys import view_keys
 from amd_mm.models.backbones import Encoder
+from amd_mm.models.blocks import INIT_CFG
 from amd_mm.models.heads import PixelHead
 from amd_mm.models.masks import AsymmetricMaskGenerator
 from amd_mm.models.necks import PixelDecoder
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
+from amd_mm.values import CONFIG, FLAG, instance, optional, takes
 
 
 class Reconstruction(NamedTuple):
@@ -53,6 +55,14 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
     decoder: PixelDecoder | None
     head: PixelHead | None
 
+    @takes(
+        backbone=CONFIG,
+        mask_generator=CONFIG,
+        decoder=optional(CONFIG),
+        head=optional(CONFIG),
+        data_preprocessor=optional(instance((dict, nn.Module), 'a dict or a module')),
+        with_cp=FLAG,
+        init_cfg=INIT_CFG)
     def __init__(self,
                  backbone: dict,
                  mask_generator: dict,

@@ -6,6 +6,7 @@ from amd_mm.models.heads import PixelHead
 from amd_mm.models.necks import PixelDecoder
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
+from amd_mm.values import CONFIG, takes
 
 
 @MODELS.register_module()
@@ -28,6 +29,7 @@ class MaskedAutoencoder(MaskedPretraining):
     decoder: PixelDecoder
     head: PixelHead
 
+    @takes(decoder=CONFIG, head=CONFIG)
     def __init__(self,
                  backbone: dict,
                  mask_generator: dict,
@@ -38,9 +40,6 @@ class MaskedAutoencoder(MaskedPretraining):
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
-        if self.decoder is None:
-            raise ValueError(
-                'MaskedAutoencoder learns from pixels alone and must have a decoder, got None.')
 
     def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
         """``loss_rec``; arguments as in :meth:`MaskedPretraining.masked_loss`."""

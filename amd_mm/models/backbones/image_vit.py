@@ -13,10 +13,19 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.checkpoints.facts import activation_of
-from amd_mm.models.blocks import INIT, NORM, check_size, run_blocks
+from amd_mm.models.blocks import INIT, INIT_CFG, NORM, SIDES, check_size, run_blocks
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
+from amd_mm.values import FLAG, Rule, either, list_of, number, one_of, takes, whole
+
+_WIDTHS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
+ARCH = either(
+    Rule(f'one of {", ".join(sorted(VisionTransformer.arch_zoo))}',
+         lambda value: isinstance(value, str) and value.lower() in VisionTransformer.arch_zoo),
+    Rule(f'a dict of {", ".join(_WIDTHS)}, each a whole number, at least 1',
+         lambda value: isinstance(value, dict) and all(
+             whole(1).holds(value.get(name)) for name in _WIDTHS)))
 
 
 @MODELS.register_module()
@@ -55,6 +64,21 @@ class ImageVisionTransformer(VisionTransformer):
     layout = layout_named('amd_mm', 'image')
     final_norm_name, pooling_norm_name = 'ln1', 'ln2'
 
+    @takes(
+        arch=ARCH,
+        img_size=SIDES,
+        patch_size=whole(1),
+        in_channels=whole(1),
+        out_indices=either(whole(), list_of(whole())),
+        drop_rate=number(0, below=1),
+        drop_path_rate=number(0, below=1),
+        final_norm=FLAG,
+        out_type=one_of(*sorted(VisionTransformer.OUT_TYPES)),
+        fixed_positions=FLAG,
+        frozen=FLAG,
+        frozen_stages=whole(-1),
+        with_cp=FLAG,
+        init_cfg=INIT_CFG)
     def __init__(self,
                  arch: str | dict = 'base',
                  img_size: int | tuple[int, int] = 224,

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.checkpoints.facts import SEQUENCE, activation_of
-from amd_mm.models.blocks import INIT, NORM, VideoBlock, check_size, run_blocks
+from amd_mm.models.blocks import INIT, INIT_CFG, NORM, SIDES, VideoBlock, check_size, run_blocks
 from amd_mm.positions import resize_positions, sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens
+from amd_mm.values import CONFIG, FLAG, number, optional, takes, whole
 
 
 @MODELS.register_module()
@@ -58,6 +59,29 @@ class VideoVisionTransformer(VisionTransformer):
     layout = layout_named('amd_mm', 'video')
     final_norm_name, pooling_norm_name = 'norm', 'fc_norm'
 
+    @takes(
+        img_size=SIDES,
+        patch_size=whole(1),
+        in_channels=whole(1),
+        embed_dims=whole(1),
+        depth=whole(1),
+        num_heads=whole(1),
+        mlp_ratio=number(above=0),
+        qkv_bias=FLAG,
+        qk_scale=optional(number(above=0)),
+        drop_rate=number(0, below=1),
+        attn_drop_rate=number(0, below=1),
+        drop_path_rate=number(0, below=1),
+        norm_cfg=CONFIG,
+        init_values=number(0),
+        use_learnable_pos_emb=FLAG,
+        num_frames=whole(1),
+        tubelet_size=whole(1),
+        use_mean_pooling=FLAG,
+        return_feat_map=FLAG,
+        frozen=FLAG,
+        with_cp=FLAG,
+        init_cfg=INIT_CFG)
     def __init__(self,
                  img_size: int | tuple[int, int] = 224,
                  patch_size: int = 16,

@@ -7,7 +7,8 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid, TokenMask, gather_patches, scatter_patches
+from amd_mm.tokens import GRID, TokenGrid, TokenMask, gather_patches, scatter_patches
+from amd_mm.values import CONFIG, list_of, number, one_of, takes
 
 
 @MODELS.register_module()
@@ -34,13 +35,19 @@ class PixelHead(BaseModule):
         normalize: One of the above.
 
     Raises:
-        ValueError: For an unknown normalisation.
+        ValueError: For an unknown normalisation, or statistics that are no numbers.
     """
 
     NORMALIZATIONS = ('token', 'token_channel', None)
     # Axes of (B, M, p, C) over which a normalisation goes.
     _AXES: ClassVar[dict] = {'token': (-2, -1), 'token_channel': (-2, )}
 
+    @takes(
+        grid=GRID,
+        mean=list_of(number()),
+        std=list_of(number(above=0)),
+        loss=CONFIG,
+        normalize=one_of(*NORMALIZATIONS))
     def __init__(self,
                  grid: TokenGrid,
                  mean: Sequence[float],
@@ -48,9 +55,6 @@ class PixelHead(BaseModule):
                  loss: dict,
                  normalize: str | None) -> None:
         super().__init__()
-        if normalize not in self.NORMALIZATIONS:
-            raise ValueError(
-                f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
         self.grid = grid
         self.normalize = normalize
         self.loss_module = MODELS.build(loss)

@@ -3,8 +3,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from amd_mm.models.losses.distances import DISTANCES, require_distance
+from amd_mm.models.losses.distances import DISTANCES
 from amd_mm.registry import MODELS
+from amd_mm.values import number, one_of, takes
 
 
 @MODELS.register_module()
@@ -17,23 +18,23 @@ class FeatureAlignmentLoss(BaseModule):
             to length 1 over channels (DMAE); ``'layer_norm'`` normalises the teacher's
             features over channels without affine, which keeps a teacher with
             large features from drowning the pixel loss.
-        loss_weight: Factor of the result.
+        loss_weight: Factor of the result, at least 0.
 
     Raises:
-        ValueError: For an unknown distance or normalisation.
+        ValueError: For an unknown distance or normalisation, or a weight out of range.
     """
 
     NORMALIZATIONS = (None, 'l2', 'layer_norm')
 
+    @takes(
+        distance=one_of(*DISTANCES),
+        normalize=one_of(*NORMALIZATIONS),
+        loss_weight=number(0))
     def __init__(self,
                  distance: str,
                  normalize: str | None,
                  loss_weight: float) -> None:
         super().__init__()
-        require_distance(distance)
-        if normalize not in self.NORMALIZATIONS:
-            raise ValueError(
-                f'normalize must be one of {self.NORMALIZATIONS}, got {normalize!r}.')
         self.distance = distance
         self.normalize = normalize
         self.loss_weight = loss_weight

@@ -2,8 +2,9 @@
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from amd_mm.models.losses.distances import DISTANCES, require_distance
+from amd_mm.models.losses.distances import DISTANCES
 from amd_mm.registry import MODELS
+from amd_mm.values import number, one_of, takes
 
 
 @MODELS.register_module()
@@ -15,15 +16,15 @@ class PixelLoss(BaseModule):
     Args:
         distance: ``'l2'`` (mean squared error: MAE, VideoMAE, DMAE, AMD), ``'l1'`` or
             ``'smooth_l1'``.
-        loss_weight: Factor of the result.
+        loss_weight: Factor of the result, at least 0.
 
     Raises:
-        ValueError: For an unknown distance.
+        ValueError: For an unknown distance or a weight out of range.
     """
 
+    @takes(distance=one_of(*DISTANCES), loss_weight=number(0))
     def __init__(self, distance: str, loss_weight: float) -> None:
         super().__init__()
-        require_distance(distance)
         self.distance = distance
         self.loss_weight = loss_weight
 

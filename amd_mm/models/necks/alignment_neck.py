@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid, TokenMask, gather_tokens
+from amd_mm.tokens import GRID, TokenGrid, TokenMask, gather_tokens
+from amd_mm.values import CONFIG, FLAG, optional, takes, whole
 
 
 class FeatureGenerator(BaseModule):
@@ -72,6 +73,19 @@ class AlignmentNeck(BaseModule):
         ValueError: If both alignments are switched off.
     """
 
+    @takes(
+        student_dims=whole(1),
+        teacher_dims=whole(1),
+        num_pairs=whole(1),
+        grid=GRID,
+        direct=optional(CONFIG),
+        generation=optional(CONFIG),
+        projection_bias=FLAG,
+        align_cls_token=FLAG,
+        generator_depth=whole(1),
+        generator_heads=optional(whole(1)),
+        train_mask_tokens=FLAG,
+        with_cp=FLAG)
     def __init__(self,
                  student_dims: int,
                  teacher_dims: int,

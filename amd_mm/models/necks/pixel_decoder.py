@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from amd_mm.models.blocks import INIT, build_blocks, init_mask_token, predict_tokens
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid, TokenMask, gather_tokens, split_prefix
+from amd_mm.tokens import GRID, TokenGrid, TokenMask, gather_tokens, split_prefix
+from amd_mm.values import FLAG, takes, whole
 
 
 @MODELS.register_module()
@@ -30,6 +31,15 @@ class PixelDecoder(BaseModule):
         ValueError: If the heads do not divide the width.
     """
 
+    @takes(
+        in_dims=whole(1),
+        grid=GRID,
+        num_prefix_tokens=whole(0),
+        channels=whole(1),
+        embed_dims=whole(1),
+        depth=whole(1),
+        num_heads=whole(1),
+        with_cp=FLAG)
     def __init__(self,
                  in_dims: int,
                  grid: TokenGrid,

@@ -1,6 +1,7 @@
 """The large network that is read and never trained."""
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from amd_mm.checkpoints import load_encoder
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
+from amd_mm.values import CONFIG, FLAG, instance, list_of, optional, takes, whole
 
 _USUAL = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
 
@@ -49,6 +51,11 @@ class FrozenTeacher(BaseModule):
 
     backbone: Encoder
 
+    @takes(
+        backbone=CONFIG,
+        taps=list_of(whole(1)),
+        checkpoint=optional(instance((str, Path), 'a path')),
+        shard=FLAG)
     def __init__(self,
                  backbone: dict,
                  taps: Sequence[int],

@@ -91,8 +91,8 @@ def test_input_of_another_size_is_refused():
 
 
 @pytest.mark.parametrize('changes, words', [
-    (dict(decoder=None), 'belong together'),
-    (dict(decoder=None, head=None), 'must have a decoder'),
+    (dict(decoder=None), 'decoder of MaskedAutoencoder must be one config, .* got None'),
+    (dict(head=None), 'head of MaskedAutoencoder must be one config, .* got None'),
 ])
 def test_pixels_are_all_it_learns_from(changes, words):
     with pytest.raises(ValueError, match=words):

@@ -37,8 +37,8 @@ def test_computes_in_float32():
 
 
 @pytest.mark.parametrize('settings, words', [
-    (dict(distance='mse'), "distance must be one of .* got 'mse'"),
-    (dict(normalize='batch_norm'), "normalize must be one of .* got 'batch_norm'"),
+    (dict(distance='mse'), "distance of .* must be one of .* got 'mse'"),
+    (dict(normalize='batch_norm'), "normalize of .* must be one of .* got 'batch_norm'"),
 ])
 def test_unknown_settings_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):

@@ -34,5 +34,5 @@ def test_computes_in_float32():
 
 
 def test_unknown_distance_is_refused():
-    with pytest.raises(ValueError, match="distance must be one of .* got 'mse'"):
+    with pytest.raises(ValueError, match="distance of .* must be one of .* got 'mse'"):
         PixelLoss('mse', 1.)

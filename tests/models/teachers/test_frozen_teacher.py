@@ -31,7 +31,7 @@ def test_random_weights_have_to_be_asked_for_and_warn():
         build()
 
 
-@pytest.mark.parametrize('taps', [(), (0, 2), (2, 2), (3, 1), (2, 5)])
+@pytest.mark.parametrize('taps', [(2, 2), (3, 1), (2, 5)])
 def test_taps_are_increasing_block_numbers(taps):
     with pytest.raises(ValueError, match='Taps of the teacher .* up to its depth 4'):
         build(taps=taps)

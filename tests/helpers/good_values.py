@@ -1,0 +1,32 @@
+"""For every argument that a registered part needs, a value that its rule allows."""
+import inspect
+from typing import Any
+
+from mmengine.runner import Runner
+
+from amd_mm.tokens import TokenGrid
+
+_ANY = dict(type='any')
+_VALUES = dict(
+    ann_file='list.txt', backbone=_ANY, channels=3, clip_len=2, dataloader={}, dataset=range(5),
+    decoder=_ANY, direct=_ANY, distance='l2', frame_interval=2, gallery={}, generation=_ANY,
+    grid=TokenGrid((2, 2), (4, 4)), head=_ANY, in_dims=4, label_file='labels.txt', loss=_ANY,
+    loss_weight=1., mask_generator=_ANY, max_epochs=1, mean=[0.], neck=_ANY, normalize=None,
+    num_pairs=1, num_prefix_tokens=0, pipeline=[], proposal_file='proposals.pkl',
+    runner=Runner.__new__(Runner), scale=(8, 8), std=[1.], strategy='random', student_dims=4,
+    taps=(1, ), teacher=_ANY, teacher_dims=4)
+
+
+def needed(part: type) -> dict[str, Any]:
+    """Arguments that ``part`` cannot be built without, none of which is refused."""
+    values = dict(_VALUES, dataset=_ANY) if part.__name__ == 'KeyedDataset' else _VALUES
+    return {name: values[name] for name, parameter in arguments(part).items()
+            if parameter.default is parameter.empty}
+
+
+def arguments(part: type) -> dict[str, inspect.Parameter]:
+    """The named arguments of a constructor of ours; none, where it is a host's."""
+    if not getattr(part.__init__, '__module__', '').startswith('amd_mm.'):
+        return {}
+    return {name: parameter for name, parameter in inspect.signature(part).parameters.items()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)}
