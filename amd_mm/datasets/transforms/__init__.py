@@ -8,9 +8,16 @@ from amd_mm.datasets.transforms.decoding import (
     PyAVInit,
     RawFrameDecode,
 )
-from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
+from amd_mm.datasets.transforms.sampling import (
+    SampleEvenFrames,
+    SampleSegmentClips,
+    SampleSegmentFrames,
+    SampleStridedClips,
+    SampleStridedFrames,
+)
 
 __all__ = [
     'ClipRandAugment', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit',
-    'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames', 'SampleStridedFrames'
+    'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames', 'SampleSegmentClips',
+    'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
 ]
