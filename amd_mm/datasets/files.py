@@ -53,7 +53,8 @@ class FileError(ValueError):
         return f'{printable(self.path)}: {self.reason}'
 
 
-_WORDS = {
+# What the system's error numbers say of a file.
+WORDS = {
     errno.ENOENT: 'does not exist', errno.ENOTDIR: 'does not exist',
     errno.EISDIR: 'is a folder, not a file', errno.EACCES: 'may not be read by this user',
     errno.EPERM: 'may not be read by this user', errno.EIO: 'cannot be read from its disk',
@@ -63,14 +64,14 @@ _WORDS = {
 
 def in_words(error: OSError) -> str:
     """What is the matter with a file that could not be opened or read."""
-    return _WORDS.get(error.errno or 0, f'cannot be read: {error.strerror or error}')
+    return WORDS.get(error.errno or 0, f'cannot be read: {error.strerror or error}')
 
 
 def reason_of(error: Exception) -> str:
     """What is the matter with a file that could not be decoded; goes on after its name."""
     if isinstance(error, FileError):
         return error.reason
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, OSError) and error.errno in WORDS:
         return in_words(error)
     first_line = printable(str(error).strip().partition('\n')[0])
     return f'cannot be read: {first_line[:200] or type(error).__name__}'

@@ -8,6 +8,7 @@ import torch
 from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
 from torch.utils.data import Dataset
 
+from amd_mm.datasets.files import WORDS, FileError, printable, reason_of
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.keys import Sample, mix64, preserved_generators, seed_generators
 from amd_mm.registry import DATASETS
@@ -35,8 +36,11 @@ def _build(config: dict) -> Dataset:
 
 
 def _reason(error: Exception) -> str:
-    """One line: decord appends a stack trace of its own to a message."""
-    first_line = str(error).strip().partition('\n')[0]
+    """What goes on after the sample's name, on one line."""
+    if isinstance(error, FileError) or (isinstance(error, OSError) and error.errno in WORDS):
+        return reason_of(error)
+    # decord appends a stack trace of its own to a message.
+    first_line = printable(str(error).strip().partition('\n')[0])
     return f'{type(error).__name__}: {first_line}'[:300]
 
 
@@ -173,7 +177,7 @@ class KeyedDataset(Dataset):
             except Exception as error:
                 bad_samples.append((self._path(candidate), _reason(error)))
                 cause = error
-        listed = '\n'.join(f'  {path}: {reason}' for path, reason in bad_samples)
+        listed = '\n'.join(f'  {printable(path)}: {reason}' for path, reason in bad_samples)
         raise RuntimeError(
             f'none of {len(bad_samples)} samples could be loaded (the data set holds '
             f'{len(self)}); check the files, data_prefix and the pipelines:\n{listed}'

@@ -10,10 +10,11 @@ from amd_mm.datasets.transforms.decoding import (
     PyAVInit,
     RawFrameDecode,
 )
+from amd_mm.datasets.transforms.pictures import LoadPicture
 from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
 
 __all__ = [
-    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit',
-    'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames',
-    'SampleStridedFrames'
+    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'LoadPicture', 'MultiScaleCrop',
+    'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip',
+    'SampleEvenFrames', 'SampleStridedFrames'
 ]

@@ -6,6 +6,7 @@ from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from amd_mm.datasets.files import printable
 from amd_mm.registry import HOOKS
 
 
@@ -14,7 +15,7 @@ class BadSampleHook(Hook):
     """Keeps account of the samples that :class:`amd_mm.KeyedDataset` had to replace.
 
     Each bad file is logged once and written to ``bad_samples.txt`` in the work dir, a line
-    of path, tab, reason. Only a resumed run keeps the file of an earlier one; the
+    of path, tab, reason; names that do not print are escaped. Only a resumed run keeps the file of an earlier one; the
     counts begin anew.
 
     One process looks at its batch after every iteration, and does nothing where no sample is
@@ -73,7 +74,8 @@ class BadSampleHook(Hook):
                 reports = sample.get('bad_samples', ())
                 self._new_seen += 1
                 self._new_replaced += bool(reports)
-                self._new_reports.update(reports)
+                self._new_reports.update(
+                    (printable(path), printable(reason)) for path, reason in reports)
         if get_world_size() == 1 or self.every_n_train_iters(runner, self.interval):
             self._settle(runner)
 

@@ -14,6 +14,13 @@ vit_small = dict(
 vit_base = dict(
     backbone=dict(arch='base'), neck=dict(input_features=768), head=dict(in_channels=768))
 
+# The host's pipelines with our way to read a file.
+train_pipeline = [dict(type='amd_mm.LoadPicture'), *(
+    step for step in _base_.train_pipeline if step['type'] != 'LoadImageFromFile')]
+test_pipeline = [dict(type='amd_mm.LoadPicture'), *(
+    step for step in _base_.test_pipeline if step['type'] != 'LoadImageFromFile')]
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+
 # Images an update; the rate is 0.1 per 256 (MAE).
 global_batch_size = 16384
 train_dataloader = dict(
@@ -25,7 +32,7 @@ train_dataloader = dict(
         _delete_=True,
         type='amd_mm.KeyedDataset',
         num_repeats=1,
-        dataset=_base_.train_dataloader.dataset,
+        dataset=dict(_base_.train_dataloader.dataset, pipeline=train_pipeline),
         pipeline=[]))
 optim_wrapper = dict(
     dtype='bfloat16',
