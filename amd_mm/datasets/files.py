@@ -32,8 +32,8 @@ VIDEOS = Kind('videos', (
     '.3g2', '.3gp', '.asf', '.avi', '.f4v', '.flv', '.m2ts', '.m2v', '.m4v', '.mkv', '.mov', '.mp4',
     '.mpe', '.mpeg', '.mpg', '.mts', '.mxf', '.ogv', '.qt', '.ts', '.vob', '.webm', '.wmv'))
 PICTURES = Kind('pictures', (
-    '.avif', '.bmp', '.dib', '.gif', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pgm', '.png', '.pnm',
-    '.ppm', '.tif', '.tiff', '.webp'))
+    '.avif', '.bmp', '.dib', '.gif', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pgm', '.png',
+    '.pnm', '.ppm', '.tif', '.tiff', '.webp'))
 
 
 class FileError(ValueError):

@@ -34,6 +34,7 @@ class ListForm:
         num_classes: Labels must be in [0, num_classes); None leaves them unchecked.
         delimiter: What separates fields. None: blanks or, where these do not make a line of this
             form, commas.
+        label_name: What to call a label in messages.
     """
     kind: Kind | None = VIDEOS
     counts: tuple[str, ...] = ()
@@ -41,9 +42,10 @@ class ListForm:
     several: bool = False
     num_classes: int | None = None
     delimiter: str | None = None
+    label_name: str = 'label'
 
     def __str__(self) -> str:
-        label = 'label ...' if self.several else 'label'
+        label = f'{self.label_name} ...' if self.several else self.label_name
         ends = dict(none=[], optional=[f'[{label}]'], needed=[label])[self.labels]
         return ' '.join(['folder' if self.kind is None else 'path', *self.counts, *ends])
 
@@ -64,10 +66,10 @@ class ListLine(NamedTuple):
 
 
 def read_list(ann_file: str, form: ListForm) -> Iterator[ListLine]:
-    """Read ``path [count ...] [label ...]`` lines; blank lines are skipped.
+    r"""Read ``path [count ...] [label ...]`` lines; blank lines are skipped.
 
     Fields are taken from the right, so a path may hold the delimiter. A path may stand in
-    quotes, with ``\\n``, ``\\\\``, ``\\"`` and ``\\xFF`` in it, see :func:`list_field`. Byte order
+    quotes, with ``\n``, ``\\``, ``\"`` and ``\xFF`` in it, see :func:`list_field`. Byte order
     mark and line ends of Windows are no part of a line.
 
     Args:
@@ -132,8 +134,8 @@ def read_text(path: str) -> str:
     if odd:
         number = text[:odd.start()].count('\n') + 1
         found = 'a zero byte' if odd[0] == '\0' else 'a carriage return inside a line'
-        raise ValueError(f'{printable(path)}:{number}: must be text in UTF-8 with line ends of Unix '
-                         f'or Windows, but has {found}; save it so')
+        raise ValueError(f'{printable(path)}:{number}: must be UTF-8 with line ends of Unix or '
+                         f'Windows, but has {found}; save it so')
     return text
 
 

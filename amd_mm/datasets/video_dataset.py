@@ -57,8 +57,9 @@ class VideoDataset(_VideoDataset):
         """
         if not self.ann_file:
             return self._load_folder()
-        form = ListForm(VIDEOS, (), 'needed' if self.need_labels or self.multi_class else 'optional',
-                        self.multi_class, self.num_classes, self.delimiter)
+        form = ListForm(
+            VIDEOS, (), 'needed' if self.need_labels or self.multi_class else 'optional',
+            self.multi_class, self.num_classes, self.delimiter)
         path_of = joiner(self.data_prefix['video'])
         data_list = []
         for number, name, _, labels in read_list(self.ann_file, form):

@@ -125,7 +125,7 @@ def _gray(pixels: Tensor) -> Tensor:
 
 
 def _run(pipeline: list[dict], results: dict, rule: str) -> dict:
-    with reading(results.get('filename', results.get('img_path')), rule):
+    with reading(results['filename' if 'filename' in results else 'img_path'], rule):
         return Compose(pipeline)(results)
 
 

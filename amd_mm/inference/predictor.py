@@ -124,6 +124,7 @@ class Predictor:
     def _name(self, stem: str, ending: str) -> Path:
         """A file of its own, also for files of the same name in several folders."""
         assert self.out is not None
+        stem = printable(stem)  # not every writer of files takes every name
         self._names[stem] += 1
         number = f'-{self._names[stem]}' if self._names[stem] > 1 else ''
         return self.out / f'{stem}{number}{ending}'

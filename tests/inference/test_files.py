@@ -18,7 +18,8 @@ def test_files_folders_and_lists_in_the_order_they_are_named(tmp_path):
         tmp_path / 'list/x y.mp4', tmp_path / 'list/nowhere.mp4']
     assert find_files([tmp_path / 'a'], is_video=False) == [tmp_path / 'a/picture.png']
     assert find_files([tmp_path / 'bare.csv'], True, '/data')[0].as_posix() == '/data/a/z.mp4'
-    with pytest.raises(ValueError, match='list: 0 pictures; left out: 2 of other kinds .*a folder must hold at least one file ending in'):
+    with pytest.raises(ValueError, match='list: 0 pictures; left out: 2 of other kinds .*a folder'
+                                         ' must hold at least one file ending in'):
         find_files([tmp_path / 'list'], is_video=False)
 
 

@@ -82,10 +82,9 @@ def read_picture(path: str, backend_args: dict | None = None) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise FileError(path, 'is no picture of a kind that can be read') from error
     except Image.DecompressionBombError as error:
-        found = re.search(r'\d+', str(error))
-        raise FileError(path, (
-            f'has {found[0] if found else "more"} pixels, and {2 * (Image.MAX_IMAGE_PIXELS or 0)} at '
-            'most are read (twice PIL.Image.MAX_IMAGE_PIXELS)')) from error
+        found, most = re.findall(r'\d+', str(error))[:2]
+        raise FileError(path, (f'has {found} pixels, and {most} at most are read (twice '
+                               'PIL.Image.MAX_IMAGE_PIXELS)')) from error
     except Exception as error:  # Pillow and OpenCV have many of their own.
         raise FileError(path, 'is cut short or damaged') from error
 

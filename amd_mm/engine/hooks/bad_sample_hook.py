@@ -15,8 +15,8 @@ class BadSampleHook(Hook):
     """Keeps account of the samples that :class:`amd_mm.KeyedDataset` had to replace.
 
     Each bad file is logged once and written to ``bad_samples.txt`` in the work dir, a line
-    of path, tab, reason; names that do not print are escaped. Only a resumed run keeps the file of an earlier one; the
-    counts begin anew.
+    of path, tab, reason; what does not print is escaped. Only a resumed run keeps the file of an
+    earlier one; the counts begin anew.
 
     One process looks at its batch after every iteration, and does nothing where no sample is
     bad. Several processes exchange their counts every ``interval`` iterations and at the end

@@ -55,7 +55,8 @@ def test_16_bits_are_scaled_not_saturated(tmp_path):
 
 
 @pytest.mark.parametrize('suffix,settings,close', [
-    ('png', {}, 0), ('tif', {}, 0), ('webp', dict(lossless=True), 0), ('avif', dict(quality=100, subsampling='4:4:4'), 6)])
+    ('png', {}, 0), ('tif', {}, 0), ('webp', dict(lossless=True), 0),
+    ('avif', dict(quality=100, subsampling='4:4:4'), 6)])
 def test_transparency_shows_white_in_every_format(tmp_path, suffix, settings, close):
     alpha = np.zeros((30, 40), np.uint8)
     alpha[:, 10:20], alpha[:, 20:] = 128, 255
@@ -98,7 +99,8 @@ def test_the_first_of_several_pictures_is_taken(tmp_path):
 def bomb(side):
     """A PNG that promises side x side pixels."""
     def chunk(kind, data):
-        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        return b''.join([struct.pack('>I', len(data)), kind, data,
+                         struct.pack('>I', zlib.crc32(kind + data))])
 
     header = struct.pack('>IIBBBBB', side, side, 8, 0, 0, 0, 0)
     return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(bytes(99)))
@@ -119,7 +121,8 @@ def test_what_is_the_matter_is_said_in_words(tmp_path, capfd):
         (tmp_path / f'cut.{suffix}').write_bytes(buffer.getvalue()[:len(buffer.getvalue()) // 2])
         with pytest.raises(FileError, match=f'cut.{suffix}: is cut short or damaged$'):
             read_picture(str(tmp_path / f'cut.{suffix}'))
-    for path, words in ((PICTURES / 'zero.jpg', 'is empty'), (tmp_path / 'no.png', 'does not exist'),
+    for path, words in ((PICTURES / 'zero.jpg', 'is empty'),
+                        (tmp_path / 'no.png', 'does not exist'),
                         (tmp_path, 'is a folder, not a file'),
                         (tmp_path / 'text.png', 'is no picture of a kind that can be read')):
         with pytest.raises(FileError, match=f'{path}: {words}$'):
