@@ -219,8 +219,9 @@ class Report:
         self.files[name].flush()
 
     def fail(self, name: str, reason: str) -> None:
+        from amd_mm.datasets.files import printable
         self.failures += 1
-        reason = ' '.join(reason.split())
+        name, reason = printable(name), ' '.join(reason.split())
         self.write(FAILED, [name, reason])
         print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
 
