@@ -36,8 +36,8 @@ PICTURES = Kind('pictures', (
     '.pnm', '.ppm', '.tif', '.tiff', '.webp'))
 
 
-class FileError(ValueError):
-    """A file that cannot be used.
+class FileError(ValueError, OSError):
+    """A file that cannot be used: what a user can mend, and what opening a file may raise.
 
     Args:
         path: Of the file.
@@ -45,12 +45,18 @@ class FileError(ValueError):
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
-        # All arguments go to the base class, or the error could not travel between processes.
+        # All arguments go to the base class, or the error could not travel between processes;
+        # it takes the first of two for the number of an error of the system.
         super().__init__(path, reason)
+        self.errno = None
         self.path, self.reason = str(path), reason
 
     def __str__(self) -> str:
-        return f'{printable(self.path)}: {self.reason}'
+        return f'{printable(self.path)} {self.reason}'
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that does not exist."""
 
 
 # What the system's error numbers say of a file.
@@ -85,6 +91,8 @@ def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
     """
     try:
         return get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise MissingFileError(path, in_words(error)) from error
     except OSError as error:
         raise FileError(path, in_words(error)) from error
 
@@ -298,8 +306,8 @@ def class_folders(folder: str | Path, kind: Kind) -> ClassFolders:
     empty = [name for label, name in enumerate(classes) if label not in filled]
     if empty:
         raise FileError(folder, (
-            f'every class folder must hold at least one file ending in {", ".join(kind.suffixes)}, '
-            f'but {len(empty)} hold none: {_some(empty)}; fill or remove them'))
+            f'must hold class folders with at least one file ending in {", ".join(kind.suffixes)} '
+            f'each, but {len(empty)} hold none: {_some(empty)}; fill or remove them'))
     return ClassFolders(tuple(classes), files, found)
 
 

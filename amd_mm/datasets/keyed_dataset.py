@@ -35,9 +35,11 @@ def _build(config: dict) -> Dataset:
         raise
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: str) -> str:
     """What goes on after the sample's name, on one line."""
-    if isinstance(error, FileError) or (isinstance(error, OSError) and error.errno in WORDS):
+    if isinstance(error, FileError):
+        return error.reason if error.path == path else str(error)
+    if isinstance(error, OSError) and error.errno in WORDS:
         return reason_of(error)
     # decord appends a stack trace of its own to a message.
     first_line = printable(str(error).strip().partition('\n')[0])
@@ -175,7 +177,8 @@ class KeyedDataset(Dataset):
             except NOT_BAD_DATA:
                 raise
             except Exception as error:
-                bad_samples.append((self._path(candidate), _reason(error)))
+                path = self._path(candidate)
+                bad_samples.append((path, _reason(error, path)))
                 cause = error
         listed = '\n'.join(f'  {printable(path)}: {reason}' for path, reason in bad_samples)
         raise RuntimeError(

@@ -84,8 +84,8 @@ def test_empty_list_is_named(tmp_path, text, labels):
 
 
 def test_a_list_that_is_not_there_is_said_in_words(tmp_path):
-    for path, words in ((tmp_path / 'no.txt', 'no.txt: does not exist$'),
-                        (tmp_path, ': is a folder, not a file$')):
+    for path, words in ((tmp_path / 'no.txt', 'no.txt does not exist$'),
+                        (tmp_path, ' is a folder, not a file$')):
         with pytest.raises(ValueError, match=words):
             list(read_list(str(path), ListForm()))
 

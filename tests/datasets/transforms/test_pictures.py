@@ -108,7 +108,7 @@ def bomb(side):
 
 def test_too_many_pixels_are_refused_before_they_take_memory(tmp_path):
     (tmp_path / 'bomb.png').write_bytes(bomb(30000))
-    with pytest.raises(FileError, match=r'bomb.png: has 900000000 pixels, and 178956970 at most'):
+    with pytest.raises(FileError, match=r'bomb.png has 900000000 pixels, and 178956970 at most'):
         read_picture(str(tmp_path / 'bomb.png'))
 
 
@@ -119,13 +119,13 @@ def test_what_is_the_matter_is_said_in_words(tmp_path, capfd):
         Image.fromarray(PIXELS).resize((400, 300)).save(buffer, Image.registered_extensions()[
             f'.{suffix}'])
         (tmp_path / f'cut.{suffix}').write_bytes(buffer.getvalue()[:len(buffer.getvalue()) // 2])
-        with pytest.raises(FileError, match=f'cut.{suffix}: is cut short or damaged$'):
+        with pytest.raises(FileError, match=f'cut.{suffix} is cut short or damaged$'):
             read_picture(str(tmp_path / f'cut.{suffix}'))
     for path, words in ((PICTURES / 'zero.jpg', 'is empty'),
                         (tmp_path / 'no.png', 'does not exist'),
                         (tmp_path, 'is a folder, not a file'),
                         (tmp_path / 'text.png', 'is no picture of a kind that can be read')):
-        with pytest.raises(FileError, match=f'{path}: {words}$'):
+        with pytest.raises(FileError, match=f'{path} {words}$'):
             read_picture(str(path))
     assert capfd.readouterr() == ('', '')
 
