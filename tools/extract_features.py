@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.datasets.files import printable
 from amd_mm.inference import (
     POOLS,
     FeatureExtractor,
@@ -126,7 +127,7 @@ def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
                 continue
             items.append(item)
             for note in item.notes:
-                print(f'{path}: {note}')
+                print(f'{printable(path)}: {note}')
         features = iter(extractor(items).numpy() if items else np.empty(0))
         file.add([None if isinstance(item, str) else next(features) for item in batch])
 

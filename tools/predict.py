@@ -92,7 +92,7 @@ def main() -> int:
         print(f'error: {error}', file=sys.stderr)
         return 1
     if args.json is not None:
-        args.json.write_text(json.dumps(predictor.results, indent=1, ensure_ascii=False))
+        args.json.write_text(json.dumps(predictor.results, indent=1, ensure_ascii=False), 'utf-8')
     return int(failed > 0)
 
 

@@ -11,8 +11,8 @@ from mmaction.evaluation import read_labelmap
 from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 
+from amd_mm.datasets.files import VIDEOS
 from amd_mm.datasets.labels import dicts, leaf_datasets
-from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
 
 # The host's default: 80 labels and the background.
 AVA_CLASSES = 81
@@ -90,7 +90,7 @@ class VideoFile:
     """
 
     def __init__(self, path: str) -> None:
-        found = (path + ending for ending in ('', *VIDEO_EXTENSIONS)
+        found = (path + ending for ending in ('', *VIDEOS.suffixes)
                  if os.path.isfile(path + ending))
         self.path = next(found, path)
         self.total_frames, self._fps, self._error = 0, 0., 'is missing; check data_prefix'

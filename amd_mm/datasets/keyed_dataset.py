@@ -8,6 +8,7 @@ import torch
 from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
 from torch.utils.data import Dataset
 
+from amd_mm.datasets.files import WORDS, FileError, printable, reason_of
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.keys import Sample, mix64, preserved_generators, seed_generators
 from amd_mm.registry import DATASETS
@@ -45,9 +46,14 @@ def _build(config: dict) -> Dataset:
         raise
 
 
-def _reason(error: Exception) -> str:
-    """One line: decord appends a stack trace of its own to a message."""
-    first_line = str(error).strip().partition('\n')[0]
+def _reason(error: Exception, path: str) -> str:
+    """What goes on after the sample's name, on one line."""
+    if isinstance(error, FileError):
+        return error.reason if error.path == path else str(error)
+    if isinstance(error, OSError) and error.errno in WORDS:
+        return reason_of(error)
+    # decord appends a stack trace of its own to a message.
+    first_line = printable(str(error).strip().partition('\n')[0])
     return f'{type(error).__name__}: {first_line}'[:300]
 
 
@@ -176,9 +182,10 @@ class KeyedDataset(Dataset):
             except NOT_BAD_DATA:
                 raise
             except Exception as error:
-                bad_samples.append((self._path(candidate), _reason(error)))
+                path = self._path(candidate)
+                bad_samples.append((path, _reason(error, path)))
                 cause = error
-        listed = '\n'.join(f'  {path}: {reason}' for path, reason in bad_samples)
+        listed = '\n'.join(f'  {printable(path)}: {reason}' for path, reason in bad_samples)
         raise RuntimeError(
             f'none of {len(bad_samples)} samples could be loaded (the data set holds '
             f'{len(self)}); check the files, data_prefix and the pipelines:\n{listed}'

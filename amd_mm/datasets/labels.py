@@ -8,14 +8,13 @@ from os.path import join
 import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import LocalBackend, exists, get_file_backend, list_from_file
+from mmengine.fileio import LocalBackend, exists, get_file_backend
 from mmengine.logging import print_log
 from torch import Tensor
 
-from amd_mm.datasets.lists import said_while
+from amd_mm.datasets.files import PICTURES, class_folders, printable
+from amd_mm.datasets.lists import read_text, said_while
 
-# What mmpretrain.CustomDataset takes for images.
-IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif')
 _SHOWN = 5
 _OF_SEVERAL_LABELS = {'mean_average_precision', 'mmit_mean_average_precision'}
 _OF_ONE_LABEL = ('acc/top1', 'acc/top5', 'acc/mean1')
@@ -28,40 +27,13 @@ def read_classes(path: str) -> tuple[str, ...]:
     Raises:
         ValueError: For an empty file, an empty line or a name that stands there twice.
     """
-    names = [line.strip() for line in list_from_file(path)]
+    text = read_text(path).rstrip('\r\n')
+    names = [line.strip() for line in text.split('\n')] if text else []
     twice = [name for name, count in Counter(names).items() if count > 1]
     if not names or '' in names or twice:
         found = f'{twice[0]!r} twice' if twice else 'an empty line' if names else 'no line'
         raise ValueError(
             f'{path}: a class list must have one name a line, each once, but there is {found}')
-    return tuple(names)
-
-
-def class_folders(folder: str, extensions: Sequence[str]) -> tuple[str, ...]:
-    """Class names of a folder that holds one folder a class, sorted.
-
-    Args:
-        folder: The folder.
-        extensions: Endings of files that count, in lower case.
-
-    Raises:
-        ValueError: If there is no class folder, or one holds no such file; names them.
-    """
-    if not os.path.isdir(folder):
-        raise ValueError(f'{folder}: must be a folder with one folder a class, but is missing; '
-                         'check data_root and data_prefix')
-    names = sorted(entry.name for entry in os.scandir(folder)
-                   if entry.is_dir() and not entry.name.startswith('.'))
-    if not names:
-        raise ValueError(f'{folder}: must hold one folder a class, found none')
-    empty = [name for name in names if not any(
-        file.lower().endswith(tuple(extensions))
-        for _, _, files in os.walk(join(folder, name)) for file in files)]
-    if empty:
-        raise ValueError(
-            f'{folder}: every class folder must hold at least one file ending in '
-            f'{", ".join(sorted(extensions))}, but {len(empty)} hold none: {_few(empty)}; fill or '
-            'remove them')
     return tuple(names)
 
 
@@ -232,7 +204,7 @@ def _classes_of(dataset: ConfigDict) -> tuple[str, ...]:
             f'{dataset.ann_file}: a list must come with its class names, found none; set '
             "metainfo=dict(classes='FILE') of the data set, one name a line")
     folder = join(dataset.get('data_root', ''), dataset.get('data_prefix', ''))
-    return class_folders(folder, IMAGE_EXTENSIONS)
+    return class_folders(folder, PICTURES).classes
 
 
 def _set_num_classes(node: object, count: int) -> None:
@@ -283,4 +255,4 @@ def _path(info: dict) -> str:
 
 def _few(items: Sequence[object]) -> str:
     rest = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
-    return ', '.join(str(item) for item in items[:_SHOWN]) + rest
+    return ', '.join(map(printable, items[:_SHOWN])) + rest

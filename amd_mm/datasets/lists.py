@@ -1,14 +1,19 @@
-"""Reading of list files: one sample a line, the numbers at the end, spaces in paths."""
+"""The one reader of list files: one sample a line, the numbers at the end, spaces in paths."""
+import codecs
+import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from os.path import join
-from typing import TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
-from mmengine.fileio import LocalBackend, get_file_backend, list_from_file
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
+from amd_mm.datasets.files import VIDEOS, Kind, escaped, printable, read_bytes, unescaped
 from amd_mm.values import CALLABLE, CONFIG, FLAG, TEXT, either, list_of, optional, whole
 
 # Of data sets whose samples are in a list file, and what such data sets hand on to the host.
@@ -20,68 +25,140 @@ LIST_ARGUMENTS = dict(
     num_classes=optional(whole(1)),
     start_index=whole(0),
     test_mode=FLAG)
+# A path in quotes, for names that could not stand in a line otherwise.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"(?=[\s,]|$)')
+_SHOWN = 200
 T = TypeVar('T')
-_TOO_FEW = 'it has too few fields'
-_NO_LABEL = ('its last field is no label, a whole number, although labels are needed or the lines '
-             'before have one')
-_LABEL = 'it has a label and the lines before have none'
-# A line's number from 1, its first field (spaces and all), the numbers between path and labels
-# (frame counts, offsets) and the labels, none in a list without. A plain tuple: there are millions.
-ListLine = tuple[int, str, tuple[int, ...], tuple[int, ...]]
 
 
-def read_list(ann_file: str, form: str, num_counts: int, need_labels: bool, many_labels: bool,
-              num_classes: int | None, delimiter: str | None = None) -> Iterator[ListLine]:
-    """Read ``path [count ...] [label ...]`` lines; empty lines are skipped.
+@dataclass(frozen=True)
+class ListForm:
+    """What the lines of a list hold.
 
-    Fields are taken from the right, so a path may hold the delimiter. Labels are optional
-    unless asked for, but then no line may have them or every line must. A byte order mark is
-    skipped.
+    Attributes:
+        kind: Of the files that are named; None for folders of frames.
+        counts: Names of the numbers between path and labels.
+        labels: Whether lines have labels. Where they are optional, no line may have one or every
+            line must.
+        several: Whether a line may have more than one label.
+        num_classes: Labels must be in [0, num_classes); None leaves them unchecked.
+        delimiter: What separates fields. None: blanks or, where these do not make a line of this
+            form, commas.
+        label_name: What to call a label in messages.
+    """
+    kind: Kind | None = VIDEOS
+    counts: tuple[str, ...] = ()
+    labels: Literal['none', 'optional', 'needed'] = 'optional'
+    several: bool = False
+    num_classes: int | None = None
+    delimiter: str | None = None
+    label_name: str = 'label'
+
+    def __str__(self) -> str:
+        label = f'{self.label_name} ...' if self.several else self.label_name
+        ends = dict(none=[], optional=[f'[{label}]'], needed=[label])[self.labels]
+        return ' '.join(['folder' if self.kind is None else 'path', *self.counts, *ends])
+
+
+class ListLine(NamedTuple):
+    """One line of a list file.
+
+    Attributes:
+        number: Of the line, from 1.
+        path: First field, spaces and all.
+        counts: The numbers between path and labels (frame counts, offsets).
+        labels: The labels; empty in a list without.
+    """
+    number: int
+    path: str
+    counts: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def read_list(ann_file: str, form: ListForm) -> Iterator[ListLine]:
+    r"""Read ``path [count ...] [label ...]`` lines; blank lines are skipped.
+
+    Fields are taken from the right, so a path may hold the delimiter. A path may stand in
+    quotes, with ``\n``, ``\\``, ``\"`` and ``\xFF`` in it, see :func:`list_field`. Byte order
+    mark and line ends of Windows are no part of a line.
 
     Args:
         ann_file: The list file.
-        form: What a line should be, for messages.
-        num_counts: Numbers between path and labels.
-        need_labels: Whether a line without a label is an error.
-        many_labels: Whether a line may hold more than one label.
-        num_classes: Labels must be in [0, num_classes); None leaves them unchecked.
-        delimiter: What separates fields; None is any run of blanks.
+        form: What a line should be.
 
     Yields:
-        The lines that are not empty, in order.
+        The lines that are not blank, in order.
 
     Raises:
-        ValueError: For an empty list, a line that does not have that form, a label that is
-            not a number where labels are needed, or one that is out of range.
+        ValueError: For a list that is missing, empty or no UTF-8, a header, a comment, a line
+            of another form, or a label that is out of range; with file, line and what stands
+            there.
     """
-    most_numbers = -1 if many_labels else num_counts + 1
-    labelled = True if need_labels else None
-    seen: set[int] = set()
-    empty = True
+    first = None
     # Lists have millions of lines, so that nothing is put into words before it is wrong.
-    for number, text in enumerate(list_from_file(ann_file, encoding='utf-8-sig'), 1):
-        text = text.strip()
+    for number, text in enumerate(read_text(ann_file).split('\n'), 1):
+        text = text.strip(' \t\r')
         if not text:
             continue
-        empty = False
-        path, numbers = _split(text, delimiter, most_numbers)
-        counts, labels = numbers[:num_counts], numbers[num_counts:]
-        if labelled is None:
-            labelled = bool(labels)
-        if not path or len(counts) < num_counts or bool(labels) != labelled:
-            few = not path or len(counts) < num_counts
-            raise ValueError(f'{ann_file}:{number}: a line must be "{form}", got "{text}"; '
-                             f'{_TOO_FEW if few else _NO_LABEL if labelled else _LABEL}')
-        if num_classes is not None and not seen.issuperset(labels):
-            for label in labels:
-                if not 0 <= label < num_classes:
-                    raise ValueError(
-                        f'{ann_file}:{number}: a label must be in [0, {num_classes}), got '
-                        f'{label}; check the list or num_classes')
-            seen.update(labels)
-        yield number, path, counts, labels
-    if empty:
-        raise ValueError(f'{ann_file}: a list must name at least one sample, found none')
+        try:
+            line = _parse(number, text, form)
+        except ValueError as error:
+            raise ValueError(f'{printable(ann_file)}:{number}: {error}') from error
+        if first is None:
+            first, first_text, labelled = line, text, form.labels == 'needed' or bool(line.labels)
+        elif first_text and _is_header(first, line, form):
+            raise _wrong_line(ann_file, first, first_text, form,
+                              'it is a header, or names no such file')
+        else:
+            first_text = ''
+        if wrong := _what_is_wrong(line, text, form, labelled):
+            raise _wrong_line(ann_file, line, text, form, wrong)
+        if form.num_classes is not None:
+            _check_range(ann_file, line, form.num_classes)
+        yield line
+    if first is None:
+        raise ValueError(
+            f'{printable(ann_file)}: a list must name at least one sample, found none')
+
+
+def read_text(path: str) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        ValueError: If it cannot be read, or is no UTF-8; names the first line that is none.
+    """
+    content = read_bytes(path).removeprefix(codecs.BOM_UTF8)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f'{printable(path)}:1: must be UTF-8, but is UTF-16; save it as UTF-8')
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        before = content[:error.start].split(b'\n')
+        line = before[-1] + content[error.start:].partition(b'\n')[0].rstrip()
+        raise ValueError(
+            f'{printable(path)}:{len(before)}: must be UTF-8, got "{_shown(os.fsdecode(line))}"; '
+            'save the file as UTF-8. A name that is none stands in quotes, its bytes as \\xFF'
+        ) from error
+    # A carriage return alone ends a line for old programs only.
+    odd = re.search('\0|\r(?!\n|$)', text)
+    if odd:
+        number = text[:odd.start()].count('\n') + 1
+        found = 'a zero byte' if odd[0] == '\0' else 'a carriage return inside a line'
+        raise ValueError(f'{printable(path)}:{number}: must be UTF-8 with line ends of Unix or '
+                         f'Windows, but has {found}; save it so')
+    return text
+
+
+def list_field(path: str) -> str:
+    r"""A path as it stands in a list: in quotes if :func:`read_list` would take it for another.
+
+    These are names that are no UTF-8, hold a line break, a tab or another sign that does not
+    print, begin with a quote or ``#``, begin or end with a blank, or end in a number that looks
+    like a label. In quotes they are escaped: ``"two\nlines.mp4"``, ``"caf\xe9.mp4"``.
+    """
+    plain = (printable(path) == path and path == path.strip(' ') and path[:1] not in '"#'
+             and not _is_whole(re.split('[ ,]', path)[-1]))
+    return path if plain else '"{}"'.format(escaped(path).replace('"', r'\"'))
 
 
 def said_while(subject: str, things: str, items: Iterable[T], total: int | None = None,
@@ -100,7 +177,7 @@ def said_while(subject: str, things: str, items: Iterable[T], total: int | None 
     for number, item in enumerate(items):
         if number % 1024 == 1023 and time.monotonic() - said > every:
             said = time.monotonic()
-            print_log(f'{subject}: {number + 1}{of_total} {things} checked', 'current')
+            print_log(f'{printable(subject)}: {number + 1}{of_total} {things} checked', 'current')
         yield item
 
 
@@ -122,15 +199,99 @@ def joiner(folder: str) -> Callable[[str], str]:
     return lambda path: path if path.startswith('/') else start + path
 
 
-def _split(text: str, delimiter: str | None, most_numbers: int) -> tuple[str, tuple[int, ...]]:
-    """Path and the whole numbers after it, at most as many as the form allows (-1: any)."""
-    fields = text.rsplit(delimiter, most_numbers)
-    if len(fields) == 2 and fields[1].isdecimal():  # as most lines are
-        return fields[0].rstrip(), (int(fields[1]), )
-    count = len(list(takewhile(_is_whole, reversed(fields[1:]))))
-    numbers = tuple(map(int, fields[len(fields) - count:]))
-    return text.rsplit(delimiter, count)[0].rstrip(), numbers
+def _parse(number: int, text: str, form: ListForm) -> ListLine:
+    """A line as it is read, which may not be of the form."""
+    num_counts = len(form.counts)
+    path, numbers = _split(text, form)
+    line = ListLine(number, path, numbers[:num_counts], numbers[num_counts:])
+    if form.labels == 'none' and line.labels and form.kind and not form.kind.has(path):
+        return line._replace(path=text, labels=())
+    return line
+
+
+def _split(text: str, form: ListForm) -> tuple[str, tuple[int, ...]]:
+    """Path and the whole numbers after it, at most as many as the form allows."""
+    quoted = _QUOTED.match(text) if text[0] == '"' else None
+    if quoted:
+        fields = text[quoted.end():].replace(form.delimiter or ',', ' ').split()
+        if all(map(_is_whole, fields)):
+            return unescaped(quoted[1]), tuple(map(int, fields))
+    most = -1 if form.several else len(form.counts) + 1
+    split = _split_at(text, form.delimiter, most)
+    if form.delimiter is None and ',' in text and not _fits(split, form):
+        by_commas = _split_at(text, ',', most)
+        return by_commas if by_commas[1] and _fits(by_commas, form) else split
+    return split
+
+
+def _split_at(text: str, delimiter: str | None, most: int) -> tuple[str, tuple[int, ...]]:
+    path, *fields = text.rsplit(delimiter, most)
+    if not all(map(str.isdecimal, fields)):  # few lines of a long list
+        count = len(list(takewhile(_is_whole, reversed(fields))))
+        path = text.rsplit(delimiter, count)[0] if count < len(fields) else path
+        fields = fields[len(fields) - count:]
+    return path.rstrip(), tuple(map(int, fields))
+
+
+def _fits(split: tuple[str, tuple[int, ...]], form: ListForm) -> bool:
+    """Whether blanks separate the fields of a line, as far as path and number of fields tell."""
+    path, numbers = split
+    return len(numbers) >= len(form.counts) if form.kind is None else form.kind.has(path)
 
 
 def _is_whole(field: str) -> bool:
-    return field.strip().lstrip('-').isdecimal()
+    return field.strip().removeprefix('-').isdecimal()
+
+
+def _what_is_wrong(line: ListLine, text: str, form: ListForm, labelled: bool) -> str:
+    """What is the matter with a line, '' if nothing is."""
+    complete = line.path and len(line.counts) == len(form.counts)
+    if text[0] == '#' and not (complete and (form.kind is None or form.kind.has(line.path))):
+        return ('it is a comment or a header, and a list holds samples alone: take it out (a path '
+                'that begins so stands in quotes)')
+    if not complete:
+        return 'it has too few fields'
+    if len(line.labels) > 1 and not form.several:
+        return 'it has too many fields'
+    if line.labels and form.labels == 'none':
+        return 'it has a label where none is expected; take it off, or ask for labels'
+    if labelled and not line.labels:
+        return ('its last field is no label, a whole number, although labels are needed or the '
+                'lines before have one')
+    if line.labels and not labelled:
+        return 'it has a label and the lines before have none'
+    if form.kind and line.labels and not form.kind.has(line.path) and _ends_in_number(text, line):
+        return (f'it has a number more, "{line.path.split()[-1]}", between them; lists of frames '
+                '(folder, count, label) are for amd_mm.RawframeDataset, and a path that ends in a '
+                'number stands in quotes')
+    return ''
+
+
+def _ends_in_number(text: str, line: ListLine) -> bool:
+    """Whether a path, not in quotes, has a number as its last field."""
+    *head, last = line.path.split()
+    return bool(head) and text[0] != '"' and last.isdecimal()
+
+
+def _is_header(first: ListLine, second: ListLine, form: ListForm) -> bool:
+    """Whether the first line names no file, as the second one shows."""
+    return (form.kind is not None and not first.labels and not form.kind.has(first.path)
+            and form.kind.has(second.path))
+
+
+def _check_range(ann_file: str, line: ListLine, num_classes: int) -> None:
+    for label in line.labels:
+        if not 0 <= label < num_classes:
+            raise ValueError(
+                f'{printable(ann_file)}:{line.number}: a label must be in [0, {num_classes}), got '
+                f'{label}; check the list or num_classes')
+
+
+def _wrong_line(ann_file: str, line: ListLine, text: str, form: ListForm,
+                wrong: str) -> ValueError:
+    return ValueError(f'{printable(ann_file)}:{line.number}: a line must be "{form}", got '
+                      f'"{_shown(text)}"; {wrong}')
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= _SHOWN else f'{text[:_SHOWN]} ...')

@@ -5,8 +5,10 @@ from mmaction.datasets import RawframeDataset as _RawframeDataset
 from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend, join_path
 
+from amd_mm.datasets.files import printable
 from amd_mm.datasets.lists import (
     LIST_ARGUMENTS,
+    ListForm,
     ListLine,
     joiner,
     read_list,
@@ -63,14 +65,14 @@ class RawframeDataset(_RawframeDataset):
             For each video ``frame_dir``, ``total_frames``, ``label`` (a list of labels with
             ``multi_class``) and, with ``with_offset``, ``offset``.
         """
-        counts = 'offset total_frames' if self.with_offset else 'total_frames'
-        label = 'label' if self.need_labels else '[label]'
+        form = ListForm(
+            None, ('offset', 'total_frames') if self.with_offset else ('total_frames', ),
+            'needed' if self.need_labels or self.multi_class else 'optional', self.multi_class,
+            self.num_classes)
         path_of = joiner(self.data_prefix['img'])
         check = self.modality == 'RGB' and is_main_process()
         data_list = []
-        for line in said_while(self.ann_file, 'lines', read_list(
-                self.ann_file, f'folder {counts} {label}', 2 if self.with_offset else 1,
-                self.need_labels or self.multi_class, self.multi_class, self.num_classes)):
+        for line in said_while(self.ann_file, 'lines', read_list(self.ann_file, form)):
             _, name, frames, labels = line
             labels = labels or (-1, )
             info = dict(
@@ -86,8 +88,8 @@ class RawframeDataset(_RawframeDataset):
 
     def _check_counts(self, line: ListLine, info: dict) -> None:
         number, name, _, labels = line
-        where = f'{self.ann_file}:{number}'
         folder, total = info['frame_dir'], info['total_frames']
+        where, shown = f'{printable(self.ann_file)}:{number}', printable(folder)
         if total < 1:
             raise ValueError(f'{where}: total_frames must be at least 1, got {total}')
         backend = get_file_backend(folder, enable_singleton=True)
@@ -104,14 +106,14 @@ class RawframeDataset(_RawframeDataset):
         if not has_last and not backend.isdir(folder):
             if name.rpartition(' ')[2].isdecimal():
                 raise ValueError(
-                    f'{where}: a line has too many fields, or the folder {folder!r} is missing')
+                    f'{where}: a line has too many fields, or the folder {shown!r} is missing')
             return
         if (len(labels) == 1 and not self.with_offset and labels[0] != total and labels[0] > 0
                 and holds(labels[0]) and not holds(labels[0] + 1)):
             raise ValueError(
-                f'{where}: the frame count must stand before the label, but {folder} holds '
+                f'{where}: the frame count must stand before the label, but {shown} holds '
                 f'{labels[0]} frames, not {total}; swap the two columns of the list')
         if not has_last:
             raise ValueError(
-                f'{where}: total_frames is {total}, but {folder} lacks its last frame; '
+                f'{where}: total_frames is {total}, but {shown} lacks its last frame; '
                 'check the count, filename_tmpl and start_index')

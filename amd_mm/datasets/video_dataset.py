@@ -3,23 +3,28 @@ from typing import Any
 
 from mmaction.datasets import VideoDataset as _VideoDataset
 from mmengine.fileio import get_file_backend
+from mmengine.logging import print_log
 
-from amd_mm.datasets.lists import LIST_ARGUMENTS, joiner, read_list, require_num_classes
+from amd_mm.datasets.files import VIDEOS, printable, walk
+from amd_mm.datasets.lists import (
+    LIST_ARGUMENTS,
+    ListForm,
+    joiner,
+    read_list,
+    require_num_classes,
+)
 from amd_mm.registry import DATASETS
 from amd_mm.values import MAPPING, TEXT, optional, takes
-
-VIDEO_EXTENSIONS = (
-    '.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm',
-    '.wmv')
 
 
 @DATASETS.register_module()
 class VideoDataset(_VideoDataset):
     """mmaction2's ``VideoDataset`` with other ways to name the videos.
 
-    A list holds ``path label`` lines or, for pre-training, just paths. The last field is the
-    label, so paths may hold spaces. Without a list, all videos below the folder
-    ``data_prefix['video']`` are taken, sorted by path, without labels (-1).
+    A list holds ``path label`` lines or, for pre-training, just paths; see
+    :func:`~amd_mm.datasets.lists.read_list`. Without a list, all videos below the folder
+    ``data_prefix['video']`` are taken, sorted by path, without labels (-1); the log says how many
+    there are, and what was left out and why.
 
     Args:
         pipeline: Transforms, as in mmaction2.
@@ -60,19 +65,26 @@ class VideoDataset(_VideoDataset):
         """
         if not self.ann_file:
             return self._load_folder()
-        data_list = []
+        form = ListForm(
+            VIDEOS, (), 'needed' if self.need_labels or self.multi_class else 'optional',
+            self.multi_class, self.num_classes, self.delimiter)
         path_of = joiner(self.data_prefix['video'])
-        for number, name, _, labels in read_list(
-                self.ann_file, 'path label' if self.need_labels else 'path [label]', 0,
-                self.need_labels or self.multi_class, self.multi_class, self.num_classes,
-                self.delimiter):
-            if ' ' in name or '\t' in name:
-                self._check_not_too_many_fields(number, name)
+        data_list = []
+        for number, name, _, labels in read_list(self.ann_file, form):
+            path = path_of(name)
+            if not VIDEOS.has(name):
+                self._check_is_no_folder(number, path)
             labels = labels or (-1, )
-            data_list.append({
-                'filename': path_of(name),
-                'label': list(labels) if self.multi_class else labels[0]})
+            data_list.append(dict(
+                filename=path, label=list(labels) if self.multi_class else labels[0]))
         return data_list
+
+    def _check_is_no_folder(self, number: int, path: str) -> None:
+        if get_file_backend(path, enable_singleton=True).isdir(path):
+            raise ValueError(
+                f'{printable(self.ann_file)}:{number}: a line must name a video, got the folder '
+                f'{printable(path)}; lists of frames (folder, count, label) are for '
+                'amd_mm.RawframeDataset')
 
     def _load_folder(self) -> list[dict]:
         folder = self.data_prefix['video']
@@ -80,25 +92,15 @@ class VideoDataset(_VideoDataset):
             raise ValueError(
                 'VideoDataset without ann_file must not need labels, a folder has none; '
                 'give an ann_file of "path label" lines')
-        backend = get_file_backend(folder)
-        if not folder or not backend.isdir(folder):
+        if not folder or not get_file_backend(folder).isdir(folder):
             raise ValueError(
                 'VideoDataset needs ann_file or a folder data_prefix=dict(video=...) that '
                 f'exists, got ann_file={self.ann_file!r}, folder {folder!r}')
+        found = walk(folder, VIDEOS)
+        print_log(str(found), 'current')
+        if not found.files:
+            raise ValueError(
+                f'{found}; a folder of videos must hold at least one file ending in '
+                f'{", ".join(VIDEOS.suffixes)}')
         path_of = joiner(folder)
-        names = sorted(
-            name for name in backend.list_dir_or_file(folder, list_dir=False, recursive=True)
-            if name.lower().endswith(VIDEO_EXTENSIONS))
-        if not names:
-            raise ValueError(
-                f'{folder}: a folder of videos must hold at least one file ending in '
-                f'{", ".join(VIDEO_EXTENSIONS)}, found none')
-        return [dict(filename=path_of(name), label=-1) for name in names]
-
-    def _check_not_too_many_fields(self, number: int, name: str) -> None:
-        head, *last = name.rsplit(None, 1)
-        if last and last[0].isdecimal() and head.lower().endswith(VIDEO_EXTENSIONS):
-            raise ValueError(
-                f'{self.ann_file}:{number}: a line must be "path [label]", got a number more, '
-                f'"{last[0]}", between them; lists of raw frames (folder, count, label) are for '
-                'amd_mm.RawframeDataset')
+        return [dict(filename=path_of(name), label=-1) for name in found.files]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from amd_mm.checkpoints import Checkpoint, compare_weights, read_checkpoint
 from amd_mm.checkpoints.matching import strip_outer_prefixes
 from amd_mm.datasets.labels import read_classes
+from amd_mm.datasets.transforms.pictures import read_picture
 from amd_mm.inference.files import reading
 from amd_mm.registry import DATASETS, MODELS
 
@@ -85,8 +86,8 @@ class Classifier:
         """
         if self.is_video:
             return self._recognize(dict(filename=str(path)), self._whole, path)
-        with reading(path, 'a picture that OpenCV decodes'):
-            batch = next(self._inferencer.preprocess([str(path)]))
+        with reading(path, 'a picture'):
+            batch = next(self._inferencer.preprocess([read_picture(str(path))]))
         return self._inferencer.forward(batch)[0].pred_score.cpu()
 
     def window_scores(self, frames: Sequence[np.ndarray]) -> Tensor:
@@ -187,9 +188,10 @@ def _classes_of_type(dataset: ConfigDict) -> tuple[str, ...] | None:
 
 
 def _inferencer(model: nn.Module, config: Config) -> ImageClassificationInferencer:
-    for step in config.test_dataloader.dataset.pipeline:
-        # It reads the files itself, and knows the step to leave out by this name only.
-        step.type = step.type.removeprefix('mmpretrain.')
+    # It takes pixels, and knows the step to leave out by the host's name only.
+    dataset = config.test_dataloader.dataset
+    dataset.pipeline = [step for step in dataset.pipeline
+                        if _kind(step) not in ('LoadPicture', 'LoadImageFromFile')]
     model._config = config
     return ImageClassificationInferencer(model)
 

@@ -1,13 +1,13 @@
 """What a user names on the command line, as files."""
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from amd_mm.datasets.files import PICTURES, VIDEOS, printable, reason_of, walk
 from amd_mm.datasets.keyed_dataset import NOT_BAD_DATA
-from amd_mm.datasets.labels import IMAGE_EXTENSIONS
-from amd_mm.datasets.lists import read_list
-from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
+from amd_mm.datasets.lists import ListForm, read_list
 
 
 def find_files(names: Sequence[str | Path], is_video: bool,
@@ -16,7 +16,8 @@ def find_files(names: Sequence[str | Path], is_video: bool,
 
     Args:
         names: Files, which are taken as they are, there or not; folders, of which all
-            pictures or videos below are taken, sorted by path; lists (``.txt``, ``.csv``) of
+            pictures or videos below are taken, sorted by path, and one line on stderr says how
+            many there are and what was left out; lists (``.txt``, ``.csv``) of
             ``path [label]`` lines.
         is_video: Whether videos are wanted, not pictures.
         root: Where the paths in lists start from; None is each list's own folder.
@@ -24,22 +25,20 @@ def find_files(names: Sequence[str | Path], is_video: bool,
     Raises:
         ValueError: For a list without a line, or a folder without a file of that kind.
     """
-    extensions = VIDEO_EXTENSIONS if is_video else IMAGE_EXTENSIONS
+    kind = VIDEOS if is_video else PICTURES
     files: list[Path] = []
     for name in map(Path, names):
         if name.is_dir():
-            found = sorted(path for path in name.rglob('*')
-                           if path.suffix.lower() in extensions and path.is_file())
-            if not found:
+            found = walk(name, kind)
+            print(found, file=sys.stderr)
+            if not found.files:
                 raise ValueError(
-                    f'{name}: a folder must hold at least one file ending in '
-                    f'{", ".join(extensions)}, as the config reads '
-                    f'{"videos" if is_video else "pictures"}, found none')
-            files += found
+                    f'{found}; a folder must hold at least one file ending in '
+                    f'{", ".join(kind.suffixes)}, as the config reads {kind.name}')
+            files += [name / file for file in found.files]
         elif name.suffix.lower() in ('.txt', '.csv') and name.is_file():
             start = name.parent if root is None else Path(root)
-            lines = read_list(str(name), 'path [label]', 0, False, False, None)
-            files += [start / path for _, path, _, _ in lines]
+            files += [start / line.path for line in read_list(str(name), ListForm(kind))]
         else:
             files.append(name)
     return files
@@ -72,5 +71,4 @@ def reading(name: str | Path, rule: str) -> Iterator[None]:
     except NOT_BAD_DATA:
         raise
     except Exception as error:  # what a decoder raises differs from one to the other
-        reason = str(error).strip().partition('\n')[0] or type(error).__name__
-        raise ValueError(f'{name}: must be {rule}, got {reason[:200]}') from error
+        raise ValueError(f'{printable(name)}: must be {rule}, but {reason_of(error)}') from error

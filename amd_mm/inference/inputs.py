@@ -10,7 +10,7 @@ from mmcv.image import rescale_size
 from mmengine.dataset import Compose
 from torch import Tensor, nn
 
-from amd_mm.datasets.keyed_dataset import NOT_BAD_DATA
+from amd_mm.inference.files import reading
 
 
 class Input(NamedTuple):
@@ -32,21 +32,20 @@ def read_image(path: str | Path, size: tuple[int, int]) -> Input:
     A picture without colour gets three equal channels.
 
     Args:
-        path: Any file that OpenCV decodes.
+        path: A file, as :class:`amd_mm.LoadPicture` takes it.
         size: (H, W) in pixels.
 
     Raises:
         ValueError: If the file cannot be read.
     """
     height, width = size
-    rule = 'a picture that OpenCV decodes'
-    results = _run([dict(type='mmpretrain.LoadImageFromFile')], dict(img_path=str(path)), rule)
+    results = _run([dict(type='amd_mm.LoadPicture')], dict(img_path=str(path)), 'a picture')
     is_narrow = width / results['img'].shape[1] > height / results['img'].shape[0]
     results = _run([
         dict(type='mmpretrain.ResizeEdge', edge='width' if is_narrow else 'height',
              scale=width if is_narrow else height, interpolation='bicubic'),
         dict(type='mmpretrain.CenterCrop', crop_size=(width, height)),
-    ], results, rule)
+    ], results, 'a picture')
     pixels = torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1])).permute(2, 0, 1)
     gray = bool((pixels == pixels[:1]).all())
     notes = ('it has no colour: its channels are equal', ) if gray else ()
@@ -79,7 +78,7 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
     results = _run([
         dict(type='mmaction.Resize', scale=covering, keep_ratio=False),
         dict(type='mmaction.CenterCrop', crop_size=(width, height)),
-    ], results, rule)
+    ], results, 'a picture')
     span = (frames - 1) * frame_interval + 1
     total = results['total_frames']
     notes = () if total >= span else (
@@ -126,15 +125,8 @@ def _gray(pixels: Tensor) -> Tensor:
 
 
 def _run(pipeline: list[dict], results: dict, rule: str) -> dict:
-    transforms = Compose(pipeline)
-    try:
-        return transforms(results)
-    except NOT_BAD_DATA:
-        raise
-    except Exception as error:  # what a decoder raises differs from one to the other
-        path = results.get('filename', results.get('img_path'))
-        reason = str(error).strip().partition('\n')[0] or type(error).__name__
-        raise ValueError(f'{path}: must be {rule}, got {reason[:200]}') from error
+    with reading(results['filename' if 'filename' in results else 'img_path'], rule):
+        return Compose(pipeline)(results)
 
 
 def _dicts(node: Any) -> Iterator[dict]:

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from amd_mm.datasets.files import printable
+from amd_mm.datasets.transforms.pictures import read_picture
 from amd_mm.inference.classifier import Classifier, Prediction
 from amd_mm.inference.windows import camera_frames, sliding_windows, video_frames
 from amd_mm.visualization import VideoFile, caption
@@ -44,24 +46,23 @@ class Predictor:
     def one(self, path: Path) -> None:
         """A picture or a video as a whole."""
         predictions = self._top(self.classifier.scores(path))
-        print(path, *lines_of(predictions), sep='\n  ')
+        print(printable(path), *lines_of(predictions), sep='\n  ')
         self.results.append(dict(
-            input=str(path), predictions=[found._asdict() for found in predictions]))
+            input=printable(path), predictions=[found._asdict() for found in predictions]))
         if self.out is None:
             return
         if self.classifier.is_video:
             self._draw_video(path, [(0., predictions)])
         else:
-            picture = cv2.imread(str(path))
-            assert picture is not None  # it has just been read
-            drawn = caption(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), lines_of(predictions))
+            picture = cv2.cvtColor(read_picture(str(path)), cv2.COLOR_BGR2RGB)
+            drawn = caption(picture, lines_of(predictions))
             Image.fromarray(drawn).save(self._name(path.stem, '.png'))
 
     def sliding(self, path: Path) -> None:
         """A video window by window."""
         fps, frames = video_frames(path)
-        print(path)
-        shown = [(middle, found) for middle, found in self._windows(str(path), frames, fps)]
+        print(printable(path))
+        shown = [(middle, found) for middle, found in self._windows(printable(path), frames, fps)]
         if self.out is not None:
             self._draw_video(path, shown)
 
@@ -123,6 +124,7 @@ class Predictor:
     def _name(self, stem: str, ending: str) -> Path:
         """A file of its own, also for files of the same name in several folders."""
         assert self.out is not None
+        stem = printable(stem)  # not every writer of files takes every name
         self._names[stem] += 1
         number = f'-{self._names[stem]}' if self._names[stem] > 1 else ''
         return self.out / f'{stem}{number}{ending}'

@@ -5,7 +5,7 @@ runner_type = 'amd_mm.ClassesFromDataRunner'
 model = dict(head=dict(num_classes=None))
 data_preprocessor = dict(num_classes=None)
 
-pictures = dict(_delete_=True, type='mmpretrain.CustomDataset', data_root='data/own_images')
+pictures = dict(_delete_=True, type='amd_mm.PictureDataset', data_root='data/own_images')
 held_out = dict(data_prefix='val', pipeline=_base_.test_pipeline, **pictures)
 train_dataloader = dict(
     batch_size=64,

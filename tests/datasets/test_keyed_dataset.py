@@ -316,6 +316,41 @@ def test_image_data_sets_and_one_channel_pictures(tmp_path):
             assert len(reports) == (index == 3)
 
 
+def test_bad_pictures_and_frames_are_said_in_words(tmp_path):
+    cv2.imwrite(str(tmp_path / 'good.png'), np.full((40, 50, 3), 90, np.uint8))
+    (tmp_path / 'zero\udce9\n.jpg').touch()
+    (tmp_path / 'text.gif').write_text('no picture')
+    dataset = DATASETS.build(dict(
+        type='amd_mm.KeyedDataset', num_repeats=1,
+        dataset=dict(
+            type='amd_mm.PictureDataset', data_prefix=str(tmp_path), with_label=False,
+            pipeline=[dict(type='amd_mm.LoadPicture')]),
+        pipeline=[dict(type='mmpretrain.PackInputs')]))
+    reports = set()
+    for index in range(3):
+        reports.update(dataset[Sample(0, 0, index)][0]['data_samples'].get('bad_samples', ()))
+    assert reports == {(f'{tmp_path}/zero\udce9\n.jpg', 'is empty'),
+                       (f'{tmp_path}/text.gif', 'is no picture of a kind that can be read')}
+    (tmp_path / 'good.png').unlink()
+    with pytest.raises(RuntimeError, match=rf'\n  {tmp_path}/zero\\xe9\\n.jpg: is empty'):
+        dataset[Sample(0, 0, 0)]
+
+    (tmp_path / 'frames').mkdir()
+    (tmp_path / 'frames/img_00002.jpg').touch()
+    (tmp_path / 'list.txt').write_text('frames 2\ngone 2\n')
+    dataset = DATASETS.build(dict(
+        type='amd_mm.KeyedDataset', num_repeats=1,
+        dataset=dict(
+            type='amd_mm.RawframeDataset', ann_file=str(tmp_path / 'list.txt'),
+            data_prefix=dict(img=str(tmp_path)), pipeline=[
+                dict(type='mmaction.SampleFrames', clip_len=2),
+                dict(type='amd_mm.RawFrameDecode')]),
+        pipeline=[]))
+    with pytest.raises(RuntimeError) as caught:
+        dataset[Sample(0, 0, 0)]
+    assert f'{tmp_path}/frames: {tmp_path}/frames/img_00001.jpg does not exist' in str(caught.value)
+
+
 def test_data_set_of_a_host(tmp_path):
     write_video(tmp_path / 'a.mp4', 20)
     (tmp_path / 'list.txt').write_text('a.mp4 3\n')

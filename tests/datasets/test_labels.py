@@ -8,10 +8,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from amd_mm.datasets.labels import (
-    IMAGE_EXTENSIONS,
     check_labels,
     check_range,
-    class_folders,
     fill_classes,
     read_classes,
 )
@@ -45,18 +43,6 @@ def test_a_class_list_with_a_fault_is_refused(tmp_path, text, found):
     (tmp_path / 'names.txt').write_text(text)
     with pytest.raises(ValueError, match=f'names.txt: .* but there is {found}'):
         read_classes(str(tmp_path / 'names.txt'))
-
-
-def test_class_folders_are_sorted_and_hidden_ones_left_out(tmp_path):
-    for name in ('b', 'a', '.hidden'):
-        (tmp_path / name / 'deeper').mkdir(parents=True)
-        (tmp_path / name / 'deeper' / 'x.PNG').touch()
-    assert class_folders(str(tmp_path), IMAGE_EXTENSIONS) == ('a', 'b')
-    (tmp_path / 'c').mkdir()
-    with pytest.raises(ValueError, match='but 1 hold none: c; fill'):
-        class_folders(str(tmp_path), IMAGE_EXTENSIONS)
-    with pytest.raises(ValueError, match='is missing; check data_root'):
-        class_folders(str(tmp_path / 'nowhere'), IMAGE_EXTENSIONS)
 
 
 def test_labels_must_be_classes(file):

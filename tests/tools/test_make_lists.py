@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import transfer
+from clips import write_video
 
 from amd_mm.datasets import VideoDataset
 
@@ -82,10 +83,24 @@ def test_released_lists(tmp_path: Path) -> None:
         '--strip', '/old/k400')
     assert lines(tmp_path / 'kinetics400_train.txt') == ['a b/one.mp4 3', 'two.mp4 0']
     for columns, options in (('90 7', ()), ('7 90', ('--label-first', ))):
-        (tmp_path / 'frames.csv').write_text(f'/old/x {columns}\n')
+        (tmp_path / 'frames.csv').write_text(f'old/x {columns}\n')
         run('released', tmp_path / 'frames.csv', '--out', tmp_path / 'frames.txt', '--frames',
             *options)
         assert lines(tmp_path / 'frames.txt') == ['old/x 90 7']
+
+
+def test_where_paths_start_from(tmp_path: Path) -> None:
+    (tmp_path / 'list.csv').write_text('/x/y/a.mp4 3\n')
+    arguments = ('released', tmp_path / 'list.csv', '--out', tmp_path / 'out.txt')
+    with pytest.raises(ValueError, match='list.csv:1: .*got "/x/y/a.mp4"; .*--strip FOLDER'):
+        run(*arguments)
+    for strip, path in (('/x', 'y/a.mp4'), ('/x/', 'y/a.mp4'), ('/', 'x/y/a.mp4'),
+                        ('', '/x/y/a.mp4')):
+        run(*arguments, '--strip', strip)
+        assert lines(tmp_path / 'out.txt') == [f'{path} 3']
+    with pytest.raises(ValueError, match="list.csv:1: a path must start with '/x/', got '/xyz/a"):
+        (tmp_path / 'list.csv').write_text('/xyz/a.mp4 3\n')
+        run(*arguments, '--strip', '/x/')
 
 
 @pytest.mark.parametrize(('text', 'options', 'words'), [
@@ -150,10 +165,49 @@ class TestFolders:
                             num_classes=2)
         assert sorted(info['label'] for info in map(data.get_data_info, range(3))) == [0, 1, 1]
 
+    def test_what_is_no_sample_is_left_out_and_counted(self, tmp_path: Path, capsys) -> None:
+        root = tmp_path / 'videos'
+        for name in ('b/1.mp4', 'b/2.MTS', 'b/._1.mp4', 'b/dir.mp4/3.vob', '.hid/1.mp4', 'b/x.txt',
+                     'a/1.mp4', 'a/caf\udce9\n.mp4'):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        (root / 'b' / 'loop').symlink_to(root)
+        run('folders', root, '--out', tmp_path, '--val', .5)
+        assert sorted(lines(tmp_path / 'train.txt') + lines(tmp_path / 'val.txt')) == [
+            r'"a/caf\xe9\n.mp4" 0', 'a/1.mp4 0', 'b/1.mp4 1', 'b/2.MTS 1', 'b/dir.mp4/3.vob 1']
+        assert lines(tmp_path / 'classes.txt') == ['a', 'b']
+        assert (f'{root}: 5 videos; left out: 2 hidden (.hid, b/._1.mp4), 1 link loops (b/loop), '
+                '1 of other kinds (1 .txt)\n') in capsys.readouterr().out
+        part = 'train' if 'caf' in (tmp_path / 'train.txt').read_text() else 'val'
+        data = VideoDataset([], str(tmp_path / f'{part}.txt'), dict(video=str(root)))
+        names = [data.get_data_info(number)['filename'] for number in range(len(data))]
+        assert f'{root}/a/caf\udce9\n.mp4' in names
+
+    def test_broken_and_short_ones_are_listed_apart(self, tmp_path: Path, capsys) -> None:
+        root = tmp_path / 'videos'
+        (root / 'a').mkdir(parents=True)
+        for name, frames in (('1', 20), ('2', 20), ('short\n', 5)):
+            write_video(root / f'a/{name}.mp4', frames)
+        (root / 'a/broken\udce9.mp4').write_bytes(b'no video')
+        run('folders', root, '--out', tmp_path, '--check', '--workers', 0)
+        assert sorted(lines(tmp_path / 'train.txt') + lines(tmp_path / 'val.txt')) == [
+            'a/1.mp4 0', 'a/2.mp4 0']
+        assert lines(tmp_path / 'short.txt') == [
+            'a/short\\n.mp4\thas 5 frames, fewer than 16']
+        broken, = lines(tmp_path / 'broken.txt')
+        assert broken.startswith(r'a/broken\xe9.mp4' + '\t')
+        assert '1 of 4 videos are broken; left out' in capsys.readouterr().out
+        (tmp_path / 'list.csv').write_text('a/1.mp4 0\n"a/short\\n.mp4" 0\n')
+        run('released', tmp_path / 'list.csv', '--out', tmp_path / 'some.txt', '--videos', root,
+            '--check', '--min-frames', 6, '--workers', 0)
+        assert lines(tmp_path / 'some.txt') == ['a/1.mp4 0']
+        assert len(lines(tmp_path / 'some.short.txt')) == 1
+        assert not (tmp_path / 'some.broken.txt').exists()
+
     def test_an_empty_class_folder(self, tmp_path: Path) -> None:
         videos = tmp_path / 'videos'
         (videos / 'wave').mkdir(parents=True)
-        with pytest.raises(ValueError, match='every class folder must hold .* 1 hold none: wave'):
+        with pytest.raises(ValueError, match='must hold class folders with .* 1 hold none: wave'):
             run('folders', videos, '--out', tmp_path)
         (videos / 'wave' / 'one.mp4').touch()
         with pytest.raises(ValueError, match='wave: a class must have at least 2 videos.*found 1'):

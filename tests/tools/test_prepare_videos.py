@@ -322,13 +322,18 @@ class TestAgain:
         folder, out = tmp_path / 'in', tmp_path / 'out'
         folder.mkdir()
         (folder / 'a.mp4').symlink_to(source / 'one.mp4')
-        os.mkfifo(folder / 'b.mp4')  # A reader waits for ever.
+        (folder / 'b.mp4').touch()
+        os.mkfifo(tmp_path / 'pipe')
         process = subprocess.Popen(
-            [sys.executable, SCRIPT, folder, out, *map(str, SMALL)],
+            [sys.executable, SCRIPT, folder, out, *map(str, SMALL), '--workers', '1'],
             env=dict(os.environ, PYTHONPATH=str(Path(amd_mm.__file__).parents[1])),
             # Where tests run in the background, programs begin with it ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while 'finished before' not in process.stdout.readline():
+            pass
+        # Found as a file; its turn comes after the other's, and then a reader waits for ever.
+        os.replace(tmp_path / 'pipe', folder / 'b.mp4')
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (
                 (out / 'prepared.tsv').exists() and 'a.mp4' in table(out)):

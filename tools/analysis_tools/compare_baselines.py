@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
+from amd_mm.datasets.files import VIDEOS
 from amd_mm.keys import Sample
 from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -60,8 +60,8 @@ def parse_args() -> argparse.Namespace:
     if (args.what == 'loader') != (args.video is not None):
         parser.error('loader takes a video, the others take none')
     for path in (args.video, args.prepared):
-        if path and (not Path(path).is_file() or Path(path).suffix.lower() not in VIDEO_EXTENSIONS):
-            parser.error(f'a video must be a file of one of {", ".join(VIDEO_EXTENSIONS)}, got '
+        if path and (not Path(path).is_file() or not VIDEOS.has(Path(path).name)):
+            parser.error(f'a video must be a file of one of {", ".join(VIDEOS.suffixes)}, got '
                          f'{path}')
     if args.rounds < 1 or (args.batch_size is not None and args.batch_size < 1):
         parser.error('--rounds and --batch-size must be at least 1, got '

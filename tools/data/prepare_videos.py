@@ -66,31 +66,27 @@ class Row:
 def find_files(source: Path, target: Path) -> tuple[list[str], list[str]]:
     """Videos and other files below a folder, as sorted relative paths; hidden ones left out.
 
+    Links to nothing are among them, so that they are listed as failures.
+
     Raises:
         ValueError: For links in a circle or to where this writes, or a folder without videos.
     """
     # The hosts behind it take seconds to import, which the encoding processes need not wait for.
-    from amd_mm.datasets.video_dataset import VIDEO_EXTENSIONS
-    videos, others = [], []
-
-    def visit(folder: Path, above: tuple[Path, ...]) -> None:
+    from amd_mm.datasets.files import BROKEN_LINKS, LINK_LOOPS, OTHER_KINDS, VIDEOS, walk
+    found = walk(source, VIDEOS)
+    print(found)
+    broken = found.left_out.get(BROKEN_LINKS, [])
+    videos = sorted([*found.files, *filter(VIDEOS.has, broken)])
+    others = sorted([*found.left_out.get(OTHER_KINDS, []), *(set(broken) - set(videos))])
+    back = [source / name for name in found.left_out.get(LINK_LOOPS, [])]
+    for folder in [*back, *{(source / name).parent for name in (*videos, *others)}]:
         real = folder.resolve()
-        if real in above or real == target or target in real.parents:
+        if folder in back or real == target or target in real.parents:
             raise ValueError(f'{folder}: a link must not lead to a folder above it or to DST, got '
                              f'{real}; remove it')
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith('.'):
-                continue
-            if path.is_dir():
-                visit(path, (*above, real))
-            else:
-                kind = videos if path.name.lower().endswith(VIDEO_EXTENSIONS) else others
-                kind.append(path.relative_to(source).as_posix())
-
-    visit(source, ())
     if not videos:
         raise ValueError(f'{source}: SRC must hold at least one file ending in '
-                         f'{", ".join(VIDEO_EXTENSIONS)}, found none')
+                         f'{", ".join(VIDEOS.suffixes)}, found none')
     return videos, others
 
 
@@ -223,8 +219,9 @@ class Report:
         self.files[name].flush()
 
     def fail(self, name: str, reason: str) -> None:
+        from amd_mm.datasets.files import printable
         self.failures += 1
-        reason = ' '.join(reason.split())
+        name, reason = printable(name), ' '.join(reason.split())
         self.write(FAILED, [name, reason])
         print(f'failed: {name}: {reason}', file=sys.stderr, flush=True)
 

@@ -18,6 +18,7 @@ from PIL import Image
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.datasets.files import printable
 from amd_mm.inference import (
     Input,
     batch_of,
@@ -108,13 +109,14 @@ def main() -> int:
             print(f'error: {error}', file=sys.stderr)
             failed += 1
             continue
-        names[path.stem] += 1
+        stem = printable(path.stem)
+        names[stem] += 1
         # Files of the same name in several folders.
-        name = path.stem if names[path.stem] == 1 else f'{path.stem}-{names[path.stem]}'
+        name = stem if names[stem] == 1 else f'{stem}-{names[stem]}'
         files = draw(model, item, args, place, name)
-        print(f'{path} -> {", ".join(map(str, files))}')
+        print(f'{printable(path)} -> {", ".join(map(printable, files))}')
         for note in item.notes:
-            print(f'  {path}: {note}')
+            print(f'  {printable(path)}: {note}')
     print(describe(model))
     if failed:
         print(f'error: {failed} of {len(args.inputs)} inputs could not be read.', file=sys.stderr)

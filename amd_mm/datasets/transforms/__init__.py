@@ -10,6 +10,7 @@ from amd_mm.datasets.transforms.decoding import (
     PyAVInit,
     RawFrameDecode,
 )
+from amd_mm.datasets.transforms.pictures import LoadPicture
 from amd_mm.datasets.transforms.sampling import (
     SampleEvenFrames,
     SampleSegmentClips,
@@ -19,7 +20,8 @@ from amd_mm.datasets.transforms.sampling import (
 )
 
 __all__ = [
-    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit',
-    'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames',
-    'SampleSegmentClips', 'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
+    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'LoadPicture', 'MultiScaleCrop',
+    'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip',
+    'SampleEvenFrames', 'SampleSegmentClips', 'SampleSegmentFrames', 'SampleStridedClips',
+    'SampleStridedFrames'
 ]

@@ -17,8 +17,10 @@ from mmcv.transforms import BaseTransform
 from mmengine.fileio import get, join_path
 from mmengine.logging import print_log
 
+from amd_mm.datasets.files import FileError, read_bytes
 from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
+from amd_mm.datasets.transforms.pictures import read_picture
 from amd_mm.registry import TRANSFORMS
 from amd_mm.values import FLAG, MAPPING, TEXT, one_of, optional, takes, whole
 
@@ -241,8 +243,8 @@ class RawFrameDecode(BaseTransform):
     scaled to it.
 
     Args:
-        decoding_backend: Backend of ``mmcv.imfrombytes``: ``'cv2'``, ``'turbojpeg'``,
-            ``'pillow'``.
+        decoding_backend: ``'cv2'``, by the rules of :class:`LoadPicture`, or another backend of
+            ``mmcv.imfrombytes``: ``'turbojpeg'``, ``'pillow'``.
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
@@ -263,24 +265,29 @@ class RawFrameDecode(BaseTransform):
             The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
 
         Raises:
-            OSError: If a frame is missing or cannot be decoded.
+            FileError: If a frame is missing, empty or cannot be decoded.
         """
         frames = {}
         for number in np.unique(results['frame_inds']).tolist():
             name = results['filename_tmpl'].format(number + results.get('offset', 0))
             path = join_path(results['frame_dir'], name)
-            content = get(path, backend_args=self.backend_args)
-            try:
-                frames[number] = mmcv.imfrombytes(
-                    content, channel_order='rgb', backend=self.decoding_backend)
-            except Exception as error:  # Each backend has its own.
-                raise OSError(
-                    f'{path} is no picture that {self.decoding_backend} can decode') from error
+            frames[number] = self._read(path)
         height, width = frames[int(np.ravel(results['frame_inds'])[0])].shape[:2]
         return _finish(results, {
             number: frame if frame.shape[:2] == (height, width)
             else mmcv.imresize(frame, (width, height), interpolation='bicubic')
             for number, frame in frames.items()})
+
+    def _read(self, path: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        if self.decoding_backend == 'cv2':
+            return mmcv.bgr2rgb(read_picture(path, self.backend_args))
+        content = read_bytes(path, self.backend_args)
+        try:
+            return mmcv.imfrombytes(content, channel_order='rgb', backend=self.decoding_backend)
+        except Exception as error:  # Each backend has its own.
+            raise FileError(
+                path, f'is no picture that {self.decoding_backend} can decode') from error
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(decoding_backend={self.decoding_backend!r})'

@@ -1,5 +1,6 @@
 """Which frames make a clip, as in the released training and testing of VideoMAE and AMD."""
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -25,7 +26,8 @@ class _SampleClips(BaseTransform):
 
     def __init__(self, clip_len: int, frame_interval: int | None, num_clips: int = 1) -> None:
         self.clip_len = clip_len
-        self.frame_interval = frame_interval
+        # None where frames are no fixed distance apart.
+        self.frame_interval: Any = frame_interval
         self.num_clips = num_clips
 
     @abstractmethod

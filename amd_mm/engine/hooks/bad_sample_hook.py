@@ -6,6 +6,7 @@ from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from amd_mm.datasets.files import printable
 from amd_mm.registry import HOOKS
 from amd_mm.values import number, takes, whole
 
@@ -15,8 +16,8 @@ class BadSampleHook(Hook):
     """Keeps account of the samples that :class:`amd_mm.KeyedDataset` had to replace.
 
     Each bad file is logged once and written to ``bad_samples.txt`` in the work dir, a line
-    of path, tab, reason. Only a resumed run keeps the file of an earlier one; the
-    counts begin anew.
+    of path, tab, reason; what does not print is escaped. Only a resumed run keeps the file of an
+    earlier one; the counts begin anew.
 
     One process looks at its batch after every iteration, and does nothing where no sample is
     bad. Several processes exchange their counts every ``interval`` iterations and at the end
@@ -68,7 +69,8 @@ class BadSampleHook(Hook):
                 reports = sample.get('bad_samples', ())
                 self._new_seen += 1
                 self._new_replaced += bool(reports)
-                self._new_reports.update(reports)
+                self._new_reports.update(
+                    (printable(path), printable(reason)) for path, reason in reports)
         if get_world_size() == 1 or self.every_n_train_iters(runner, self.interval):
             self._settle(runner)
 

@@ -5,4 +5,4 @@ train_dataloader = dict(dataset=dict(dataset=dict(
     type='mmpretrain.ImageNet',
     data_root='data/imagenet',
     split='train',
-    pipeline=[dict(type='mmpretrain.LoadImageFromFile')])))
+    pipeline=[dict(type='amd_mm.LoadPicture')])))

@@ -12,10 +12,10 @@ train_dataloader = dict(
         type='amd_mm.KeyedDataset',
         num_repeats=1,
         dataset=dict(
-            type='mmpretrain.CustomDataset',
+            type='amd_mm.PictureDataset',
             data_prefix='data/images',
             with_label=False,
-            pipeline=[dict(type='mmpretrain.LoadImageFromFile')]),
+            pipeline=[dict(type='amd_mm.LoadPicture')]),
         pipeline=[
             dict(
                 type='mmpretrain.RandomResizedCrop',

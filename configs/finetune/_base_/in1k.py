@@ -10,6 +10,13 @@ model = dict(
 vit_small = dict(backbone=dict(arch='deit-small'), head=dict(in_channels=384))
 vit_base = dict(backbone=dict(arch='base'), head=dict(in_channels=768))
 
+# The host's pipelines with our way to read a file.
+train_pipeline = [dict(type='amd_mm.LoadPicture'), *(
+    step for step in _base_.train_pipeline if step['type'] != 'LoadImageFromFile')]
+test_pipeline = [dict(type='amd_mm.LoadPicture'), *(
+    step for step in _base_.test_pipeline if step['type'] != 'LoadImageFromFile')]
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+
 # Images an update; rates are given per 256.
 global_batch_size = 1024
 train_dataloader = dict(
@@ -21,7 +28,7 @@ train_dataloader = dict(
         _delete_=True,
         type='amd_mm.KeyedDataset',
         num_repeats=1,
-        dataset=_base_.train_dataloader.dataset,
+        dataset=dict(_base_.train_dataloader.dataset, pipeline=train_pipeline),
         pipeline=[]))
 optim_wrapper = dict(
     type='AmpOptimWrapper',

@@ -19,13 +19,13 @@ bicubic = dict(scale=224, backend='pillow', interpolation='bicubic')
 train_set = dict(
     _base_.train_dataloader.dataset,
     pipeline=[
-        dict(type='mmpretrain.LoadImageFromFile'),
+        dict(type='amd_mm.LoadPicture'),
         dict(type='mmpretrain.RandomResizedCrop', **bicubic),
         dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
         dict(type='mmpretrain.PackInputs'),
     ])
 val_pipeline = [
-    dict(type='mmpretrain.LoadImageFromFile'),
+    dict(type='amd_mm.LoadPicture'),
     dict(type='mmpretrain.ResizeEdge', edge='short', **dict(bicubic, scale=256)),
     dict(type='mmpretrain.CenterCrop', crop_size=224),
     dict(type='mmpretrain.PackInputs'),

@@ -9,6 +9,7 @@ from clips import ODD, REAL, frame_number, write_broken_videos, write_video
 from mmengine.registry import TRANSFORMS
 
 import amd_mm  # noqa: F401 (its fixes, before a host is imported)
+from amd_mm.datasets.files import FileError
 from amd_mm.datasets.transforms import PyAVInit, RawFrameDecode
 from amd_mm.datasets.transforms.containers import container_format
 
@@ -237,5 +238,9 @@ def test_raw_frame_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / 'frames' / 'img_00002.png').write_bytes(b'no picture')
     with pytest.raises(OSError, match='img_00002.png is no picture'):
         RawFrameDecode()(dict(results, frame_inds=np.array([1, 2])))
+    (tmp_path / 'frames' / 'img_00002.png').write_bytes(b'')
+    for backend in ('cv2', 'pillow'):
+        with pytest.raises(FileError, match='img_00002.png is (empty|no picture that pillow)'):
+            RawFrameDecode(backend)(dict(results, frame_inds=np.array([1, 2])))
     with pytest.raises(FileNotFoundError, match='img_00009.png'):
         RawFrameDecode()(dict(results, frame_inds=np.array([9])))

@@ -64,6 +64,20 @@ def test_new_run_in_an_old_work_dir_lists_anew(runner):
     assert [line.split('\t')[0] for line in listed(runner)] == ['both.mp4', 'new.mp4']
 
 
+def test_names_that_do_not_print_take_one_line_each(runner, caplog):
+    hook = BadSampleHook(max_share=.9)
+    names = ('caf\udce9.mp4', 'two\nlines.mp4', '\x1b[31m.mp4')
+    run(hook, runner, [batch((name, ), ()) for name in names * 2])
+    shown = [r'caf\xe9.mp4', r'two\nlines.mp4', r'\x1b[31m.mp4']
+    assert listed(runner) == [f'{name}\tOSError: x' for name in shown]
+    assert [message.split(': ')[1].split(' (')[0] for message in caplog.messages] == shown
+    runner._resume = True
+    resumed = BadSampleHook(max_share=.9)
+    resumed.before_train(runner)
+    run(resumed, runner, [batch((name, ), ()) for name in names])
+    assert len(listed(runner)) == 3
+
+
 def test_nothing_bad_writes_nothing(runner, tmp_path):
     hook = BadSampleHook()
     hook.before_train(runner)
