@@ -45,6 +45,8 @@ ALLOWED = {
 }
 # Of AMD, which may do without reconstruction.
 ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
+# Of a teacher that is trained on pixels as the student's.
+ALLOWED[None] |= {f'FrozenTeacher.{name}' for name in ('mean', 'std', 'input_mean', 'input_std')}
 
 
 def is_allowed(part: type, name: str, value: object) -> bool:

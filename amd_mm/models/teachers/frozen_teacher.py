@@ -14,7 +14,7 @@ from amd_mm.checkpoints import load_encoder
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.backbones import Encoder
 from amd_mm.registry import MODELS
-from amd_mm.values import CONFIG, FLAG, instance, list_of, optional, takes, whole
+from amd_mm.values import CONFIG, FLAG, instance, list_of, number, optional, takes, whole
 
 _USUAL = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
 
@@ -55,7 +55,11 @@ class FrozenTeacher(BaseModule):
         backbone=CONFIG,
         taps=list_of(whole(1)),
         checkpoint=optional(instance((str, Path), 'a path')),
-        shard=FLAG)
+        shard=FLAG,
+        mean=optional(list_of(number())),
+        std=optional(list_of(number(above=0))),
+        input_mean=optional(list_of(number())),
+        input_std=optional(list_of(number(above=0))))
     def __init__(self,
                  backbone: dict,
                  taps: Sequence[int],

@@ -136,7 +136,7 @@ class TestPixelStatistics:
     @pytest.mark.parametrize(('settings', 'message'), [
         (dict(mean=[1., 2., 3.]), 'mean and std belong together'),
         (dict(mean=[1., 2.], std=[1.]), 'one mean and one positive deviation a channel'),
-        (dict(mean=[0.], std=[0.]), 'one mean and one positive deviation a channel'),
+        (dict(mean=[0.], std=[0.]), 'std of FrozenTeacher must be .* above 0'),
         (dict(mean=[0., 1.], std=[1., 1.], input_mean=[0.], input_std=[2.]),
          r'one a channel, 3, got \(0.0, 1.0\)')])
     @pytest.mark.filterwarnings('ignore:The teacher has random weights')
