@@ -79,6 +79,8 @@ def _timm_arguments(result: Conversion) -> str:
         arguments['class_token'] = False
     if 'encoder.blocks.0.qkv.bias' not in weights:
         arguments['qkv_bias'] = False
+    if not pooled and 'encoder.norm.weight' not in weights:
+        arguments['final_norm'] = False
     return ', '.join(f'{name}={value}' for name, value in arguments.items())
 
 

@@ -134,6 +134,6 @@ def _head(weights: dict[str, Tensor]) -> nn.Linear | None:
     if 'head.weight' not in weights:
         return None
     classes, width = weights['head.weight'].shape
-    head = nn.Linear(width, classes)
-    head.load_state_dict({name: weights[f'head.{name}'].float() for name in ('weight', 'bias')})
+    head = nn.Linear(width, classes, bias='head.bias' in weights)
+    head.load_state_dict({name: weights[f'head.{name}'].float() for name in head.state_dict()})
     return head

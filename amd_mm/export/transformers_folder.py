@@ -3,6 +3,7 @@ from typing import Any
 
 from amd_mm.checkpoints.architecture import Architecture, with_usual_size
 from amd_mm.checkpoints.facts import IMAGENET
+from amd_mm.checkpoints.matching import show
 from amd_mm.export.convert import Conversion, class_names, settle_facts
 
 # Decoder widths of the released models; no shape tells the heads.
@@ -18,6 +19,7 @@ def transformers_config(result: Conversion) -> dict[str, Any]:
     net = settle_facts(result)
     weights = result.canonical
     name = _class_of(result)
+    _require_filled(result, name)
     has_bias = any(f'encoder.blocks.0.{bias}' in weights for bias in ('q_bias', 'qkv.bias'))
     config: dict[str, Any] = {
         'architectures': [name], 'hidden_size': net.width, 'num_hidden_layers': net.depth,
@@ -117,6 +119,34 @@ def _class_of(result: Conversion) -> str:
             'Transformers folder: the norm after pooling needs a classifier beside it, but the '
             'source has none. Add --part encoder, which leaves the norm out.')
     return 'VideoMAEModel' if is_video else 'ViTMAEModel'
+
+
+def _require_filled(result: Conversion, class_name: str) -> None:
+    """Refuse weights that leave some of the class unfilled, which the library makes up anew."""
+    weights, is_video = result.canonical, result.net.modality == 'video'
+    parts = ['encoder.patch.*']
+    if not is_video:
+        parts += ['encoder.cls_token', 'encoder.pos_embed']
+    if 'encoder.norm.weight' in weights:
+        parts.append('encoder.norm.*')
+    elif class_name == 'VideoMAEForVideoClassification':
+        parts.append('encoder.fc_norm.*')
+    if class_name.endswith('Classification'):
+        parts.append('head.*')
+    if class_name.endswith('ForPreTraining'):
+        parts += ['decoder.mask_token', 'decoder.norm.*', 'decoder.head.*']
+        parts += ['decoder.embed.weight'] if is_video else ['decoder.embed.*', 'decoder.pos_embed']
+    wanted = {part.replace('*', ending) for part in parts for ending in ('weight', 'bias')}
+    # Blocks are known to be complete, but for the biases that clips have in pairs.
+    outside = {name for name in weights if '.blocks.' not in name}
+    halves = {'encoder.blocks.0.q_bias', 'encoder.blocks.0.v_bias'}
+    missing = sorted(wanted - outside) + (
+        sorted(halves - weights.keys()) if halves & weights.keys() else [])
+    if missing or outside - wanted:
+        raise ValueError(
+            f'Transformers folder: {class_name} must be filled exactly, but the source lacks '
+            f'{show(missing) or "nothing"} and has {show(sorted(outside - wanted)) or "nothing"} '
+            'besides (canonical names). Add --part encoder, or choose another target.')
 
 
 def _decoder_config(result: Conversion, net: Architecture) -> dict[str, Any]:

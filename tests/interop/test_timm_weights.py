@@ -106,7 +106,7 @@ TINY = dict(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3)
 @torch.no_grad()
 @pytest.mark.parametrize('changes', [
     dict(qkv_bias=False), dict(class_token=False, global_pool='avg'),
-    dict(class_token=False, global_pool='')])
+    dict(class_token=False, global_pool=''), dict(final_norm=False)])
 def test_the_card_opens_what_is_unusual(changes: dict, tmp_path) -> None:
     """What the card says, executed: the network gives the same outputs."""
     model = tiny_vits.randomise(VisionTransformer(**TINY, num_classes=0, **changes))

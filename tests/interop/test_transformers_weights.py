@@ -315,6 +315,22 @@ def test_a_default_folder_of_videomae_goes_to_onnx(tmp_path) -> None:
     assert_same([have], [model(clips.transpose(1, 2)).last_hidden_state], 1e-4)
 
 
+@pytest.mark.parametrize(('drop', 'message'), [
+    ('fc_norm.', 'VideoMAEForVideoClassification must be filled exactly, but the source lacks '
+                 'encoder.fc_norm.bias, encoder.fc_norm.weight and has nothing besides'),
+    ('cls_head.fc_cls.bias', 'the source lacks head.bias and has nothing'),
+    ('v_bias', 'the source lacks encoder.blocks.0.v_bias and')])
+def test_what_the_library_would_make_up_is_refused(drop: str, message: str, tmp_path) -> None:
+    backbone = tiny_vits.video_vit(use_mean_pooling=True)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    state |= {'cls_head.fc_cls.weight': torch.ones(3, 24), 'cls_head.fc_cls.bias': torch.ones(3)}
+    torch.save({key: value for key, value in state.items() if drop not in key}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match=message):
+        convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'out', Options(
+            'transformers', num_heads=3, source_size=32, source_frames=4))
+    assert not (tmp_path / 'out').exists()
+
+
 def test_what_is_assumed_is_said_to_be(tmp_path) -> None:
     """What the converter writes without having read it."""
     torch.save(tiny_vits.video_vit(embed_dims=384, num_heads=12, depth=1).state_dict(),
