@@ -50,7 +50,8 @@ one_clip = dict(
 
 # What happens to a training clip; the flip has its own name, because not every label survives it.
 augmentation = [
-    dict(type='amd_mm.ClipRandAugment'),
+    # rand-m7-n4-mstd0.5-inc1
+    dict(type='amd_mm.ClipRandAugment', num_ops=4, magnitude=7, magnitude_std=0.5),
     dict(type='mmaction.RandomResizedCrop'),
     dict(type='mmaction.Resize', scale=(224, 224), keep_ratio=False),
 ]

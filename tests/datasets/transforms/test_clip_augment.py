@@ -1,9 +1,24 @@
+import random
+
 import numpy as np
 import pytest
-import torch
+from PIL import Image
+from skimage import data
 
 from amd_mm.datasets.transforms import ClipRandAugment
 from amd_mm.keys import seeded
+
+RELEASED = dict(num_ops=4, magnitude=7, magnitude_std=.5)
+# mmpretrain's preset has the order of timm's.
+OPERATIONS = (
+    'AutoContrast', 'Equalize', 'Invert', 'Rotate', 'PosterizeIncreasing', 'SolarizeIncreasing',
+    'SolarizeAdd', 'ColorIncreasing', 'ContrastIncreasing', 'BrightnessIncreasing',
+    'SharpnessIncreasing', 'ShearX', 'ShearY', 'TranslateXRel', 'TranslateYRel')
+
+
+@pytest.fixture(scope='module')
+def picture() -> np.ndarray:
+    return np.asarray(Image.fromarray(data.astronaut()).resize((160, 120)))
 
 
 def clip(frames: int = 3) -> list[np.ndarray]:
@@ -12,7 +27,12 @@ def clip(frames: int = 3) -> list[np.ndarray]:
 
 def augmented(images: list[np.ndarray], seed: int, **settings) -> list[np.ndarray]:
     with seeded(seed):
-        return ClipRandAugment(**settings)(dict(imgs=images))['imgs']
+        return ClipRandAugment(**{**RELEASED, **settings})(dict(imgs=images))['imgs']
+
+
+def change(image: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference in grey levels."""
+    return float(np.abs(image.astype(int) - other).mean())
 
 
 def test_all_frames_are_changed_alike():
@@ -28,33 +48,72 @@ def test_all_frames_are_changed_alike():
                for image in together)
 
 
-def test_one_operation_is_torchvisions_at_the_same_strength():
-    """Level 7 of 10 is bin 70 of 101, hence 70 % of torchvision's largest magnitude."""
-    from torchvision.transforms import v2  # imports only after amd_mm mended it
-    images = clip(2)
-    for seed in range(20):
-        ours = augmented(images, seed, num_ops=1, prob=1., magnitude_std=0.)
+def test_draws_of_a_clip_do_not_hang_on_those_before():
+    augment = ClipRandAugment(**RELEASED, prob=1.)
+    results = []
+    for _ in range(2):
+        with seeded(3):
+            results.append(augment(dict(imgs=clip()))['imgs'])
+        augment(dict(imgs=clip()))
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize('magnitude', [3, 7, 9])
+@pytest.mark.parametrize('index', range(15), ids=OPERATIONS)
+def test_every_operation_is_timms(index, magnitude, picture, monkeypatch):
+    timm = pytest.importorskip('timm.data.auto_augment')
+    assert timm._RAND_INCREASING_TRANSFORMS[index] == OPERATIONS[index]
+    augment = ClipRandAugment(num_ops=1, magnitude=magnitude, magnitude_std=0, prob=1.)
+    augment._one_frame.random_policy_indices = lambda: [index]
+    seen = {}
+    for seed in range(8):
         with seeded(seed):
-            torch.normal(7., 0., ()), torch.rand(())
-            theirs = v2.RandAugment(1, 70, 101, v2.InterpolationMode.BILINEAR, [124, 116, 104])(
-                torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
-        np.testing.assert_array_equal(ours, theirs.permute(0, 2, 3, 1).numpy())
+            ours, = augment(dict(imgs=[picture]))['imgs']
+        seen[ours.tobytes()] = ours
+    signed = any(word in OPERATIONS[index] for word in (
+        'Color', 'Contrast', 'Brightness', 'Sharpness', 'Shear', 'Translate', 'Rotate'))
+    assert len(seen) == (2 if signed and OPERATIONS[index] != 'AutoContrast' else 1)
+    theirs = []
+    for sign in (1, -1):
+        monkeypatch.setattr(timm, '_randomly_negate', lambda value, sign=sign: sign * value)
+        # The released code's: bicubic, the border grey.
+        operation = timm.AugmentOp(OPERATIONS[index], prob=1, magnitude=magnitude, hparams=dict(
+            img_mean=(128, 128, 128), interpolation=Image.BICUBIC))
+        theirs.append(np.asarray(operation(Image.fromarray(picture))))
+    # Borders of the shape operations differ by half a pixel.
+    geometric = any(word in OPERATIONS[index] for word in ('Shear', 'Translate', 'Rotate'))
+    for ours in seen.values():
+        assert min(change(ours, other) for other in theirs) < (3. if geometric else .5)
 
 
-def test_half_of_the_drawn_operations_are_carried_out_at_magnitudes_around_seven():
-    augment = ClipRandAugment()
-    seen = []
-    augment._operation.forward = lambda x: seen.append(augment._operation.magnitude) or x
+def test_clips_change_as_much_as_with_timm(picture):
+    """The whole transform, not its parts: mean change over many clips."""
+    timm = pytest.importorskip('timm.data.auto_augment')
+    augment = ClipRandAugment(**RELEASED)
+    theirs = timm.rand_augment_transform(
+        'rand-m7-n4-mstd0.5-inc1', dict(interpolation=Image.BICUBIC))
+    image = Image.fromarray(picture)
     with seeded(0):
-        for _ in range(500):
-            augment(dict(imgs=clip(1)))
-    assert 900 < len(seen) < 1100
-    assert abs(np.mean(seen) - 70) < 1 and 4 < np.std(seen) < 6
+        random.seed(0)
+        ours = [change(augment(dict(imgs=[picture]))['imgs'][0], picture) for _ in range(600)]
+        released = [change(np.asarray(theirs(image)), picture) for _ in range(600)]
+    assert np.mean(ours) == pytest.approx(np.mean(released), abs=5)
+    # None of four operations is carried out one time in 16.
+    assert np.mean(np.array(ours) == 0) == pytest.approx(1 / 16, abs=.03)
+
+
+def test_more_is_stronger_and_four_bits_become_two():
+    with seeded(0):
+        ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+        augment = ClipRandAugment(num_ops=1, magnitude=7, magnitude_std=0, prob=1.)
+        posterize = augment._one_frame.transforms[OPERATIONS.index('PosterizeIncreasing')]
+        assert np.unique(posterize(dict(img=ramp))['img']).tolist() == [0, 64, 128, 192]
 
 
 @pytest.mark.parametrize('settings, words', [
     (dict(num_ops=0), 'num_ops .* got 0'), (dict(magnitude=11), 'magnitude .* got 11'),
-    (dict(prob=1.5), 'prob .* got 1.5'), (dict(magnitude_std=-1), 'magnitude_std .* got -1')])
+    (dict(prob=1.5), 'prob .* got 1.5'), (dict(magnitude_std=-1), 'magnitude_std .* got -1'),
+    (dict(fill=300), 'fill .* got 300')])
 def test_numbers_out_of_range_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
-        ClipRandAugment(**settings)
+        ClipRandAugment(**{**RELEASED, **settings})
