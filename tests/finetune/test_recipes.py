@@ -6,11 +6,13 @@ import recipes
 import torch
 import transfer
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from runs import run_processes
 from transfer import IMAGES, RECIPES, VIDEOS, throughput
 
 from amd_mm.engine import CompleteCheckpointHook
+from amd_mm.registry import MODELS
 
 LATER_SPLITS = [name for name in VIDEOS if 'split2' in name or 'split3' in name]
 
@@ -274,3 +276,47 @@ def test_the_default_student_is_what_its_recipe_leaves(name: str) -> None:
         assert ours.get(key) == theirs.get(key)
     head = cfg.model.get('cls_head', cfg.model.get('head'))
     assert head.in_channels == recipes.encoder_size(ours)[0]
+
+
+class TestLinearProbe:
+    NAME = 'vit-small-p16_amd-pre_b16384-linear-coslr-90e_in1k'
+
+    def test_lars_is_maes(self) -> None:
+        """Vectors are left alone: no trust ratio, no weight decay; matrices have both."""
+        cfg = Config.fromfile(RECIPES[self.NAME])
+        torch.manual_seed(0)
+        head = MODELS.build(dict(
+            cfg.model.head, num_classes=10, in_channels=24, _scope_='mmpretrain'))
+        head.init_weights()
+        rate, decay, momentum, trust = .3, .1, .9, .001
+        wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
+        del wrapper['dtype'], wrapper['loss_scale']
+        wrapper['optimizer'] = dict(wrapper['optimizer'], lr=rate, weight_decay=decay)
+        assert wrapper['optimizer']['momentum'] == momentum
+        optimizer = build_optim_wrapper(head, wrapper).optimizer
+        ours = dict(head.named_parameters())
+        expected = {name: weight.detach().clone() for name, weight in ours.items()}
+        velocity = {name: torch.zeros_like(weight) for name, weight in ours.items()}
+        for _ in range(6):
+            for name, weight in ours.items():
+                weight.grad = torch.randn_like(weight)
+                step = weight.grad.clone()
+                if weight.ndim > 1:
+                    step += decay * expected[name]
+                    step *= trust * expected[name].norm() / step.norm()
+                velocity[name] = momentum * velocity[name] + step
+                expected[name] -= rate * velocity[name]
+            optimizer.step()
+        torch.testing.assert_close(ours['layers.head.bias'].detach(), expected['layers.head.bias'])
+        # The host divides by the sum of the norms of gradient and decay, MAE by the norm of the sum.
+        torch.testing.assert_close(ours['layers.head.weight'].detach(),
+                                   expected['layers.head.weight'], rtol=0, atol=2e-5)
+
+    @pytest.mark.parametrize('name', [name for name in IMAGES if 'own' not in name])
+    def test_pictures_are_resized_bicubically(self, name: str) -> None:
+        cfg = Config.fromfile(RECIPES[name])
+        resizes = [node for part in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+                   for node in recipes.nodes(part) if 'scale' in node]
+        resizes += [node for node in recipes.nodes(cfg.model.get('gallery')) if 'scale' in node]
+        assert len(resizes) >= 3
+        assert {(node.backend, node.interpolation) for node in resizes} == {('pillow', 'bicubic')}

@@ -1,4 +1,5 @@
 # Linear probing on ImageNet-1K, as the host does it for MAE's ViT-B: frozen encoder, class token.
+# MAE's where the host differs: pictures resized bicubically, and a LARS that leaves biases alone.
 _base_ = 'mmpretrain::mae/benchmarks/vit-base-p16_8xb2048-linear-coslr-90e_in1k.py'
 
 default_scope = None
@@ -14,6 +15,24 @@ vit_small = dict(
 vit_base = dict(
     backbone=dict(arch='base'), neck=dict(input_features=768), head=dict(in_channels=768))
 
+bicubic = dict(scale=224, backend='pillow', interpolation='bicubic')
+train_set = dict(
+    _base_.train_dataloader.dataset,
+    pipeline=[
+        dict(type='mmpretrain.LoadImageFromFile'),
+        dict(type='mmpretrain.RandomResizedCrop', **bicubic),
+        dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+        dict(type='mmpretrain.PackInputs'),
+    ])
+val_pipeline = [
+    dict(type='mmpretrain.LoadImageFromFile'),
+    dict(type='mmpretrain.ResizeEdge', edge='short', **dict(bicubic, scale=256)),
+    dict(type='mmpretrain.CenterCrop', crop_size=224),
+    dict(type='mmpretrain.PackInputs'),
+]
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
 # Images an update; the rate is 0.1 per 256 (MAE).
 global_batch_size = 16384
 train_dataloader = dict(
@@ -25,12 +44,14 @@ train_dataloader = dict(
         _delete_=True,
         type='amd_mm.KeyedDataset',
         num_repeats=1,
-        dataset=_base_.train_dataloader.dataset,
+        dataset=train_set,
         pipeline=[]))
 optim_wrapper = dict(
     dtype='bfloat16',
     loss_scale=dict(enabled=False),
-    optimizer=dict(type='mmpretrain.LARS', lr=0.1 * global_batch_size / 256))
+    optimizer=dict(type='mmpretrain.LARS', lr=0.1 * global_batch_size / 256),
+    # Neither trust ratio nor weight decay.
+    paramwise_cfg=dict(custom_keys={'bias': dict(decay_mult=0., lars_exclude=True)}))
 auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
 train_cfg = dict(_delete_=True, type='amd_mm.EpochTrainLoop', max_epochs=90)
 param_scheduler = [
