@@ -38,7 +38,7 @@ def list_published() -> None:
         decoder = {True: 'decoder inside', False: 'no decoder inside',
                    None: 'whether a decoder is inside is not stated'}[entry.has_decoder]
         print(f'{entry.name}\n    {entry.modality}, width {entry.width}, depth {entry.depth}, '
-              f'patch {entry.patch}{clip}; layout {entry.layout}\n'
+              f'patch {entry.patch}{clip}; layout {entry.layout or "not stated"}\n'
               f'    {decoder}; trained on {entry.target}\n'
               f'    {entry.source}')
         if entry.used_by:

@@ -31,7 +31,7 @@ class Published:
     Attributes:
         name: A short name of ours.
         source: Where its authors publish it.
-        layout: Name of its layout.
+        layout: Name of its layout; None: not stated.
         modality, width, depth, patch: Of its encoder.
         frames, tubelet: Of the clips it was trained on, 1 for images.
         has_decoder: Whether the pixel decoder is inside; None: not stated.
@@ -41,7 +41,7 @@ class Published:
 
     name: str
     source: str
-    layout: str
+    layout: str | None
     modality: str
     width: int
     depth: int
@@ -60,13 +60,13 @@ def _video(name: str, source: str, width: int, depth: int, *, has_decoder: bool 
 
 
 def _image(name: str, source: str, width: int, depth: int, has_decoder: bool | None, target: str,
-           patch: int = 16, used_by: str = '') -> Published:
-    return Published(name, source, 'mae', 'image', width, depth, patch, 1, 1, has_decoder,
+           patch: int = 16, used_by: str = '', layout: str | None = 'mae') -> Published:
+    return Published(name, source, layout, 'image', width, depth, patch, 1, 1, has_decoder,
                      target, used_by)
 
 
-def _mae(size: str, width: int, depth: int, patch: int = 16,
-         used_by: str = '') -> tuple[Published, ...]:
+def _mae(size: str, width: int, depth: int, patch: int = 16, used_by: str = '',
+         plain_used_by: str = '') -> tuple[Published, ...]:
     stem = f'{_MAE}/pretrain/mae_pretrain_vit_{size}'
     return (
         _image(f'mae-{size}', f'{stem}.pth', width, depth, False, PER_TOKEN, patch, used_by),
@@ -74,7 +74,7 @@ def _mae(size: str, width: int, depth: int, patch: int = 16,
         _image(f'mae-{size}-full', f'{stem}_full.pth', width, depth, True, PER_TOKEN, patch,
                used_by),
         _image(f'mae-{size}-visualize', f'{_MAE}/visualize/mae_visualize_vit_{size}.pth', width,
-               depth, True, PLAIN, patch))
+               depth, True, PLAIN, patch, plain_used_by))
 
 
 ZOO = (
@@ -98,11 +98,14 @@ ZOO = (
     _video('amd-small', _AMD, 384, 12),
     _video('amd-base', _AMD, 768, 12),
     *_mae('base', 768, 12),
-    *_mae('large', 1024, 24, used_by='amd/ and dmae/ on ImageNet-1K'),
+    *_mae('large', 1024, 24, used_by='amd/ on ImageNet-1K',
+          # By this name in DMAE's pretrain.sh; its README links a copy.
+          plain_used_by='dmae/ on ImageNet-1K, as released'),
     *_mae('huge', 1280, 32, patch=14),
+    # Weights on a public drive, and no code that would tell their names.
+    _image('amd-small-in1k', _AMD, 384, 12, None, UNSTATED, layout=None),
+    _image('amd-base-in1k', _AMD, 768, 12, None, UNSTATED, layout=None),
     _image('dmae-base', _DMAE, 768, 12, None, PLAIN),
-    _image('dmae-teacher-large', _DMAE, 1024, 24, None, UNSTATED,
-           used_by='dmae/ on ImageNet-1K, as released'),
 )
 
 
@@ -124,6 +127,7 @@ def resembling(match: Match, net: Architecture) -> list[Published]:
     """
     has_decoder = any(name.startswith('decoder.') for name in match.sources)
     return [entry for entry in ZOO if (
-        entry.layout, entry.modality, entry.width, entry.depth, entry.patch, entry.tubelet) == (
-            match.layout.name, net.modality, net.width, net.depth, net.patch, net.tubelet)
+        entry.modality, entry.width, entry.depth, entry.patch, entry.tubelet) == (
+            net.modality, net.width, net.depth, net.patch, net.tubelet)
+            and entry.layout in (None, match.layout.name)
             and entry.has_decoder in (None, has_decoder)]

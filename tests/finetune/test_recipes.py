@@ -160,6 +160,13 @@ def test_schedules_are_the_published_ones(name: str, schedule: tuple) -> None:
     sampling = cfg.test_dataloader.dataset.pipeline
     assert sampling[1].num_clips == clips
     assert 'mmaction.ThreeCrop' in [transform.type for transform in sampling]
+    sampled = [dataset.pipeline[1].type for dataset in transfer.datasets(cfg).values()]
+    assert sampled == (['amd_mm.SampleEvenFrames', *['amd_mm.SampleStridedClips'] * 2]
+                       if 'kinetics' in name else
+                       ['amd_mm.SampleSegmentFrames', *['amd_mm.SampleSegmentClips'] * 2])
+    augment = cfg.train_dataloader.dataset.pipeline[0]
+    assert augment == dict(
+        type='amd_mm.ClipRandAugment', num_ops=4, magnitude=7, magnitude_std=.5)
     flips = [transform.type for transform in cfg.train_dataloader.dataset.pipeline
              if 'Flip' in transform.type]
     assert bool(flips) == ('kinetics' in name)
@@ -308,7 +315,7 @@ class TestLinearProbe:
                 expected[name] -= rate * velocity[name]
             optimizer.step()
         torch.testing.assert_close(ours['layers.head.bias'].detach(), expected['layers.head.bias'])
-        # The host divides by the sum of the norms of gradient and decay, MAE by the norm of the sum.
+        # The host divides by the sum of the norms of gradient and decay, MAE by that of the sum.
         torch.testing.assert_close(ours['layers.head.weight'].detach(),
                                    expected['layers.head.weight'], rtol=0, atol=2e-5)
 
@@ -320,3 +327,18 @@ class TestLinearProbe:
         resizes += [node for node in recipes.nodes(cfg.model.get('gallery')) if 'scale' in node]
         assert len(resizes) >= 3
         assert {(node.backend, node.interpolation) for node in resizes} == {('pillow', 'bicubic')}
+
+
+@pytest.mark.parametrize('name', SCHEDULES)
+def test_mmaction2s_sampling_is_an_option(name: str) -> None:
+    """A config takes `_base_.mmaction_test`; what else is in the pipeline stays."""
+    cfg = Config.fromfile(RECIPES[name])
+    for part in ('train', 'test'):
+        if f'mmaction_{part}' not in cfg:
+            assert part == 'train' and 'kinetics' in name
+            continue
+        option = cfg[f'mmaction_{part}'].dataset
+        ours, theirs = transfer.datasets(cfg)[part].pipeline, option.get('dataset', option).pipeline
+        assert theirs[1].type.startswith('mmaction.')
+        assert theirs[1].get('num_clips') == ours[1].get('num_clips')
+        assert [*theirs[:1], *theirs[2:]] == [*ours[:1], *ours[2:]]

@@ -10,10 +10,16 @@ from amd_mm.datasets.transforms.decoding import (
     PyAVInit,
     RawFrameDecode,
 )
-from amd_mm.datasets.transforms.sampling import SampleEvenFrames, SampleStridedFrames
+from amd_mm.datasets.transforms.sampling import (
+    SampleEvenFrames,
+    SampleSegmentClips,
+    SampleSegmentFrames,
+    SampleStridedClips,
+    SampleStridedFrames,
+)
 
 __all__ = [
     'ClipRandAugment', 'DecordDecode', 'DecordInit', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit',
     'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames',
-    'SampleStridedFrames'
+    'SampleSegmentClips', 'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
 ]

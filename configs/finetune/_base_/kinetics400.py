@@ -44,9 +44,15 @@ three_views = [
     dict(type='mmaction.FormatShape', input_format='NCTHW'),
     dict(type='mmaction.PackActionInputs'),
 ]
-one_clip = dict(
-    type='mmaction.SampleFrames', clip_len=16, frame_interval=4, num_clips=1, test_mode=True,
-    out_of_bound_opt='repeat_last')
+middle_clip = dict(
+    type='amd_mm.SampleStridedClips', clip_len=16, frame_interval=4, num_clips=1)
+# mmaction2's test clips: `test_dataloader = _base_.mmaction_test`.
+mmaction_test = dict(dataset=dict(pipeline=[
+    dict(type='mmaction.DecordInit'),
+    dict(type='mmaction.SampleFrames', clip_len=16, frame_interval=4, num_clips=5,
+         test_mode=True, out_of_bound_opt='repeat_last'),
+    *three_views,
+]))
 
 # What happens to a training clip; the flip has its own name, because not every label survives it.
 augmentation = [
@@ -86,7 +92,7 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        pipeline=[dict(type='mmaction.DecordInit'), one_clip, *center_view], **val_videos))
+        pipeline=[dict(type='mmaction.DecordInit'), middle_clip, *center_view], **val_videos))
 test_dataloader = dict(
     batch_size=1,
     num_workers=8,
@@ -94,6 +100,6 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         pipeline=[
-            dict(type='mmaction.DecordInit'), dict(one_clip, num_clips=5), *three_views,
+            dict(type='mmaction.DecordInit'), dict(middle_clip, num_clips=5), *three_views,
         ],
         **val_videos))

@@ -18,6 +18,10 @@ label_aware_flip = dict(
     flip_label_map={86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166})
 
 videos = dict(video='data/sthv2/videos')
+open_video = dict(type='mmaction.DecordInit')
+decode_video = [
+    dict(type='mmaction.DecordDecode'), dict(type='mmaction.Resize', scale=(-1, 256)),
+]
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(
@@ -25,10 +29,7 @@ train_dataloader = dict(
             data_prefix=videos,
             num_classes=num_classes,
             pipeline=[
-                dict(type='mmaction.DecordInit'),
-                dict(type='mmaction.UniformSample', clip_len=16),
-                dict(type='mmaction.DecordDecode'),
-                dict(type='mmaction.Resize', scale=(-1, 256)),
+                open_video, dict(type='amd_mm.SampleSegmentFrames', clip_len=16), *decode_video,
             ]),
         pipeline=[*_base_.augmentation, *_base_.erasing]))
 val_list = dict(
@@ -36,16 +37,25 @@ val_list = dict(
 val_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='mmaction.DecordInit'),
-            dict(type='mmaction.UniformSample', clip_len=16, num_clips=1, test_mode=True),
+            open_video,
+            dict(type='amd_mm.SampleSegmentClips', clip_len=16, num_clips=1),
             *_base_.center_view,
         ],
         **val_list))
 test_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='mmaction.DecordInit'),
-            dict(type='mmaction.UniformSample', clip_len=16, num_clips=2, test_mode=True),
+            open_video,
+            dict(type='amd_mm.SampleSegmentClips', clip_len=16, num_clips=2),
             *_base_.three_views,
         ],
         **val_list))
+
+# mmaction2's sampling: `train_dataloader = _base_.mmaction_train`, likewise `mmaction_test`.
+mmaction_train = dict(dataset=dict(dataset=dict(pipeline=[
+    open_video, dict(type='mmaction.UniformSample', clip_len=16), *decode_video])))
+mmaction_test = dict(dataset=dict(pipeline=[
+    open_video,
+    dict(type='mmaction.UniformSample', clip_len=16, num_clips=2, test_mode=True),
+    *_base_.three_views,
+]))

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from amd_mm.datasets.transforms import SampleEvenFrames, SampleStridedFrames
+from amd_mm.datasets.transforms import (
+    SampleEvenFrames,
+    SampleSegmentClips,
+    SampleSegmentFrames,
+    SampleStridedClips,
+    SampleStridedFrames,
+)
 
 
 def released_frame_ids(start, length, clip_len, stride):
@@ -62,3 +68,69 @@ def test_wrong_numbers_are_named(kind):
         kind(16, 0)
     with pytest.raises(ValueError, match='at least one frame, got 0'):
         kind(16, 2)(dict(total_frames=0, start_index=0))
+
+
+def ids_of(sample, length: int, start_index: int = 0) -> np.ndarray:
+    """(num_clips, clip_len) frame numbers."""
+    results = sample(dict(total_frames=length, start_index=start_index))
+    return results['frame_inds'].reshape(results['num_clips'], results['clip_len'])
+
+
+@pytest.mark.parametrize('clips', [2, 3])
+def test_segment_clips_are_the_released_ones(clips):
+    """All frames of all clips are sorted there, and dealt out in turn."""
+    sample = SampleSegmentClips(16, clips)
+    for length in range(1, 201):
+        tick = length / 16
+        everything = sorted([int(tick * x) for x in range(16)]
+                            + [int(tick / y + tick * x) for y in range(2, clips + 1)
+                               for x in range(16)])
+        found = ids_of(sample, length)
+        for clip in range(clips):
+            assert found[clip].tolist() == everything[clip::clips], length
+
+
+@pytest.mark.parametrize('clip_len,interval,clips', [(16, 4, 5), (8, 3, 2)])
+def test_strided_clips_are_the_released_ones(clip_len, interval, clips):
+    """The video is thinned out first; clips are cut from what is left."""
+    sample = SampleStridedClips(clip_len, interval, clips)
+    for length in [*range(1, 201), 300]:
+        thinned = list(range(0, length, interval))
+        thinned += [thinned[-1]] * (clip_len - len(thinned))
+        step = (len(thinned) - clip_len) / (clips - 1)
+        expected = [thinned[int(clip * step):][:clip_len] for clip in range(clips)]
+        assert ids_of(sample, length).tolist() == expected, length
+
+
+def test_segment_frames_come_from_the_released_segments():
+    np.random.seed(0)
+    sample = SampleSegmentFrames(16)
+    for length in range(1, 201):
+        segment = length // 16
+        drawn = np.concatenate([ids_of(sample, length) for _ in range(60)])
+        if segment == 0:
+            expected = [0] * (16 - length) + list(range(length))
+            assert (drawn == expected).all(), length
+            continue
+        begins = np.arange(16) * segment
+        assert (drawn // segment == np.arange(16)).all() and drawn.max() < 16 * segment, length
+        # Every frame of a segment, each on its own.
+        assert drawn.min(0).tolist() == begins.tolist() or segment > 6, length
+        assert len(np.unique(drawn - begins, axis=0)) > 50 or segment < 2, length
+
+
+def test_counting_from_one_and_what_is_handed_on():
+    results = SampleStridedClips(4, 2, 3)(dict(total_frames=20, start_index=1))
+    assert results['frame_inds'].tolist() == [1, 3, 5, 7, 7, 9, 11, 13, 13, 15, 17, 19]
+    assert (results['clip_len'], results['frame_interval'], results['num_clips']) == (4, 2, 3)
+    assert SampleSegmentFrames(4)(
+        dict(total_frames=20, start_index=1))['frame_interval'] is None
+    for kind in (lambda: SampleStridedClips(4, 2, 0), lambda: SampleSegmentClips(4, 0)):
+        with pytest.raises(ValueError, match='num_clips .* at least 1, got 0'):
+            kind()
+
+
+def test_one_clip_alone_stands_in_the_middle():
+    assert ids_of(SampleStridedClips(4, 2, 1), 20).tolist() == [[6, 8, 10, 12]]
+    assert ids_of(SampleStridedClips(4, 2, 1), 3).tolist() == [[0, 2, 2, 2]]
+    assert ids_of(SampleSegmentClips(4, 1), 20).tolist() == [[2, 7, 12, 17]]
