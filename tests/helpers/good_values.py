@@ -12,8 +12,8 @@ _VALUES = dict(
     decoder=_ANY, direct=_ANY, distance='l2', frame_interval=2, gallery={}, generation=_ANY,
     grid=TokenGrid((2, 2), (4, 4)), head=_ANY, in_dims=4, label_file='labels.txt', loss=_ANY,
     loss_weight=1., magnitude=7, magnitude_std=.5, mask_generator=_ANY, max_epochs=1, mean=[0.],
-    neck=_ANY, normalize=None, num_clips=2, num_ops=4, num_pairs=1,
-    num_prefix_tokens=0, pipeline=[], proposal_file='proposals.pkl',
+    neck=_ANY, normalize=None, num_ops=4, num_pairs=1, num_prefix_tokens=0, pipeline=[],
+    proposal_file='proposals.pkl',
     runner=Runner.__new__(Runner), scale=(8, 8), std=[1.], strategy='random', student_dims=4,
     taps=(1, ), teacher=_ANY, teacher_dims=4)
 

@@ -1,6 +1,5 @@
 """Which frames make a clip, as in the released training and testing of VideoMAE and AMD."""
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -17,17 +16,20 @@ class _SampleClips(BaseTransform):
 
     Args:
         clip_len: Frames of a clip, at least 1.
-        frame_interval: Distance of neighbouring frames, at least 1; None: it differs.
         num_clips: Clips of a video, at least 1.
 
+    Attributes:
+        frame_interval: Distance of neighbouring frames; None: it differs.
+
     Raises:
-        ValueError: For a video without frames when it is sampled.
+        ValueError: For a number below 1; for a video without frames when it is sampled.
     """
 
-    def __init__(self, clip_len: int, frame_interval: int | None, num_clips: int = 1) -> None:
+    frame_interval: int | None = None
+
+    @takes(clip_len=whole(1), num_clips=whole(1))
+    def __init__(self, clip_len: int, num_clips: int = 1) -> None:
         self.clip_len = clip_len
-        # None where frames are no fixed distance apart.
-        self.frame_interval: Any = frame_interval
         self.num_clips = num_clips
 
     @abstractmethod
@@ -57,8 +59,19 @@ class _SampleClips(BaseTransform):
                 f'frame_interval={self.frame_interval}, num_clips={self.num_clips})')
 
 
+class _SampleAtInterval(_SampleClips):
+    """Clips whose neighbouring frames are ``frame_interval`` apart, at least 1."""
+
+    frame_interval: int
+
+    @takes(frame_interval=whole(1))
+    def __init__(self, clip_len: int, frame_interval: int, num_clips: int = 1) -> None:
+        super().__init__(clip_len, num_clips)
+        self.frame_interval = frame_interval
+
+
 @TRANSFORMS.register_module()
-class SampleStridedFrames(_SampleClips):
+class SampleStridedFrames(_SampleAtInterval):
     """Every ``frame_interval``-th frame from a random start (Kinetics-400: 16, every 4th).
 
     A video shorter than the span starts at its first frame and repeats its last strided
@@ -70,7 +83,6 @@ class SampleStridedFrames(_SampleClips):
         frame_interval: Distance of neighbouring frames, at least 1.
     """
 
-    @takes(clip_len=whole(1), frame_interval=whole(1))
     def __init__(self, clip_len: int, frame_interval: int) -> None:
         super().__init__(clip_len, frame_interval)
 
@@ -82,7 +94,7 @@ class SampleStridedFrames(_SampleClips):
 
 
 @TRANSFORMS.register_module()
-class SampleEvenFrames(_SampleClips):
+class SampleEvenFrames(_SampleAtInterval):
     """Evenly spaced frames over a random window (Something-Something V2: 16 over 32).
 
     The first and the last frame of the window are in the clip. A video that is no longer than
@@ -93,7 +105,6 @@ class SampleEvenFrames(_SampleClips):
         frame_interval: The window holds ``clip_len * frame_interval`` frames.
     """
 
-    @takes(clip_len=whole(1), frame_interval=whole(1))
     def __init__(self, clip_len: int, frame_interval: int) -> None:
         super().__init__(clip_len, frame_interval)
 
@@ -122,9 +133,8 @@ class SampleSegmentFrames(_SampleClips):
         clip_len: Frames of a clip, at least 1.
     """
 
-    @takes(clip_len=whole(1))
     def __init__(self, clip_len: int) -> None:
-        super().__init__(clip_len, None)
+        super().__init__(clip_len)
 
     def _frame_ids(self, length: int) -> np.ndarray:
         segment = length // self.clip_len
@@ -146,10 +156,6 @@ class SampleSegmentClips(_SampleClips):
         num_clips: Clips of a video, at least 1.
     """
 
-    @takes(clip_len=whole(1), num_clips=whole(1))
-    def __init__(self, clip_len: int, num_clips: int) -> None:
-        super().__init__(clip_len, None, num_clips)
-
     def _frame_ids(self, length: int) -> np.ndarray:
         segment = length / self.clip_len
         offsets = [0., *(segment / parts for parts in range(self.num_clips, 1, -1))]
@@ -160,7 +166,7 @@ class SampleSegmentClips(_SampleClips):
 
 
 @TRANSFORMS.register_module()
-class SampleStridedClips(_SampleClips):
+class SampleStridedClips(_SampleAtInterval):
     """Evenly spread clips of every ``frame_interval``-th frame (testing on Kinetics-400).
 
     Only frames whose number is a multiple of ``frame_interval`` are taken, as in the released
@@ -172,10 +178,6 @@ class SampleStridedClips(_SampleClips):
         frame_interval: Distance of neighbouring frames, at least 1.
         num_clips: Clips of a video, at least 1.
     """
-
-    @takes(clip_len=whole(1), frame_interval=whole(1), num_clips=whole(1))
-    def __init__(self, clip_len: int, frame_interval: int, num_clips: int) -> None:
-        super().__init__(clip_len, frame_interval, num_clips)
 
     def _frame_ids(self, length: int) -> np.ndarray:
         last = (length - 1) // self.frame_interval
