@@ -65,6 +65,7 @@ def test_pictures_twice_and_interrupted_are_the_same_bytes(
     config, checkpoint = student('image')
     folder = pictures(tmp_path / 'pictures', 5)
     (folder / '1.jpg').write_text('no picture')
+    (folder / '4.png').rename(folder / 'caf\udce9\n.png')
     arguments = [config, checkpoint, folder, '--batch-size', 2, '--pool', 'none', '--layer', 1]
     outs = [tmp_path / f'{name}{ending}' for name in ('first', 'second', 'resumed')]
     for out in outs[:2]:
@@ -92,7 +93,7 @@ def test_pictures_twice_and_interrupted_are_the_same_bytes(
     assert outs[2].read_bytes() == outs[0].read_bytes()
 
     features, paths, settings = read_features(outs[0])
-    assert paths == [str(folder / f'{number}.png') for number in range(5)]
+    assert paths == [str(folder / f'{name}.png') for name in (0, 1, 2, 3, 'caf\udce9\n')]
     assert (settings['layer'], settings['pool']) == (1, 'none')
     # A direct forward pass of the pictures, one by one.
     model = tiny_vits.pretraining('image', amd=True)

@@ -11,6 +11,7 @@ import torch
 from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
 
+from amd_mm.datasets.files import printable
 from amd_mm.inference import Classifier, video_frames
 
 SCRIPT = Path(__file__).parents[2] / 'tools/predict.py'
@@ -48,23 +49,25 @@ def as_json(classifier: Classifier, scores: torch.Tensor, count: int = 5) -> lis
 def test_top_5_of_pictures(tuned, command, tmp_path, capsys):
     config, checkpoint, classifier = tuned(OWN_IMAGES)
     root = make_pictures(tmp_path / 'data') / 'val'
-    broken = tmp_path / 'broken.png'
+    broken = tmp_path / 'broken\udce9\n.png'
     broken.write_text('no picture')
+    next(root.rglob('0.png')).rename(root / 'caf\udce9.png')
     said = tmp_path / 'said.json'
     assert command(config, checkpoint, broken, root, '--json', said, '--out', tmp_path / 'out') == 1
     output = capsys.readouterr()
-    assert f'{broken}: must be a picture' in output.err
+    assert (rf'{tmp_path}/broken\xe9\n.png: must be a picture, but is no picture of a kind that can '
+            'be read') in output.err
     assert '1 of 5 inputs could not be read' in output.err
     files = sorted(root.rglob('*.png'))
     scores = [classifier.scores(path) for path in files]
     assert json.loads(said.read_text()) == [
-        dict(input=str(path), predictions=as_json(classifier, score))
+        dict(input=printable(path), predictions=as_json(classifier, score))
         for path, score in zip(files, scores, strict=True)]
     best = int(scores[0].argmax())
-    assert f'{files[0]}\n  {scores[0][best]:.3f}  {CLASSES[best]}\n' in output.out
+    assert f'{printable(files[0])}\n  {scores[0][best]:.3f}  {CLASSES[best]}\n' in output.out
     # Files of the same name in several folders.
     names = sorted(path.name for path in (tmp_path / 'out').iterdir())
-    assert names == ['0-2.png', '0.png', '1-2.png', '1.png']
+    assert names == ['0.png', '1-2.png', '1.png', r'caf\xe9.png']
 
 
 def test_videos_as_a_whole(tuned, command, tmp_path, capsys):
