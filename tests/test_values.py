@@ -31,7 +31,8 @@ ALLOWED = {
          'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait', 'mlp_ratio', 'prob',
          'qk_scale', 'student_ratio', 'teacher_ratio', 'temperature', 'time_limit'},
     -1: {'frozen_stages', 'out_indices'},
-    'abc': {'ann_file', 'checkpoint', 'delimiter', 'io_backend', 'label_file', 'proposal_file'},
+    'abc': {'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'delimiter', 'io_backend',
+            'label_file', 'proposal_file'},
     None: {'backend_args', 'checkpoint', 'data_preprocessor', 'delimiter', 'direct',
            'dynamic_intervals', 'generation', 'generator_heads', 'init_cfg', 'normalize',
            'qk_scale', 'seed', 'student_ratio', 'student_visible', 'teacher_ratio',
@@ -41,7 +42,7 @@ ALLOWED = {
     True: {'align_cls_token', 'exact', 'final_norm', 'fixed_positions', 'frozen', 'keep_ratio',
            'missing_proposals', 'multi_thread', 'need_labels', 'projection_bias', 'qkv_bias',
            'return_feat_map', 'shard', 'shuffle', 'train_mask_tokens', 'unnamed_labels',
-           'use_learnable_pos_emb', 'use_mean_pooling', 'with_cp'},
+           'use_learnable_pos_emb', 'use_mean_pooling', 'with_cp', 'with_label'},
 }
 # Of AMD, which may do without reconstruction.
 ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}

@@ -6,8 +6,9 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from amd_mm.datasets.files import PICTURES, class_folders, walk
-from amd_mm.datasets.lists import ListForm, read_list
+from amd_mm.datasets.lists import LIST_ARGUMENTS, ListForm, read_list
 from amd_mm.registry import DATASETS
+from amd_mm.values import FLAG, MAPPING, TEXT, either, optional, takes
 
 
 @DATASETS.register_module()
@@ -34,6 +35,14 @@ class PictureDataset(CustomDataset):
             with file and line number), or as many class folders as there are no class names.
     """
 
+    @takes(
+        data_root=TEXT,
+        data_prefix=either(TEXT, MAPPING),
+        ann_file=TEXT,
+        with_label=FLAG,
+        delimiter=optional(TEXT),
+        pipeline=LIST_ARGUMENTS['pipeline'],
+        test_mode=FLAG)
     def __init__(self,
                  data_root: str = '',
                  data_prefix: str | dict = '',

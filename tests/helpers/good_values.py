@@ -21,7 +21,9 @@ _VALUES = dict(
 def needed(part: type) -> dict[str, Any]:
     """Arguments that ``part`` cannot be built without, none of which is refused."""
     values = dict(_VALUES, dataset=_ANY) if part.__name__ == 'KeyedDataset' else _VALUES
-    return {name: values[name] for name, parameter in arguments(part).items()
+    # Of three ways to name its files, one has to be there.
+    named = dict(data_prefix='pictures') if part.__name__ == 'PictureDataset' else {}
+    return named | {name: values[name] for name, parameter in arguments(part).items()
             if parameter.default is parameter.empty}
 
 

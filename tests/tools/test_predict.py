@@ -55,8 +55,8 @@ def test_top_5_of_pictures(tuned, command, tmp_path, capsys):
     said = tmp_path / 'said.json'
     assert command(config, checkpoint, broken, root, '--json', said, '--out', tmp_path / 'out') == 1
     output = capsys.readouterr()
-    assert (rf'{tmp_path}/broken\xe9\n.png: must be a picture, but is no picture of a kind that can '
-            'be read') in output.err
+    assert (rf'{tmp_path}/broken\xe9\n.png: must be a picture, but is no picture of a kind that '
+            'can be read') in output.err
     assert '1 of 5 inputs could not be read' in output.err
     files = sorted(root.rglob('*.png'))
     scores = [classifier.scores(path) for path in files]

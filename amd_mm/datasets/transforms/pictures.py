@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from amd_mm.datasets.files import FileError, read_bytes
 from amd_mm.registry import TRANSFORMS
+from amd_mm.values import MAPPING, optional, takes
 
 # Of these OpenCV does not read transparency, or not how a picture is to be turned.
 _BY_PILLOW = ('GIF', 'AVIF')
@@ -34,6 +35,7 @@ class LoadPicture(BaseTransform):
         backend_args: Storage backend of mmengine; None infers it from the path.
     """
 
+    @takes(backend_args=optional(MAPPING))
     def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 

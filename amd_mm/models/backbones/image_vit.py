@@ -17,7 +17,7 @@ from amd_mm.models.blocks import INIT, INIT_CFG, NORM, SIDES, check_size, run_bl
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
-from amd_mm.values import FLAG, Rule, either, list_of, number, one_of, takes, whole
+from amd_mm.values import CONFIG, FLAG, Rule, either, list_of, number, one_of, takes, whole
 
 _WIDTHS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
 ARCH = either(
@@ -72,6 +72,8 @@ class ImageVisionTransformer(VisionTransformer):
         out_indices=either(whole(), list_of(whole())),
         drop_rate=number(0, below=1),
         drop_path_rate=number(0, below=1),
+        qkv_bias=FLAG,
+        norm_cfg=CONFIG,
         final_norm=FLAG,
         out_type=one_of(*sorted(VisionTransformer.OUT_TYPES)),
         fixed_positions=FLAG,
