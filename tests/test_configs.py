@@ -418,3 +418,12 @@ def test_a_recipe_runs_from_files_to_a_checkpoint(name, tmp_path):
     saved = torch.load(tmp_path / 'work/epoch_1.pth', weights_only=True)['state_dict']
     assert set(saved) == set(runner.model.state_dict())
     assert all(value.isfinite().all() for value in saved.values())
+
+
+def test_every_recipe_reads_videos_with_pyav():
+    """Whose frames are those of FFmpeg's command, for every video."""
+    found = {node['type'] for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts
+             for node in nodes(Config.fromfile(path)._cfg_dict)
+             if str(node.get('type')).endswith(('Init', 'Decode'))
+             and not str(node['type']).endswith('RawFrameDecode')}
+    assert found == {'amd_mm.PyAVInit', 'amd_mm.PyAVDecode'}

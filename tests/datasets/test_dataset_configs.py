@@ -90,7 +90,7 @@ def test_recipes_keep_their_sampling():
 def test_decoder_is_a_setting():
     config = Config.fromfile(CONFIGS / 'kinetics400_videos.py')
     steps = 'train_dataloader.dataset.dataset.pipeline'
-    config.merge_from_dict({f'{steps}.0.type': 'mmaction.DecordInit',
-                            f'{steps}.2.type': 'mmaction.DecordDecode'})
+    config.merge_from_dict({f'{steps}.0.type': 'amd_mm.DecordInit',
+                            f'{steps}.2.type': 'amd_mm.DecordDecode'})
     kinds = [step.type for step in config.train_dataloader.dataset.dataset.pipeline]
-    assert kinds == ['mmaction.DecordInit', 'amd_mm.SampleStridedFrames', 'mmaction.DecordDecode']
+    assert kinds == ['amd_mm.DecordInit', 'amd_mm.SampleStridedFrames', 'amd_mm.DecordDecode']

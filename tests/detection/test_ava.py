@@ -84,7 +84,7 @@ def test_everything_else_is_the_hosts(name: str) -> None:
             assert ours.pop('collate_fn').type == 'amd_mm.datasets.collate_lists'
             ours['sampler'] = theirs['sampler']
         assert ours == theirs
-        readers = {'DecordInit', 'DecordDecode', 'RawFrameDecode'}
+        readers = {'amd_mm.PyAVInit', 'amd_mm.PyAVDecode', 'RawFrameDecode'}
         kept, host_kept = ([_bare(t) for t in one.pipeline if t.type not in readers]
                            for one in (data, host_data))
         assert kept == host_kept

@@ -75,8 +75,8 @@ test_evaluator = val_evaluator
 # The videos themselves, of 30 frames a second: a recipe says
 # `train_dataloader = _base_.train_videos` and `val_dataloader = _base_.val_videos`.
 videos = dict(use_frames=False, start_index=0, data_prefix=dict(img='data/ava/videos_15min'))
-open_video = dict(type='DecordInit')
-decode_video = dict(type='DecordDecode')
+open_video = dict(type='amd_mm.PyAVInit')
+decode_video = dict(type='amd_mm.PyAVDecode')
 train_videos = dict(dataset=dict(dataset=dict(
     pipeline=[open_video, *(
         decode_video if step.type == 'RawFrameDecode' else step

@@ -17,9 +17,9 @@ train_videos = dict(
     need_labels=True,
     num_classes=num_classes,
     pipeline=[
-        dict(type='mmaction.DecordInit'),
+        dict(type='amd_mm.PyAVInit'),
         dict(type='amd_mm.SampleEvenFrames', clip_len=16, frame_interval=4),
-        dict(type='mmaction.DecordDecode'),
+        dict(type='amd_mm.PyAVDecode'),
         dict(type='mmaction.Resize', scale=(-1, 256)),
     ])
 val_videos = dict(
@@ -31,14 +31,14 @@ val_videos = dict(
     test_mode=True)
 # What a picture looks like after the frames were chosen, one crop and three.
 center_view = [
-    dict(type='mmaction.DecordDecode'),
+    dict(type='amd_mm.PyAVDecode'),
     dict(type='mmaction.Resize', scale=(-1, 224)),
     dict(type='mmaction.CenterCrop', crop_size=224),
     dict(type='mmaction.FormatShape', input_format='NCTHW'),
     dict(type='mmaction.PackActionInputs'),
 ]
 three_views = [
-    dict(type='mmaction.DecordDecode'),
+    dict(type='amd_mm.PyAVDecode'),
     dict(type='mmaction.Resize', scale=(-1, 224)),
     dict(type='mmaction.ThreeCrop', crop_size=224),
     dict(type='mmaction.FormatShape', input_format='NCTHW'),
@@ -48,7 +48,7 @@ middle_clip = dict(
     type='amd_mm.SampleStridedClips', clip_len=16, frame_interval=4, num_clips=1)
 # mmaction2's test clips: `test_dataloader = _base_.mmaction_test`.
 mmaction_test = dict(dataset=dict(pipeline=[
-    dict(type='mmaction.DecordInit'),
+    dict(type='amd_mm.PyAVInit'),
     dict(type='mmaction.SampleFrames', clip_len=16, frame_interval=4, num_clips=5,
          test_mode=True, out_of_bound_opt='repeat_last'),
     *three_views,
@@ -92,7 +92,7 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        pipeline=[dict(type='mmaction.DecordInit'), middle_clip, *center_view], **val_videos))
+        pipeline=[dict(type='amd_mm.PyAVInit'), middle_clip, *center_view], **val_videos))
 test_dataloader = dict(
     batch_size=1,
     num_workers=8,
@@ -100,6 +100,6 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         pipeline=[
-            dict(type='mmaction.DecordInit'), dict(middle_clip, num_clips=5), *three_views,
+            dict(type='amd_mm.PyAVInit'), dict(middle_clip, num_clips=5), *three_views,
         ],
         **val_videos))

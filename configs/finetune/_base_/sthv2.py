@@ -18,9 +18,9 @@ label_aware_flip = dict(
     flip_label_map={86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166})
 
 videos = dict(video='data/sthv2/videos')
-open_video = dict(type='mmaction.DecordInit')
+open_video = dict(type='amd_mm.PyAVInit')
 decode_video = [
-    dict(type='mmaction.DecordDecode'), dict(type='mmaction.Resize', scale=(-1, 256)),
+    dict(type='amd_mm.PyAVDecode'), dict(type='mmaction.Resize', scale=(-1, 256)),
 ]
 train_dataloader = dict(
     dataset=dict(

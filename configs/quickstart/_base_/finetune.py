@@ -27,9 +27,9 @@ train_dataloader = dict(
             ann_file='train.txt',
             data_prefix=dict(video=''),
             pipeline=[
-                dict(type='mmaction.DecordInit'),
+                dict(type='amd_mm.PyAVInit'),
                 dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1),
-                dict(type='mmaction.DecordDecode'),
+                dict(type='amd_mm.PyAVDecode'),
             ]),
         pipeline=[
             dict(type='mmaction.RandomCrop', size=32),
@@ -47,9 +47,9 @@ test_dataloader = dict(
         ann_file='test.txt',
         data_prefix=dict(video=''),
         pipeline=[
-            dict(type='mmaction.DecordInit'),
+            dict(type='amd_mm.PyAVInit'),
             dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1, test_mode=True),
-            dict(type='mmaction.DecordDecode'),
+            dict(type='amd_mm.PyAVDecode'),
             dict(type='mmaction.CenterCrop', crop_size=32),
             dict(type='mmaction.FormatShape', input_format='NCTHW'),
             dict(type='mmaction.PackActionInputs'),

@@ -26,9 +26,9 @@ train_dataloader = dict(
             ann_file='pretrain.txt',
             data_prefix=dict(video=''),
             pipeline=[
-                dict(type='mmaction.DecordInit'),
+                dict(type='amd_mm.PyAVInit'),
                 dict(type='mmaction.SampleFrames', clip_len=8, frame_interval=1),
-                dict(type='mmaction.DecordDecode'),
+                dict(type='amd_mm.PyAVDecode'),
             ]),
         pipeline=[
             dict(type='mmaction.RandomCrop', size=32),
