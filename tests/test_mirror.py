@@ -11,6 +11,8 @@ ELSEWHERE = {
     'compat/fix.py': 'compat/test_init.py',
     'datasets/ava_dataset.py': 'datasets/test_ava_check.py',
     'engine/strategies.py': 'integration/test_large_teachers.py',
+    'models/teachers/base.py': 'models/teachers/test_frozen_teacher.py',
+    'models/teachers/image_teacher.py': 'models/teachers/test_timm_teacher.py',
     'export/model_card.py': 'export/test_files.py',
     'export/onnx_file.py': 'export/test_files.py',
     'export/transformers_folder.py': 'interop/test_transformers_weights.py',

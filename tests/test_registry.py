@@ -21,7 +21,10 @@ def one_of_each() -> dict[str, nn.Module]:
     neighbours = MODELS.build(dict(
         type='amd_mm.NearestNeighbours', backbone=pretraining_config('image')['backbone'],
         gallery={}))
-    roots = [pretraining('image'), image_vit(), neighbours]
+    timm_teacher = MODELS.build(dict(
+        type='amd_mm.TimmTeacher', architecture='vit_tiny_patch16_224', taps=(1, ),
+        checkpoint=None))
+    roots = [pretraining('image'), image_vit(), neighbours, timm_teacher]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

@@ -31,8 +31,8 @@ ALLOWED = {
          'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait', 'mlp_ratio', 'prob',
          'qk_scale', 'student_ratio', 'teacher_ratio', 'temperature', 'time_limit'},
     -1: {'frozen_stages', 'out_indices'},
-    'abc': {'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'delimiter', 'io_backend',
-            'label_file', 'proposal_file'},
+    'abc': {'ann_file', 'architecture', 'checkpoint', 'data_prefix', 'data_root', 'delimiter',
+            'io_backend', 'label_file', 'proposal_file'},
     None: {'backend_args', 'checkpoint', 'data_preprocessor', 'delimiter', 'direct',
            'dynamic_intervals', 'generation', 'generator_heads', 'init_cfg', 'normalize',
            'qk_scale', 'seed', 'student_ratio', 'student_visible', 'teacher_ratio',
@@ -47,7 +47,11 @@ ALLOWED = {
 # Of AMD, which may do without reconstruction.
 ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
 # Of a teacher that is trained on pixels as the student's.
-ALLOWED[None] |= {f'FrozenTeacher.{name}' for name in ('mean', 'std', 'input_mean', 'input_std')}
+ALLOWED[None] |= {f'{teacher}.{name}' for teacher in ('FrozenTeacher', 'TimmTeacher')
+                  for name in ('mean', 'std', 'input_mean', 'input_std', 'student_grid')}
+# Of TimmTeacher, whose other values are texts.
+ALLOWED[None] |= {'match', 'frames'}
+ALLOWED[True] |= {'TimmTeacher.normalize'}
 
 
 def is_allowed(part: type, name: str, value: object) -> bool:

@@ -8,7 +8,8 @@ from amd_mm.tokens import TokenGrid
 
 _ANY = dict(type='any')
 _VALUES = dict(
-    ann_file='list.txt', backbone=_ANY, channels=3, clip_len=2, dataloader={}, dataset=range(5),
+    ann_file='list.txt', architecture='vit_tiny_patch16_224',
+    backbone=_ANY, channels=3, clip_len=2, dataloader={}, dataset=range(5),
     decoder=_ANY, direct=_ANY, distance='l2', frame_interval=2, gallery={}, generation=_ANY,
     grid=TokenGrid((2, 2), (4, 4)), head=_ANY, in_dims=4, label_file='labels.txt', loss=_ANY,
     loss_weight=1., magnitude=7, magnitude_std=.5, mask_generator=_ANY, max_epochs=1, mean=[0.],

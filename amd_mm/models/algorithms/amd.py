@@ -5,7 +5,8 @@ from torch import Tensor
 
 from amd_mm.models.algorithms.base import MaskedPretraining
 from amd_mm.models.necks import AlignmentNeck
-from amd_mm.models.teachers.frozen_teacher import FrozenTeacher, check_taps
+from amd_mm.models.teachers import Teacher
+from amd_mm.models.teachers.base import check_taps
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
 from amd_mm.values import CONFIG, list_of, takes, whole
@@ -25,7 +26,8 @@ class AMD(MaskedPretraining):
 
     Args:
         backbone: The student encoder.
-        teacher: An ``amd_mm.FrozenTeacher``; of the student's modality and token grid.
+        teacher: A :class:`~amd_mm.models.teachers.Teacher`, such as ``amd_mm.FrozenTeacher`` of
+            the student's modality and token grid, or any encoder of ``amd_mm.TimmTeacher``.
         taps: Student blocks, counted from 1, aligned with the teacher's taps in order.
         mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.
         neck: An ``amd_mm.AlignmentNeck``.
@@ -40,7 +42,7 @@ class AMD(MaskedPretraining):
             part of the student would get no gradient.
     """
 
-    teacher: FrozenTeacher
+    teacher: Teacher
     neck: AlignmentNeck
 
     @takes(teacher=CONFIG, taps=list_of(whole(1)), neck=CONFIG)
@@ -59,10 +61,11 @@ class AMD(MaskedPretraining):
             backbone, mask_generator, decoder, head, data_preprocessor, with_cp, init_cfg)
         self.taps = check_taps(taps, self.backbone.depth, 'student')
         # Set past nn.Module: in no state dict, optimizer or DDP bucket (see _apply).
-        self.__dict__['teacher'] = MODELS.build(teacher, default_args=self._input_statistics())
+        self.__dict__['teacher'] = MODELS.build(teacher, default_args=dict(
+            self._input_statistics(), student_grid=self.backbone.grid))
         self.neck = MODELS.build(neck, default_args=dict(
             student_dims=self.backbone.embed_dims,
-            teacher_dims=self.teacher.backbone.embed_dims,
+            teacher_dims=self.teacher.embed_dims,
             num_pairs=len(self.taps),
             grid=self.backbone.grid,
             with_cp=with_cp))
@@ -106,16 +109,23 @@ class AMD(MaskedPretraining):
             raise ValueError(
                 f'Student and teacher must have as many taps, got {self.taps} and '
                 f'{teacher.taps}.')
-        if teacher.backbone.grid != self.backbone.grid:
+        if self.backbone.architecture.channels != teacher.channels:
             raise ValueError(
-                'Student and teacher must cut the input into the same tokens, got '
-                f'{self.backbone.grid} and {teacher.backbone.grid}: give both the same '
-                'img_size, patch_size, num_frames and tubelet_size.')
-        ours, theirs = (net.architecture.channels for net in (self.backbone, teacher.backbone))
-        if ours != theirs:
+                'Student and teacher must take as many input channels, got '
+                f'{self.backbone.architecture.channels} and {teacher.channels}: give both the '
+                'same in_channels.')
+        seen, tokens = masks.num_visible + masks.num_extra, self.backbone.grid.num_tokens
+        if not teacher.sees_subsets and seen < tokens:
             raise ValueError(
-                f'Student and teacher must take as many input channels, got {ours} and {theirs}: '
-                'give both the same in_channels.')
+                f'{type(teacher).__name__} must see all {tokens} tokens, it cannot leave some out '
+                f'here, got {seen}: set model.mask_generator.teacher_ratio=0.')
+        if self.neck.align_cls_token and teacher.num_prefix_tokens != (
+                self.backbone.num_prefix_tokens):
+            raise ValueError(
+                'The class token can be aligned where both have one, got '
+                f'{self.backbone.num_prefix_tokens} of the student and '
+                f'{teacher.num_prefix_tokens} of the teacher: set '
+                'model.neck.align_cls_token=False.')
         if self.neck.generation is not None and masks.num_extra == 0:
             raise ValueError(
                 'Generation alignment needs tokens that only the teacher sees, got equal masks '

@@ -1,4 +1,6 @@
-"""Frozen encoders."""
+"""Networks that students learn from."""
+from amd_mm.models.teachers.base import Teacher
 from amd_mm.models.teachers.frozen_teacher import FrozenTeacher
+from amd_mm.models.teachers.timm_teacher import TimmTeacher
 
-__all__ = ['FrozenTeacher']
+__all__ = ['FrozenTeacher', 'Teacher', 'TimmTeacher']

@@ -1,0 +1,187 @@
+"""What every teacher is: frozen, read at some blocks, with pixel statistics of its own."""
+import warnings
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
+from amd_mm.tokens import TokenGrid
+from amd_mm.values import Rule, list_of, number, optional
+
+# What pixels are normalised with unless something else is said.
+_USUAL = NetworkFacts(mean=IMAGENET[0], std=IMAGENET[1])
+# Of the arguments that every teacher takes.
+STATISTICS: dict[str, Rule] = dict(
+    mean=optional(list_of(number())),
+    std=optional(list_of(number(above=0))),
+    input_mean=optional(list_of(number())),
+    input_std=optional(list_of(number(above=0))))
+
+
+class Teacher(BaseModule, metaclass=ABCMeta):
+    """A network that is read and never trained, always in eval mode.
+
+    Weights are loaded by the constructor of a subclass, strictly; the algorithm holds the teacher
+    outside its module tree, so no ``init_cfg`` reaches it and no state dict, optimizer or DDP
+    bucket holds it.
+
+    Attributes:
+        taps: Blocks, counted from 1, that are read.
+        grid: The tokens that its features belong to.
+        channels: Of its input.
+        embed_dims: Width D of its features.
+        num_prefix_tokens: Features before those of patches: 1 for a class token.
+        sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
+    """
+
+    taps: list[int]
+    grid: TokenGrid
+    channels: int
+    embed_dims: int
+    num_prefix_tokens: int
+    sees_subsets: bool
+
+    @abstractmethod
+    def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
+        """As :meth:`forward`, of images that are normalised by the teacher's own statistics."""
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
+        """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K).
+
+        Args:
+            images: (B, C, (T,) H, W), normalised by the statistics of the input.
+            token_ids: (B, K) int64.
+        """
+        if self.pixel_scale is not None and self.pixel_shift is not None:
+            images = images * self.pixel_scale + self.pixel_shift
+        return self.features(images, token_ids)
+
+    def settle(self, own: NetworkFacts, given: NetworkFacts, shard: Any = None) -> None:
+        """Freeze what a subclass has built.
+
+        Args:
+            own: Pixel statistics that it was trained with.
+            given: Those of its input.
+            shard: Its network, with ``blocks``, to be shared out over the processes; or None.
+        """
+        self._set_normalisation(own, given)
+        self.requires_grad_(False)
+        self.eval()
+        if shard is not None and get_world_size() > 1:
+            _shard(shard)
+
+    def _set_normalisation(self, own: NetworkFacts, given: NetworkFacts) -> None:
+        """Keep the factor and the offset a channel that turn the input into the teacher's."""
+        self.pixel_scale: Tensor | None
+        self.pixel_shift: Tensor | None
+        scale = shift = None
+        if given.mean is None and compare_facts(own, _USUAL):
+            warnings.warn(
+                f'The teacher was trained on pixels of mean {show_fact(own.mean)} and deviation '
+                f'{show_fact(own.std)} (0-255), but what normalises its input is not known: it is '
+                'taken as it is. Normalise in model.data_preprocessor.', stacklevel=3)
+        if own.mean and own.std and given.mean and given.std and compare_facts(own, given):
+            axes = (-1, *(1, ) * len(self.grid.size))
+            mean, std, input_mean, input_std = (
+                _per_channel(values, self.channels)
+                for values in (own.mean, own.std, given.mean, given.std))
+            scale = (input_std / std).float().reshape(axes)
+            shift = ((input_mean - mean) / std).float().reshape(axes)
+        self.register_buffer('pixel_scale', scale, persistent=False)
+        self.register_buffer('pixel_shift', shift, persistent=False)
+
+    def train(self, mode: bool = True) -> 'Teacher':
+        """Stay in eval mode whatever is asked."""
+        return super().train(False)
+
+    def __deepcopy__(self, memo: dict) -> 'Teacher':
+        """Itself: it never changes, so a copy of the student (EMA) needs none of its own."""
+        return self
+
+
+def pixel_statistics(mean: Sequence[float] | None, std: Sequence[float] | None,
+                     who: str) -> NetworkFacts:
+    """Mean and deviation as facts; none where neither is given.
+
+    Raises:
+        ValueError: If only one is given, or they are not one mean and one positive deviation a
+            channel.
+    """
+    if (mean is None) != (std is None):
+        raise ValueError(f'Pixel statistics of the {who}: mean and std belong together, got '
+                         f'{mean} and {std}.')
+    if mean is None or std is None:
+        return NetworkFacts()
+    if len(mean) != len(std) or min(std) <= 0:
+        raise ValueError(f'Pixel statistics of the {who}: must be one mean and one positive '
+                         f'deviation a channel (0-255), got {mean} and {std}.')
+    return NetworkFacts(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def agreed_statistics(setting: NetworkFacts, file: NetworkFacts, given: NetworkFacts,
+                      path: str) -> NetworkFacts:
+    """The teacher's own statistics, from its file or the setting.
+
+    Raises:
+        ValueError: If both are there and differ.
+    """
+    file = NetworkFacts(mean=file.mean, std=file.std)
+    if differences := compare_facts(file, setting):
+        raise ValueError(
+            f'Checkpoint {path}: pixel statistics (0-255) must be what the file says, but '
+            f'{"; ".join(differences)}. Leave model.teacher.mean and std out.')
+    if file.mean and file.std:
+        return file
+    if setting == NetworkFacts() and compare_facts(_USUAL, given):
+        warnings.warn(
+            f'Checkpoint {path}: does not say what its pixels were normalised with, and is given '
+            f'mean {show_fact(given.mean)} and deviation {show_fact(given.std)} (0-255), which '
+            "are not ImageNet's. Set model.teacher.mean and std to what it was trained with.",
+            stacklevel=3)
+    return setting
+
+
+def warn_of_random_weights() -> None:
+    """Say what a teacher without a checkpoint is good for."""
+    warnings.warn(
+        'The teacher has random weights, because checkpoint=None was asked for: whatever is '
+        'distilled from it means nothing.', stacklevel=3)
+
+
+def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
+    """``taps`` as a list, if they are increasing block numbers in 1..depth.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    taps = list(taps)
+    if not taps or taps != sorted(set(taps)) or taps[0] < 1 or taps[-1] > depth:
+        raise ValueError(
+            f'Taps of the {who} must be increasing block numbers, counted from 1, up to its '
+            f'depth {depth}, got {taps}.')
+    return taps
+
+
+def _per_channel(values: Sequence[float], channels: int) -> Tensor:
+    if len(values) not in (1, channels):
+        raise ValueError(
+            f'Pixel statistics of the teacher: must be one a channel, {channels}, got {values}.')
+    return torch.tensor(values, dtype=torch.float64).expand(channels)
+
+
+def _shard(network: Any) -> None:
+    """Shard blocks one by one, and what is outside them together."""
+    for block in network.blocks:
+        fully_shard(block)
+    # Its parameters too are given back after use, so that the teacher can be cast at any time.
+    fully_shard(network, reshard_after_forward=True)
+    for method in ('encode', 'forward_intermediates'):
+        if hasattr(network, method):
+            register_fsdp_forward_method(network, method)

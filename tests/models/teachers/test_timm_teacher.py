@@ -1,0 +1,223 @@
+"""Held to timm's own networks, of random weights and small sizes."""
+import amd_mm  # noqa: F401, I001  mends torchvision, which timm imports
+
+import pytest
+import timm
+import torch
+from losses import AMD_NECK
+from safetensors.torch import save_file
+from tiny_vits import pretraining_config, randomise
+
+from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid
+
+pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
+
+# Widths and depths of timm's entries, made small; real kinds of blocks.
+SMALL = dict(embed_dim=24, depth=3, num_heads=2, num_classes=0)
+KINDS = {
+    'dinov2': ('vit_small_patch14_dinov2', dict(SMALL, patch_size=4)),
+    'dinov2 with registers': ('vit_small_patch14_reg4_dinov2', dict(SMALL, patch_size=4)),
+    'dinov3': ('vit_small_patch16_dinov3', dict(SMALL, patch_size=4)),
+    'eva02': ('eva02_tiny_patch14_224', dict(SMALL, patch_size=4)),
+    'siglip': ('vit_base_patch16_siglip_224', dict(SMALL, patch_size=4)),
+    'clip': ('vit_base_patch16_clip_224', dict(SMALL, patch_size=4)),
+    'mae': ('vit_base_patch16_224', dict(SMALL, patch_size=4)),
+    'beit': ('beit_base_patch16_224', dict(SMALL, patch_size=4)),
+}
+ROWS, COLUMNS = 4, 3
+
+
+@pytest.fixture
+def small_timm(monkeypatch):
+    """timm's networks with the sizes above; everything else is the entry's own."""
+    create = timm.create_model
+
+    def smaller(name, **settings):
+        small = next(small for entry, small in KINDS.values() if entry == name)
+        settings.setdefault('img_size', (16, 16))
+        return create(name, **{**settings, **small})
+
+    monkeypatch.setattr(timm, 'create_model', smaller)
+    return smaller
+
+
+def file_of(kind, small_timm, folder, size=(ROWS * 4, COLUMNS * 4)):
+    """A whole random network and its file."""
+    network = randomise(small_timm(KINDS[kind][0], img_size=size), seed=3)
+    save_file(network.state_dict(), folder / 'teacher.safetensors')
+    return network, folder / 'teacher.safetensors'
+
+
+def teacher(kind, path, **settings):
+    return MODELS.build(dict(dict(
+        type='amd_mm.TimmTeacher', architecture=KINDS[kind][0], taps=(1, 2),
+        checkpoint=None if path is None else str(path),
+        student_grid=TokenGrid((ROWS, COLUMNS), (8, 8))), **settings))
+
+
+def library(network, pictures, normalize=False):
+    """What timm itself gives: prefix and patches after the first and the second block."""
+    found = network.forward_intermediates(
+        pictures, indices=[0, 1], norm=normalize, output_fmt='NLC', intermediates_only=True,
+        return_prefix_tokens=True)
+    if network.num_prefix_tokens == 0:
+        return [(patches[:, :0], patches) for patches in found]
+    return [(prefix, patches) for patches, prefix in found]
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+@pytest.mark.parametrize('kind', KINDS)
+@torch.no_grad()
+def test_features_of_all_tokens_are_timms(kind, normalize, small_timm, tmp_path):
+    network, path = file_of(kind, small_timm, tmp_path)
+    model = teacher(kind, path, normalize=normalize)
+    assert len(model.network.blocks) == 2 and model.embed_dims == 24
+    pictures = torch.randn(2, 3, ROWS * 8, COLUMNS * 8)
+    ids = torch.stack([torch.randperm(ROWS * COLUMNS) for _ in range(2)])
+    found = model(pictures, ids)
+    resized = torch.nn.functional.interpolate(
+        pictures, (ROWS * 4, COLUMNS * 4), mode='bicubic', antialias=True)
+    has_class = network.cls_token is not None
+    assert model.num_prefix_tokens == has_class
+    for have, (prefix, patches) in zip(
+            found, library(network, resized, normalize), strict=True):
+        want = torch.cat([prefix[:, :int(has_class)], patches.gather(
+            1, ids[..., None].expand(-1, -1, 24))], 1)
+        torch.testing.assert_close(have, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'beit'])
+@torch.no_grad()
+def test_features_of_some_tokens_are_timms_without_the_others(kind, small_timm, tmp_path):
+    """Tokens are cut out of timm's own sequence, before its first block."""
+    network, path = file_of(kind, small_timm, tmp_path)
+    pictures = torch.randn(1, 3, ROWS * 4, COLUMNS * 4)
+    kept = torch.tensor([[7, 2, 3, 11, 0]])
+    prefix = network.num_prefix_tokens
+    places = torch.cat([torch.arange(prefix), prefix + kept[0]])
+    rotary = getattr(network, 'rope', None) is not None
+
+    def cut(_, inputs, settings):
+        if rotary:
+            settings['rope'] = settings['rope'][kept[0]]
+        return (inputs[0][:, places], ), settings
+
+    def cut_rope(_, inputs, settings):
+        settings['rope'] = settings['rope'][kept[0]]
+        return inputs, settings
+
+    network.blocks[0].register_forward_pre_hook(cut, with_kwargs=True)
+    for block in network.blocks[1:]:
+        if rotary:
+            block.register_forward_pre_hook(cut_rope, with_kwargs=True)
+    expected = library(network, pictures)
+    found = teacher(kind, path)(pictures, kept)
+    for have, (prefix, patches) in zip(found, expected, strict=True):
+        want = torch.cat([prefix[:, :int(network.cls_token is not None)], patches], 1)
+        torch.testing.assert_close(have, want, rtol=1e-5, atol=1e-5)
+
+
+def test_what_sees_all_tokens_only(small_timm):
+    assert not teacher('beit', None).sees_subsets
+    assert not teacher('dinov2', None, match='interpolate').sees_subsets
+    assert teacher('dinov2', None).sees_subsets and teacher('dinov3', None).sees_subsets
+    clips = TokenGrid((2, ROWS, COLUMNS), (2, 8, 8))
+    assert not teacher('dinov2', None, student_grid=clips, frames='first').sees_subsets
+
+
+@pytest.mark.parametrize('frames', ['first', 'mean'])
+@torch.no_grad()
+def test_clips_are_seen_frame_by_frame(frames, small_timm, tmp_path):
+    network, path = file_of('dinov2', small_timm, tmp_path)
+    model = teacher('dinov2', path, frames=frames,
+                    student_grid=TokenGrid((2, ROWS, COLUMNS), (2, 4, 4)))
+    clip = torch.randn(1, 3, 4, ROWS * 4, COLUMNS * 4)
+    ids = torch.randperm(2 * ROWS * COLUMNS)[None]
+    shown = [clip[:, :, 0], clip[:, :, 2]] if frames == 'first' else [
+        clip[:, :, :2].mean(2), clip[:, :, 2:].mean(2)]
+    for tap, have in enumerate(model(clip, ids)):
+        want = torch.cat([library(network, picture)[tap][1] for picture in shown], 1)
+        torch.testing.assert_close(have, want[:, ids[0]], rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_features_are_interpolated_to_the_students_grid(small_timm, tmp_path):
+    network, path = file_of('clip', small_timm, tmp_path, size=(16, 16))
+    grid = TokenGrid((2, 2), (8, 8))
+    model = teacher('clip', path, match='interpolate', student_grid=grid)
+    pictures = torch.randn(1, 3, 16, 16)
+    have = model(pictures, torch.arange(4)[None])[0][:, 1:]
+    whole = library(network, pictures)[0][1].reshape(1, 4, 4, 24).permute(0, 3, 1, 2)
+    want = torch.nn.functional.interpolate(whole, (2, 2), mode='bilinear', antialias=True)
+    torch.testing.assert_close(have, want.flatten(2).transpose(1, 2))
+
+
+@torch.no_grad()
+def test_pixels_are_normalised_by_its_own_statistics(small_timm, tmp_path):
+    network, path = file_of('siglip', small_timm, tmp_path)
+    model = teacher('siglip', path, input_mean=[120., 110., 100.], input_std=[60., 50., 40.])
+    unit = torch.rand(1, 3, ROWS * 4, COLUMNS * 4)
+    mean, std = (torch.tensor(values).view(3, 1, 1) / 255
+                 for values in ([120., 110., 100.], [60., 50., 40.]))
+    have = model((unit - mean) / std, torch.arange(ROWS * COLUMNS)[None])[1]
+    torch.testing.assert_close(have, library(network, (unit - .5) / .5)[1][1], rtol=1e-4, atol=1e-4)
+
+
+def test_amd_learns_from_it(small_timm, tmp_path):
+    _, path = file_of('dinov3', small_timm, tmp_path, size=(16, 16))
+    config = pretraining_config('image', amd=True)
+    config['teacher'] = dict(type='amd_mm.TimmTeacher', architecture=KINDS['dinov3'][0],
+                             taps=(1, 2), checkpoint=str(path))
+    model = MODELS.build(config)
+    model.init_weights()
+    losses = model.loss(torch.randn(2, 3, 32, 32))
+    sum(losses.values()).backward()
+    assert set(losses) == {'loss_rec', 'loss_dir', 'loss_gen'}
+    assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
+    assert not any('teacher' in name for name in model.state_dict())
+    config['teacher']['architecture'] = KINDS['beit'][0]
+    config['teacher']['checkpoint'] = None
+    with pytest.raises(ValueError, match='must see all 16 tokens.*teacher_ratio=0'):
+        MODELS.build(config)
+    config['mask_generator']['teacher_ratio'] = 0
+    config['neck'] = dict(AMD_NECK, align_cls_token=True)
+    config['teacher'].update(architecture=KINDS['siglip'][0])
+    with pytest.raises(ValueError, match='got 1 of the student and 0 of the teacher'):
+        MODELS.build(config)
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(architecture='vit_small_dinov9'), "that timm .* knows, got 'vit_small_dinov9'"),
+    (dict(architecture='resnet18'), 'must be a vision transformer.*a ResNet'),
+    (dict(architecture='swin_tiny_patch4_window7_224'), 'a SwinTransformer'),
+    (dict(taps=(1, 13)), 'Taps of the teacher .* up to its depth 12'),
+    (dict(match='crop'), "match of TimmTeacher must be one of None, 'interpolate', got 'crop'"),
+    (dict(frames='mean'), "must be None for a student of pictures, got 'mean'"),
+    (dict(student_grid=TokenGrid((8, 14, 14), (2, 16, 16))), 'must be first or mean.*got None'),
+    (dict(checkpoint=''), 'has no checkpoint: set model.teacher.checkpoint=FILE'),
+    (dict(checkpoint='nothing.pth'), 'there is nothing at this path'),
+])
+def test_what_does_not_fit_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(dict(dict(
+            type='amd_mm.TimmTeacher', architecture='vit_tiny_patch16_224', taps=(1, ),
+            checkpoint=None, student_grid=TokenGrid((2, 2), (16, 16))), **changes))
+
+
+def test_weights_of_another_network_are_refused(small_timm, tmp_path):
+    _, path = file_of('dinov2', small_timm, tmp_path)
+    with pytest.raises(ValueError, match='must hold the weights of vit_base_patch16_siglip_224'):
+        teacher('siglip', path)
+    _, path = file_of('dinov2 with registers', small_timm, tmp_path)
+    with pytest.raises(ValueError, match='must hold the weights of vit_small_patch14_dinov2'):
+        teacher('dinov2', path)
+
+
+def test_a_failed_download_says_what_to_fetch(small_timm, monkeypatch):
+    def fail(*_, **__):
+        raise OSError('no network')
+
+    monkeypatch.setattr(timm.models, 'load_state_dict_from_hf', fail)
+    with pytest.raises(ValueError, match='no network.*fetch model.safetensors of timm/x, copy it'):
+        teacher('dinov2', 'hf://timm/x')
