@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -118,18 +117,14 @@ def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
 
     Args:
         backbone: The encoder to fill.
-        checkpoint: Path, or an address that MMEngine's file backends read.
+        checkpoint: Path or address.
         prefix: What stands before the backbone's keys in a checkpoint of ours; None
             finds layout and prefix from the keys and reads foreign layouts too.
 
     Raises:
         ValueError: If the file cannot be read or does not fit.
     """
-    if '://' in str(checkpoint):
-        with get_local_path(str(checkpoint)) as local:
-            content = read_checkpoint(local)
-    else:
-        content = read_checkpoint(checkpoint)
+    content = read_checkpoint(checkpoint)
     if prefix is not None:
         content.state_dict = _behind(prefix, content)
     weights = _encoder_of(content, LAYOUTS if prefix is None else (backbone.layout, ))

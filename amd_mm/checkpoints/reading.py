@@ -16,6 +16,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from amd_mm.checkpoints.addresses import local_file
+from amd_mm.checkpoints.archive import check_archive, check_sizes
+from amd_mm.checkpoints.archive import refuse as _refuse
+
 # Where the weights are in a training checkpoint, in the order they are looked for; DINO's teacher,
 # a mean of the student over time, is what its authors evaluate.
 ENVELOPES = ('state_dict', 'model', 'module', 'model_state', 'teacher', 'student')
@@ -58,7 +62,7 @@ def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, Tensor]:
 
     Args:
         path: A ``.pth``/``.pt``/``.bin`` file, a ``.safetensors`` file or a folder
-            with ``config.json`` and weights.
+            with ``config.json`` and weights; or the address of a file.
         trust: Unpickle arbitrary classes too, which runs code from the file.
 
     Returns:
@@ -74,11 +78,15 @@ def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, Tensor]:
 
 def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
     """As :func:`read_state_dict`, with what the file says about itself."""
-    path = Path(path)
+    with local_file(path) as local:
+        return _read_local(local, trust)
+
+
+def _read_local(path: Path, trust: bool) -> Checkpoint:
     if not path.exists():
-        raise ValueError(f'Checkpoint {path}: must be an existing file or folder, but there is '
-                         'nothing at this path. Check the spelling, or see '
-                         '`python tools/model_zoo.py list` for published checkpoints.')
+        _refuse(path, 'must be an existing file or folder', 'there is nothing at this path',
+               'Check the spelling, or see `python tools/model_zoo.py list` for published '
+               'checkpoints.')
     if path.is_dir():
         return _read_folder(path, trust)
     if path.name in FOLDER_WEIGHTS and (path.parent / 'config.json').is_file():
@@ -86,7 +94,12 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         return replace(_read_folder(path.parent, trust, path.name), path=path)
     content = _read_file(path, trust)
     meta = _read_metadata(path)
+    envelopes = set()
     while isinstance(content, Mapping):
+        if id(content) in envelopes:
+            _refuse(path, 'must hold weights', 'its envelope holds nothing but itself',
+                   'Save `model.state_dict()`.')
+        envelopes.add(id(content))
         inner = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
         if inner is None:
             break
@@ -120,6 +133,8 @@ def _read_file(path: Path, trust: bool) -> Any:
     is_zip = zipfile.is_zipfile(path)
     if head.startswith(b'PK') and not is_zip:
         _refuse_damaged(path, size)
+    if is_zip:
+        check_archive(path)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location='cpu', mmap=is_zip, weights_only=not trust)
@@ -181,18 +196,7 @@ def _read_folder(path: Path, trust: bool, weights_name: str | None = None) -> Ch
     if name is None:
         _refuse(path, f'must hold one of {", ".join(FOLDER_WEIGHTS)}',
                 f'it holds {_listing(path)}', 'Download the weights too.')
-    names = [name]
-    if name.endswith('.index.json'):
-        try:
-            index = json.loads((path / name).read_text(encoding='utf-8'))['weight_map']
-        except (ValueError, KeyError) as error:
-            _refuse(path / name, "must be JSON with a 'weight_map'", repr(error),
-                    'Download it again.', error)
-        names = sorted(set(index.values()))
-        missing = [shard for shard in names if not (path / shard).is_file()]
-        if missing:
-            _refuse(path, f'must hold every file that {name} names',
-                    f'missing are {", ".join(missing)}', 'Download them too.')
+    names = _shards(path, name) if name.endswith('.index.json') else [name]
     weights: dict[str, Tensor] = {}
     for shard in names:
         content = _check_tensors(_read_file(path / shard, trust), path / shard)
@@ -205,13 +209,32 @@ def _read_folder(path: Path, trust: bool, weights_name: str | None = None) -> Ch
                       preprocessor=_read_json(path / 'preprocessor_config.json'))
 
 
+def _shards(path: Path, index: str) -> list[str]:
+    """The files of a folder that an index names, none of which lies elsewhere."""
+    places = _read_json(path / index).get('weight_map')
+    if not isinstance(places, dict) or not places:
+        _refuse(path / index, "must hold a 'weight_map' of names to files",
+                f'found {places!r:.100}', 'Download it again.')
+    odd = [name for name in places.values()
+           if not isinstance(name, str) or name != Path(name).name or name in ('', '..')
+           or '\\' in name]
+    if odd:
+        _refuse(path / index, 'must name files of its own folder', f'found {odd[0]!r:.100}',
+                'Nothing was read there. Download the model again from where you trust it.')
+    names = sorted(set(places.values()))
+    if missing := [name for name in names if not (path / name).is_file()]:
+        _refuse(path, f'must hold every file that {index} names',
+                f'missing are {", ".join(missing)}', 'Download them too.')
+    return names
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is no file."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _refuse(path, 'must be JSON', str(error), 'Download it again.', error)
     if not isinstance(content, dict):
         _refuse(path, 'must be a JSON object', f'found a {type(content).__name__}',
@@ -231,6 +254,7 @@ def _check_tensors(content: Any, path: Path) -> dict[str, Tensor]:
                           list(others.items())[:8])
         _refuse(path, f'must hold tensors, bare or under one of {", ".join(ENVELOPES)}',
                 f'found {found}', 'Save `model.state_dict()`.')
+    check_sizes(content, path)
     return {key: value.detach() for key, value in content.items()}
 
 
@@ -242,8 +266,3 @@ def _refuse_damaged(path: Path, size: int, error: Exception | None = None) -> No
     detail = f' ({str(error).strip().splitlines()[0]})' if error and str(error).strip() else ''
     _refuse(path, 'must be complete', f'it is truncated or damaged at {size} bytes{detail}',
             'Download or copy it again and compare the size with the source.', error)
-
-
-def _refuse(subject: Path, rule: str, found: str, remedy: str,
-            cause: Exception | None = None) -> NoReturn:
-    raise ValueError(f'Checkpoint {subject}: {rule}, but {found}. {remedy}') from cause

@@ -14,6 +14,7 @@ from amd_mm.compat import (
     fix_torch,
     fix_torchvision,
     fix_transformers,
+    fix_unsafe_files,
     import_hooks,
 )
 
@@ -21,6 +22,7 @@ FIXES = [
     *fix_numpy.FIXES,
     *fix_opencv.FIXES,
     *fix_torch.FIXES,
+    *fix_unsafe_files.FIXES,
     *fix_torchvision.FIXES,
     *fix_mmengine.FIXES,
     *fix_no_accelerator.FIXES,

@@ -4,7 +4,6 @@ from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
 
-_DTYPES = ('float64', 'float32', 'int64', 'int32', 'uint32', 'uint8', 'bool')
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
 
@@ -30,18 +29,16 @@ def checkpoint_classes() -> list[object | tuple[object, str]]:
     """List what the pickle of an MMEngine checkpoint names besides tensors and builtins.
 
     That is its message hub: buffers of logged scalars, over numpy arrays and numbers.
-    A pair is an object under the name that the file gives it (numpy 1's names, and the
-    harmless substitute for ``getattr``).
+    A pair is an object under the name that the file gives it. For ``getattr`` and for numpy's
+    own functions, which write where a forged file says, stand harmless ones.
     """
-    import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
+
+    from amd_mm.compat.plain_pickle import CheckedArray, PlainDtype, reconstruct, scalar
     return [
-        HistoryBuffer, np.ndarray, np.dtype, reconstruct, scalar,
-        *(type(np.dtype(name)) for name in _DTYPES),
-        (reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (scalar, 'numpy.core.multiarray.scalar'),
+        HistoryBuffer, (CheckedArray, 'numpy.ndarray'), (PlainDtype, 'numpy.dtype'),
+        *((function, f'{core}.multiarray.{name}') for core in ('numpy.core', 'numpy._core')
+          for function, name in ((reconstruct, '_reconstruct'), (scalar, 'scalar'))),
         (statistic_of, 'builtins.getattr'),
     ]
 

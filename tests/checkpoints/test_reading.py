@@ -11,18 +11,9 @@ from safetensors.torch import save_file
 
 import amd_mm  # noqa: F401  allow-lists what MMEngine's checkpoints hold
 from amd_mm.checkpoints import read_checkpoint, read_state_dict
+from tests.helpers.files import Bomb, serving
 
 WEIGHTS = {'norm.weight': torch.arange(6.), 'norm.bias': torch.ones(6)}
-
-
-class Bomb:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path, )
 
 
 def assert_weights(state: dict) -> None:
@@ -162,3 +153,57 @@ def test_missing_paths_and_files_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / 'config.json').write_text('{}')
     with pytest.raises(ValueError, match='must hold one of model.safetensors'):
         read_state_dict(tmp_path)
+
+
+@pytest.mark.parametrize('place', [
+    '../secret', '../../../etc/passwd', '/etc/passwd', 'sub/a.safetensors', '..', '', 'a\\b', 7,
+    None, ['a']])
+def test_an_index_leads_out_of_no_folder(place: object, tmp_path: Path) -> None:
+    folder = tmp_path / 'model'
+    (folder / 'sub').mkdir(parents=True)
+    (tmp_path / 'secret').write_bytes(b'PASSWORD')
+    save_file(WEIGHTS, folder / 'sub' / 'a.safetensors')
+    (folder / 'config.json').write_text('{}')
+    (folder / 'model.safetensors.index.json').write_text(
+        json.dumps({'weight_map': {'norm.weight': place}}))
+    with pytest.raises(ValueError, match='must name files of its own folder') as error:
+        read_state_dict(folder)
+    assert 'PASSW' not in str(error.value)
+
+
+@pytest.mark.parametrize('index', ['[]', '{}', '{"weight_map": []}', '{"weight_map": {}}', '7',
+                                   '{"weight_map": "a"}', '[' * 100_000, '{', '\xff'])
+@pytest.mark.parametrize('name', ['model.safetensors.index.json', 'config.json'])
+def test_odd_json_of_a_folder(index: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / 'config.json').write_text('{}')
+    (tmp_path / name).write_bytes(index.encode('latin-1'))
+    with pytest.raises(ValueError, match='Checkpoint .*must'):
+        read_state_dict(tmp_path)
+
+
+def test_addresses_are_read_by_the_same_rules(tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    trace = tmp_path / 'executed'
+    torch.save({'model': WEIGHTS, 'more': Bomb(trace)}, tmp_path / 'evil.pth')
+    torch.save({'model': WEIGHTS}, tmp_path / 'good.pth')
+    (tmp_path / 'page.pth').write_text('<!doctype html>')
+    with serving(tmp_path) as address:
+        assert_weights(read_state_dict(f'{address}/good.pth'))
+        assert_weights(read_state_dict(Path(f'{address}/good.pth')))
+        with pytest.raises(ValueError, match='must hold weights only.*downloaded from http://127'):
+            read_state_dict(f'{address}/evil.pth')
+        with pytest.raises(ValueError, match='web page.*delete it there'):
+            read_state_dict(f'{address}/page.pth')
+        with pytest.raises(ValueError, match='http://127.*/none.pth: must be an address that.*404'):
+            read_state_dict(f'{address}/none.pth')
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('name', ['state_dict', 'model', 'teacher'])
+def test_an_envelope_that_holds_itself_ends(name: str, tmp_path: Path) -> None:
+    content: dict = {'epoch': 3}
+    content[name] = {'module': content}
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='its envelope holds nothing but itself'):
+        read_state_dict(tmp_path / 'a.pth')

@@ -131,6 +131,23 @@ def preprocess_a_stacked_batch() -> None:
     preprocessor(dict(inputs=torch.zeros(1, 3, 1, 1), data_samples=[None]))
 
 
+def weights_only_by_address() -> None:
+    import inspect
+
+    import torch
+    defaults = inspect.signature(torch.hub.load_state_dict_from_url).parameters
+    assert defaults['weights_only'].default is True, 'torch.hub runs what it loads'
+
+
+def load_data_of(name: str, content: bytes) -> None:
+    import mmengine
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        with open(path, 'wb') as file:
+            file.write(content)
+        assert not callable(mmengine.load(path)), 'a data file hands out functions'
+
+
 def main() -> None:
     observe_import('torchvision-schemas', 'torchvision')
     if SYMPTOMS['torchvision-schemas']:
@@ -145,6 +162,9 @@ def main() -> None:
     observe('mmengine-pkg-resources',
             lambda: read_config('mmpretrain::_base_/default_runtime.py'))
     observe('mmengine-amd-mm-configs', know_amd_mm)
+    observe('torch-hub-weights-only', weights_only_by_address)
+    observe('mmengine-pickles', lambda: load_data_of('a.pkl', b'cos\ngetcwd\n.'))
+    observe('mmengine-yaml', lambda: load_data_of('a.yml', b'!!python/name:os.getcwd'))
     observe('mmengine-gloo', start_processes)
     observe('mmengine-ddp-devices', wrap_model)
     observe('mmengine-amp-fallback', use_amp)

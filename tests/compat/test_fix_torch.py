@@ -84,15 +84,30 @@ def test_allow_list_is_the_handful_of_a_checkpoint() -> None:
     """Read this list again, as an attacker, whenever it changes."""
     names = {entry[1] if isinstance(entry, tuple) else f'{entry.__module__}.{entry.__qualname__}'
              for entry in checkpoint_classes()}
-    reconstruct = np.empty(0).__reduce__()[0].__module__
     assert names == {
         'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray', 'numpy.dtype',
-        f'{reconstruct}._reconstruct', f'{reconstruct}.scalar', 'builtins.getattr',
-        'numpy.core.multiarray._reconstruct', 'numpy.core.multiarray.scalar',
-        *(f'numpy.dtypes.{kind}DType'
-          for kind in ('Float64', 'Float32', 'Int64', 'Int32', 'UInt32', 'UInt8', 'Bool'))}
+        'builtins.getattr', *(f'{core}.multiarray.{name}' for core in ('numpy.core', 'numpy._core')
+                              for name in ('_reconstruct', 'scalar'))}
     assert set(checkpoint_classes()) <= set(torch.serialization.get_safe_globals())
     assert getattr not in torch.serialization.get_safe_globals()
+    # numpy's own read and write where a forged state says
+    for own in (np.ndarray, np.dtype, np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]):
+        assert own not in [entry[0] if isinstance(entry, tuple) else entry
+                           for entry in checkpoint_classes()]
+
+
+@pytest.mark.parametrize('dtype', [np.dtype('O'), np.dtype([('a', 'f4')])], ids=str)
+def test_arrays_of_objects_and_records_are_refused(tmp_path: Path, dtype: np.dtype) -> None:
+    torch.save(HistoryBuffer(np.zeros(2, dtype), [1, 1]), tmp_path / 'a.pth')
+    with pytest.raises((ValueError, pickle.UnpicklingError), match='wants an array'):
+        torch.load(tmp_path / 'a.pth')
+
+
+def test_numbers_are_saved_again_as_numpys_own(tmp_path: Path) -> None:
+    torch.save(HistoryBuffer([1., 2.], [1, 1]), tmp_path / 'a.pth')
+    torch.save(torch.load(tmp_path / 'a.pth'), tmp_path / 'b.pth')
+    again = torch.load(tmp_path / 'b.pth', weights_only=False)
+    assert type(again.data[0]) is np.ndarray and again.mean() == 1.5
 
 
 def test_numbers_pickled_under_numpy_1_load(tmp_path: Path) -> None:

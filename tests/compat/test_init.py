@@ -12,7 +12,8 @@ from amd_mm.compat.import_hooks import FixingFinder, StandInFinder
 BY_VERSION = ['numpy-aliases', 'torch-checkpoint-classes', 'mmengine-pkg-resources',
               'mmengine-amd-mm-configs', 'mmaction-mmcv-limit', 'mmdet-mmcv-limit', 'mmcv-hue',
               'mmaction-hue', 'mmaction-tubes', 'mmaction-numpy-bool', 'mmaction-drn',
-              'mmaction-stacked-batches']
+              'mmaction-stacked-batches', 'torch-hub-weights-only', 'mmengine-pickles',
+              'mmengine-yaml']
 # Whether these are needed depends on the machine or on what else is installed.
 BY_MACHINE = ['torchvision-schemas', 'mmcv-operators', 'mmengine-gloo', 'mmengine-ddp-devices',
               'mmengine-amp-fallback']

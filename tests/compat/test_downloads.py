@@ -1,0 +1,28 @@
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from amd_mm.compat.downloads import downloaded
+from tests.helpers.files import serving
+
+
+def test_each_address_is_a_file_of_its_own(tmp_path: Path) -> None:
+    for name in ('a', 'b'):
+        (tmp_path / 'web' / name).mkdir(parents=True)
+        (tmp_path / 'web' / name / 'model.pth').write_text(name)
+    with serving(tmp_path / 'web') as address:
+        paths = {name: downloaded(f'{address}/{name}/model.pth', str(tmp_path / 'cache'))
+                 for name in ('a', 'b')}
+    for name, path in paths.items():
+        assert path.read_text() == name and path.name == 'model.pth'
+    assert downloaded(f'{address}/a/model.pth', str(tmp_path / 'cache')) == paths['a']
+
+
+def test_the_cache_is_torch_hubs_and_holds_no_failure(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
+    with serving(tmp_path) as address, pytest.raises(URLError):
+        downloaded(f'{address}/none.pth')
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
