@@ -294,8 +294,8 @@ def _is_header(first: ListLine, second: ListLine, form: ListForm) -> bool:
 
 
 def _check_range(ann_file: str, line: ListLine, num_classes: int | None) -> None:
-    for label in () if num_classes is None else line.labels:
-        if not 0 <= label < num_classes:
+    for label in line.labels:
+        if num_classes is not None and not 0 <= label < num_classes:
             raise ValueError(
                 f'{printable(ann_file)}:{line.number}: a label must be in [0, {num_classes}), got '
                 f'{label}; check the list or num_classes')
