@@ -25,7 +25,8 @@ class Kind(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is of this kind, as far as the name tells."""
-        return name.lower().endswith(self.suffixes)
+        # As fast as lists are long; every suffix has one dot.
+        return name[name.rfind('.'):].lower() in self.suffixes
 
 
 VIDEOS = Kind('videos', (

@@ -95,11 +95,24 @@ def read_list(ann_file: str, form: ListForm) -> Iterator[ListLine]:
             there.
     """
     first = None
+    seen: set[str] = set()
+    suffixes: frozenset[str] = frozenset()
     # Lists have millions of lines, so that nothing is put into words before it is wrong.
     for number, text in enumerate(read_text(ann_file).split('\n'), 1):
         text = text.strip(' \t\r')
         if not text:
             continue
+        if suffixes:
+            # As most lines of most lists are; no rule below refuses or changes such a line.
+            path, _, label = text.rpartition(form.delimiter or ' ')
+            if (label.isdecimal() and text[0] not in '"#'
+                    and path[path.rfind('.'):].lower() in suffixes):
+                line = ListLine(number, path, (), (int(label), ))
+                if label not in seen:
+                    _check_range(ann_file, line, form.num_classes)
+                    seen.add(label)
+                yield line
+                continue
         try:
             line = _parse(number, text, form)
         except ValueError as error:
@@ -111,10 +124,11 @@ def read_list(ann_file: str, form: ListForm) -> Iterator[ListLine]:
                               'it is a header, or names no such file')
         else:
             first_text = ''
+            if labelled and form.labels != 'none' and not form.counts and form.kind:
+                suffixes = frozenset(form.kind.suffixes)
         if wrong := _what_is_wrong(line, text, form, labelled):
             raise _wrong_line(ann_file, line, text, form, wrong)
-        if form.num_classes is not None:
-            _check_range(ann_file, line, form.num_classes)
+        _check_range(ann_file, line, form.num_classes)
         yield line
     if first is None:
         raise ValueError(
@@ -140,7 +154,7 @@ def read_text(path: str) -> str:
             'save the file as UTF-8. A name that is none stands in quotes, its bytes as \\xFF'
         ) from error
     # A carriage return alone ends a line for old programs only.
-    odd = re.search('\0|\r(?!\n|$)', text)
+    odd = re.search('\0|\r(?!\n|$)', text) if '\0' in text or '\r' in text else None
     if odd:
         number = text[:odd.start()].count('\n') + 1
         found = 'a zero byte' if odd[0] == '\0' else 'a carriage return inside a line'
@@ -279,9 +293,9 @@ def _is_header(first: ListLine, second: ListLine, form: ListForm) -> bool:
             and form.kind.has(second.path))
 
 
-def _check_range(ann_file: str, line: ListLine, num_classes: int) -> None:
+def _check_range(ann_file: str, line: ListLine, num_classes: int | None) -> None:
     for label in line.labels:
-        if not 0 <= label < num_classes:
+        if num_classes is not None and not 0 <= label < num_classes:
             raise ValueError(
                 f'{printable(ann_file)}:{line.number}: a label must be in [0, {num_classes}), got '
                 f'{label}; check the list or num_classes')

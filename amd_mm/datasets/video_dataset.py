@@ -72,11 +72,11 @@ class VideoDataset(_VideoDataset):
         data_list = []
         for number, name, _, labels in read_list(self.ann_file, form):
             path = path_of(name)
-            if not VIDEOS.has(name):
+            if name[-4:] not in VIDEOS.suffixes and not VIDEOS.has(name):  # the first is quicker
                 self._check_is_no_folder(number, path)
             labels = labels or (-1, )
-            data_list.append(dict(
-                filename=path, label=list(labels) if self.multi_class else labels[0]))
+            data_list.append({
+                'filename': path, 'label': list(labels) if self.multi_class else labels[0]})
         return data_list
 
     def _check_is_no_folder(self, number: int, path: str) -> None:

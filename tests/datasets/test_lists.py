@@ -143,3 +143,22 @@ def test_paths_start_from_a_folder_of_any_storage(monkeypatch):
     elsewhere = SimpleNamespace(join_path='{}:{}'.format)
     monkeypatch.setattr('amd_mm.datasets.lists.get_file_backend', lambda *_, **__: elsewhere)
     assert joiner('bucket')('c.mp4') == 'bucket:c.mp4'
+
+
+@pytest.mark.parametrize('odd, message', [
+    ('c.mp4 7', r':4: a label must be in \[0, 7\), got 7'),
+    ('c.mp4', ':4: .*no label'),
+    ('# c.mp4 3 x', ':4: .*a comment or a header'),
+    ('c.mp4 3 4', ':4: .*a number more'),
+])
+def test_a_wrong_line_among_many_ordinary_ones_is_found(tmp_path, odd, message):
+    """These are read by a shorter way, which has to leave the others to the rules."""
+    path = tmp_path / 'train.txt'
+    path.write_text(f'a.mp4 0\nb.mp4 6\nc d.MP4\t 5 \n{odd}\ne.mp4 1\n')
+    form = ListForm(num_classes=7)
+    with pytest.raises(ValueError, match=message):
+        list(read_list(str(path), form))
+    path.write_text('a.mp4 0\nb.mp4 6\nc d.MP4\t 5 \n"e 3.mp4" 4\n\nf.mp4 06\n')
+    assert [(line.number, line.path, line.labels) for line in read_list(str(path), form)] == [
+        (1, 'a.mp4', (0, )), (2, 'b.mp4', (6, )), (3, 'c d.MP4', (5, )), (4, 'e 3.mp4', (4, )),
+        (6, 'f.mp4', (6, ))]
