@@ -227,7 +227,7 @@ def _search_disk(found: Walk) -> None:
 
 def _search(found: Walk, start: str, above: frozenset[tuple[int, int]]) -> None:
     """Take a folder's entries; ``above`` holds the folders that they are in, links followed."""
-    with os.scandir(os.path.join(found.folder, start)) as entries:
+    with os.scandir(os.path.join(found.folder, start) if start else found.folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
     for entry in listed:
         name = f'{start}{entry.name}'

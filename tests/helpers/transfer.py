@@ -128,7 +128,7 @@ def use_pictures(cfg: Config, root: Path) -> None:
     """Trains on ``root/train``, validates and tests on ``root/val``."""
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         dataset = datasets(cfg)[name]
-        dataset.type = 'mmpretrain.CustomDataset'
+        dataset.type = 'amd_mm.PictureDataset'
         dataset.pop('split', None)
         dataset.update(data_root=str(root), data_prefix=split)
     if 'gallery' in cfg.model:

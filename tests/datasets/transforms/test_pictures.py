@@ -32,8 +32,10 @@ def rgb(path):
     return read_picture(str(path))[..., ::-1]
 
 
-@pytest.mark.parametrize('mode', ['RGB', 'L'])
-@pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'ppm', 'tif', 'webp'])
+@pytest.mark.parametrize(('suffix', 'mode'), [
+    *((suffix, mode) for suffix in ('jpg', 'png', 'bmp', 'ppm', 'tif', 'webp')
+      for mode in ('RGB', 'L')),
+    *((suffix, mode) for suffix in ('png', 'bmp', 'tif') for mode in ('1', 'P'))])
 def test_ordinary_pictures_have_the_hosts_pixels(tmp_path, suffix, mode):
     path = save(tmp_path / f'a.{suffix}', Image.fromarray(PIXELS).convert(mode))
     ours, theirs = LoadPicture()(dict(img_path=path)), host(path)
@@ -89,6 +91,24 @@ def test_every_format_is_turned_as_exif_says(tmp_path, suffix):
     assert np.array_equal(turned, np.rot90(plain, -1))
 
 
+def test_pictures_of_phones_with_others_behind_the_first(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    first = Image.fromarray(PIXELS)
+    path = save(tmp_path / 'phone.jpg', first, format='MPO', save_all=True, exif=exif,
+                append_images=[Image.new('RGB', (10, 10))])
+    assert Image.open(path).format == 'MPO'
+    assert np.array_equal(read_picture(path), host(path)['img'])
+    assert read_picture(path).shape == (40, 30, 3)
+
+
+def test_other_programs_are_not_asked(tmp_path):
+    (tmp_path / 'script.jpg').write_text(
+        '%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n')
+    with pytest.raises(FileError, match='script.jpg is no picture of a kind that can be read'):
+        read_picture(str(tmp_path / 'script.jpg'))
+
+
 def test_the_first_of_several_pictures_is_taken(tmp_path):
     first, second = (Image.new('RGB', (4, 4), colour) for colour in ('red', 'blue'))
     for suffix in ('gif', 'tif', 'webp'):
@@ -127,6 +147,13 @@ def test_what_is_the_matter_is_said_in_words(tmp_path, capfd):
                         (tmp_path / 'text.png', 'is no picture of a kind that can be read')):
         with pytest.raises(FileError, match=f'{path} {words}$'):
             read_picture(str(path))
+    damaged = tmp_path / 'damaged.png'
+    Image.fromarray(PIXELS).save(damaged)
+    content = bytearray(damaged.read_bytes())
+    content[-200:-180] = b'\x55' * 20
+    damaged.write_bytes(content)
+    with pytest.raises(FileError, match='damaged.png is cut short or damaged$'):
+        read_picture(str(damaged))
     assert capfd.readouterr() == ('', '')
 
 
