@@ -289,14 +289,19 @@ def class_folders(folder: str | Path, kind: Kind) -> ClassFolders:
         kind: Of the files.
 
     Raises:
-        FileError: If it does not exist, there is no class folder, or one holds no such file.
+        ValueError: If it does not exist, there is no class folder, or one holds no such file.
     """
-    found = walk(folder, kind)
+    shown = printable(folder)
+    try:
+        found = walk(folder, kind)
+    except FileError as error:
+        raise ValueError(f'{shown}: must be a folder with one folder a class, but {error}; check '
+                         'data_root and data_prefix') from error
     backend = get_file_backend(found.folder)
     classes = sorted(name for name in backend.list_dir_or_file(found.folder, list_file=False)
                      if not name.startswith('.') and name not in found.left_out.get(LINK_LOOPS, ()))
     if not classes:
-        raise FileError(folder, 'must hold one folder a class, found none')
+        raise ValueError(f'{shown}: must hold one folder a class, found none')
     outside = [name for name in found.files if '/' not in name]
     if outside:
         found.left_out[_OUTSIDE] = outside
@@ -306,9 +311,10 @@ def class_folders(folder: str | Path, kind: Kind) -> ClassFolders:
     filled = {label for _, label in files}
     empty = [name for label, name in enumerate(classes) if label not in filled]
     if empty:
-        raise FileError(folder, (
-            f'must hold class folders with at least one file ending in {", ".join(kind.suffixes)} '
-            f'each, but {len(empty)} hold none: {_some(empty)}; fill or remove them'))
+        raise ValueError(
+            f'{shown}: every class folder must hold at least one file ending in '
+            f'{", ".join(kind.suffixes)}, but {len(empty)} hold none: {_some(empty)}; fill or '
+            'remove them')
     return ClassFolders(tuple(classes), files, found)
 
 

@@ -108,12 +108,12 @@ class TestClassFolders:
         assert '1 link loops (loop)' in str(found.found)
 
     def test_errors_name_the_folder(self, tmp_path):
-        with pytest.raises(FileError, match=f'{tmp_path} must hold one folder a class'):
+        with pytest.raises(ValueError, match=f'{tmp_path}: must hold one folder a class'):
             class_folders(tmp_path, PICTURES)
         make(tmp_path, 'b/2.jpg', 'a/1.mp4')
-        with pytest.raises(FileError, match='must hold class folders with .* but 1 hold none: a;'):
+        with pytest.raises(ValueError, match='every class folder must hold .* but 1 hold none: a;'):
             class_folders(tmp_path, PICTURES)
-        with pytest.raises(FileError, match='nowhere does not exist'):
+        with pytest.raises(ValueError, match='must be a folder .*nowhere does not exist; check'):
             class_folders(tmp_path / 'nowhere', PICTURES)
 
 

@@ -173,7 +173,8 @@ class TestPictures:
         for dataset in transfer.datasets(cfg).values():
             dataset.metainfo = dict(classes=('first', 'second'))
         transfer.datasets(cfg)['train'].ann_file = 'train.txt'
-        with pytest.raises(ValueError, match=rf'train data: labels must be in \[0, 2\).*{label}'):
+        words = rf'train.txt:2: a label must be in \[0, 2\), got {label}'
+        with pytest.raises(ValueError, match=words):
             start(cfg)
 
     def test_no_folder(self, tmp_path: Path) -> None:

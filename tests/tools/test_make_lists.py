@@ -207,7 +207,7 @@ class TestFolders:
     def test_an_empty_class_folder(self, tmp_path: Path) -> None:
         videos = tmp_path / 'videos'
         (videos / 'wave').mkdir(parents=True)
-        with pytest.raises(ValueError, match='must hold class folders with .* 1 hold none: wave'):
+        with pytest.raises(ValueError, match='every class folder must hold .* 1 hold none: wave'):
             run('folders', videos, '--out', tmp_path)
         (videos / 'wave' / 'one.mp4').touch()
         with pytest.raises(ValueError, match='wave: a class must have at least 2 videos.*found 1'):

@@ -322,18 +322,17 @@ class TestAgain:
         folder, out = tmp_path / 'in', tmp_path / 'out'
         folder.mkdir()
         (folder / 'a.mp4').symlink_to(source / 'one.mp4')
-        (folder / 'b.mp4').touch()
-        os.mkfifo(tmp_path / 'pipe')
+        os.mkfifo(folder / 'b.mp4')  # A reader waits for ever; the search would leave it out.
+        code = ('import runpy, sys; from amd_mm.datasets import files; del sys.argv[0]; '
+                'found = lambda *to: files.Walk(*to, ["a.mp4", "b.mp4"], {}); files.walk = found; '
+                f'sys.path.insert(0, {str(SCRIPT.parent)!r}); '
+                'runpy.run_path(sys.argv[0], run_name="__main__")')
         process = subprocess.Popen(
-            [sys.executable, SCRIPT, folder, out, *map(str, SMALL), '--workers', '1'],
+            [sys.executable, '-c', code, SCRIPT, folder, out, *map(str, SMALL)],
             env=dict(os.environ, PYTHONPATH=str(Path(amd_mm.__file__).parents[1])),
             # Where tests run in the background, programs begin with it ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while 'finished before' not in process.stdout.readline():
-            pass
-        # Found as a file; its turn comes after the other's, and then a reader waits for ever.
-        os.replace(tmp_path / 'pipe', folder / 'b.mp4')
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (
                 (out / 'prepared.tsv').exists() and 'a.mp4' in table(out)):
