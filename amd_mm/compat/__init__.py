@@ -3,6 +3,7 @@
 One module a host or a defect; ``python -m amd_mm.compat`` prints what was done here and why.
 """
 from amd_mm.compat import (
+    fix_decord,
     fix_hue,
     fix_mmaction,
     fix_mmcv,
@@ -21,6 +22,7 @@ from amd_mm.compat import (
 FIXES = [
     *fix_numpy.FIXES,
     *fix_opencv.FIXES,
+    *fix_decord.FIXES,
     *fix_torch.FIXES,
     *fix_unsafe_files.FIXES,
     *fix_torchvision.FIXES,

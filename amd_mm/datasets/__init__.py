@@ -1,7 +1,4 @@
 """Data sets, their sample keys and the batches made of them."""
-# Before anything that imports decord, whose old libvpx would take the place of PyAV's.
-import av  # noqa: F401
-
 from amd_mm.datasets.ava_dataset import AVADataset
 from amd_mm.datasets.collate import collate_lists, collate_repeats
 from amd_mm.datasets.keyed_dataset import KeyedDataset

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 import torch
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -70,7 +70,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
     """
 
     @takes(
-        runner=instance(Runner, 'a Runner'),
+        runner=instance((Runner, FlexibleRunner), 'a Runner'),
         dataloader=instance((dict, DataLoader), 'a dict or a DataLoader'),
         max_epochs=whole(1),
         val_begin=whole(1),

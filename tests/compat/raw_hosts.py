@@ -10,6 +10,7 @@ import runpy
 import sys
 import tempfile
 from collections.abc import Callable
+from fractions import Fraction
 
 SYMPTOMS: dict[str, str] = {}
 
@@ -148,7 +149,16 @@ def load_data_of(name: str, content: bytes) -> None:
         assert not callable(mmengine.load(path)), 'a data file hands out functions'
 
 
+def write_vp9_beside_decord() -> None:
+    import decord  # noqa: F401, I001  (the order is the symptom)
+    import av
+    codec = av.CodecContext.create('libvpx-vp9', 'w')
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, 'yuv420p', Fraction(1, 25)
+    codec.open()
+
+
 def main() -> None:
+    observe('decord-libvpx', write_vp9_beside_decord)
     observe_import('torchvision-schemas', 'torchvision')
     if SYMPTOMS['torchvision-schemas']:
         import torch

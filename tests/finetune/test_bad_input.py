@@ -140,8 +140,8 @@ class TestPictures:
     def test_an_empty_class_folder(self, tmp_path: Path) -> None:
         cfg = self.config(tmp_path)
         (tmp_path / 'pictures' / 'train' / 'nothing').mkdir()
-        with pytest.raises(ValueError, match='train must hold class folders with at least one '
-                                             'file .*, but 1 hold none: nothing'):
+        with pytest.raises(ValueError, match='train: every class folder must hold at least '
+                                             'one file .*nothing'):
             transfer.build_runner(cfg)
 
     def test_a_class_that_only_training_has(self, tmp_path: Path) -> None:
