@@ -124,13 +124,13 @@ def test_videomaes_own_recipe(name: str) -> None:
     warm_up, cosine = cfg.param_scheduler
     assert warm_up.end == cosine.begin == 5
     assert cosine.eta_min_ratio * rate == pytest.approx(1e-6)
-    readers = {'DecordInit', 'DecordDecode', 'RawFrameDecode'}
+    readers = {'PyAVInit', 'PyAVDecode', 'RawFrameDecode'}
     for part, dataset in ava_set.datasets(cfg).items():
         steps = [step.type.split('.')[-1] for step in dataset.pipeline]
         shape = ['RandomCrop', 'ClipHSVJitter', 'Flip'] if part == 'train' else []
         assert [step for step in steps if step not in readers] == [
             'SampleKeyFrameClip', 'Resize', *shape, 'FormatShape', 'PackActionInputs']
-        assert ('DecordInit' in steps) == ('videos' in name) == (dataset.start_index == 0)
+        assert ('PyAVInit' in steps) == ('videos' in name) == (dataset.start_index == 0)
         assert dataset.get('person_det_score_thr') == (None if part == 'train' else .8)
 
 

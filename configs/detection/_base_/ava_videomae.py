@@ -23,7 +23,7 @@ model = dict(
         sampler=dict(num=100, neg_pos_ub=0))))
 # A recipe says `model = _base_.vit_small` or `model = _base_.vit_base`.
 
-# How frames are read: `open_*` before they are chosen, `decode_*` after.
+# How frames are read and chosen, and what happens to the pictures.
 choose_frames = dict(type='amd_mm.SampleKeyFrameClip', clip_len=16, frame_interval=4)
 augmentation = [
     dict(type='mmaction.Resize', scale=(-1, 256)),
@@ -35,9 +35,9 @@ pack = [
     dict(type='mmaction.FormatShape', input_format='NCTHW', collapse=True),
     dict(type='mmaction.PackActionInputs'),
 ]
-from_frames = [choose_frames, dict(type='mmaction.RawFrameDecode')]
+from_frames = [choose_frames, dict(type='amd_mm.RawFrameDecode')]
 from_videos = [
-    dict(type='mmaction.DecordInit'), choose_frames, dict(type='mmaction.DecordDecode')]
+    dict(type='amd_mm.PyAVInit'), choose_frames, dict(type='amd_mm.PyAVDecode')]
 whole_picture = dict(type='mmaction.Resize', scale=(-1, 256))
 train_dataloader = dict(
     batch_size=4, dataset=dict(dataset=dict(pipeline=[*from_frames, *augmentation, *pack])))
