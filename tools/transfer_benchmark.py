@@ -96,11 +96,11 @@ TASKS = {
         dict(base=dict(AMD=79.6))),
     'ava': Task(
         'video', 'AVA 2.2, mAP, without Kinetics labels', ('mAP/overall', 100.),
-        _recipes('detection/vit-{size}-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb.py'),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre_b128-16x4x1-30e_ava22-rgb.py'),
         dict(base=dict(AMD=29.9))),
     'ava-k400': Task(
         'video', 'AVA 2.2, mAP, with Kinetics labels', ('mAP/overall', 100.),
-        _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_b64-16x4x1-20e-adamw_ava22-rgb.py'),
+        _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_b128-16x4x1-30e_ava22-rgb.py'),
         dict(base=dict(AMD=33.5)), start='k400'),
 }
 

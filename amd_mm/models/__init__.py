@@ -6,10 +6,11 @@ from amd_mm.models.losses import FeatureAlignmentLoss, PixelLoss
 from amd_mm.models.masks import AsymmetricMaskGenerator
 from amd_mm.models.nearest_neighbours import NearestNeighbours
 from amd_mm.models.necks import AlignmentNeck, PixelDecoder
+from amd_mm.models.roi_extractor import MovingRoIExtractor
 from amd_mm.models.teachers import FrozenTeacher
 
 __all__ = [
     'AMD', 'AlignmentNeck', 'AsymmetricMaskGenerator', 'Encoder', 'FeatureAlignmentLoss',
-    'FrozenTeacher', 'ImageVisionTransformer', 'MaskedAutoencoder', 'NearestNeighbours',
-    'PixelDecoder', 'PixelHead', 'PixelLoss', 'VideoVisionTransformer'
+    'FrozenTeacher', 'ImageVisionTransformer', 'MaskedAutoencoder', 'MovingRoIExtractor',
+    'NearestNeighbours', 'PixelDecoder', 'PixelHead', 'PixelLoss', 'VideoVisionTransformer'
 ]

@@ -13,6 +13,7 @@ from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from recipes import CONFIGS, ENCODERS, encoder_size, nodes
 
 from amd_mm.engine import CompleteCheckpointHook, build_runner, build_training_runner
@@ -21,6 +22,10 @@ from amd_mm.registry import DATASETS, MODELS
 HOST = ('mmaction::detection/videomae/'
         'vit-base-p16_videomae-k400-pre_8xb8-16x4x1-20e-adamw_ava-kinetics-rgb.py')
 BASE = 'vit-base-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb'
+VIDEOMAE = 'vit-base-p16_k400-amd-pre_b128-16x4x1-30e_ava22-rgb'
+# By whose recipe: mmaction2's, or that of VideoMAE's own detection code.
+HOSTS = [name for name in RECIPES if '20e-adamw' in name]
+VIDEOMAES = [name for name in RECIPES if name not in HOSTS]
 
 pytestmark = [
     # Of mmaction2's metric: the set has none of AVA's labels above 14.
@@ -46,12 +51,12 @@ def student_of(name: str, root: Path) -> Path:
 
 def test_the_promised_recipes_are_there() -> None:
     assert set(RECIPES) == {
-        f'vit-{size}-p16_k400-amd-{labels}_b64-16x4x1-20e-adamw_ava22{source}-rgb'
+        f'vit-{size}-p16_k400-amd-{labels}_{schedule}_ava22{source}-rgb'
         for size in ('small', 'base') for labels in ('pre', 'pre-ft')
-        for source in ('', '-videos')}
+        for schedule in ('b64-16x4x1-20e-adamw', 'b128-16x4x1-30e') for source in ('', '-videos')}
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', HOSTS)
 def test_everything_else_is_the_hosts(name: str) -> None:
     """Boxes, proposals, head, augmentation, schedule: as in mmaction2's VideoMAE config."""
     cfg, host = Config.fromfile(RECIPES[name]), Config.fromfile(_inheriting_host())
@@ -97,6 +102,54 @@ def test_everything_else_is_the_hosts(name: str) -> None:
     ours = transfer.OURS - set(TRANSFORMS.module_dict)
     for node in nodes(cfg._cfg_dict):
         assert node.get('type') not in ours, f'{node.type} lacks amd_mm.'
+
+
+# Rate per 256 clips and decay of a layer, by size and whether Kinetics labels were used.
+RATES = {('base', False): (2.5e-4, .75), ('base', True): (5e-4, .75),
+         ('small', False): (1e-3, .6), ('small', True): (5e-4, .6)}
+
+
+@pytest.mark.parametrize('name', VIDEOMAES)
+def test_videomaes_own_recipe(name: str) -> None:
+    cfg = Config.fromfile(RECIPES[name])
+    assert len(RECIPES[name].read_text().splitlines()) <= 20
+    size = name.split('-')[1]
+    rate, decay = RATES[size, '-pre-ft_' in name]
+    assert encoder_size(cfg.model.backbone) == ENCODERS[size]
+    assert cfg.model.backbone.drop_path_rate == .2
+    assert cfg.model.roi_head.bbox_head.in_channels == cfg.model.backbone.embed_dims
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate * 128 / 256)
+    assert cfg.optim_wrapper.paramwise_cfg.decay_rate == decay
+    assert cfg.optim_wrapper.clip_grad is None
+    warm_up, cosine = cfg.param_scheduler
+    assert warm_up.end == cosine.begin == 5
+    assert cosine.eta_min_ratio * rate == pytest.approx(1e-6)
+    readers = {'PyAVInit', 'PyAVDecode', 'RawFrameDecode'}
+    for part, dataset in ava_set.datasets(cfg).items():
+        steps = [step.type.split('.')[-1] for step in dataset.pipeline]
+        shape = ['RandomCrop', 'ClipHSVJitter', 'Flip'] if part == 'train' else []
+        assert [step for step in steps if step not in readers] == [
+            'SampleKeyFrameClip', 'Resize', *shape, 'FormatShape', 'PackActionInputs']
+        assert ('PyAVInit' in steps) == ('videos' in name) == (dataset.start_index == 0)
+        assert dataset.get('person_det_score_thr') == (None if part == 'train' else .8)
+
+
+def test_only_annotated_boxes_are_trained_on(root: Path, tmp_path: Path) -> None:
+    """However near a proposal comes to one; mmaction2's recipe takes those above 0.9 too."""
+    boxes = {}
+    for name in (BASE, VIDEOMAE):
+        cfg = ava_set.small(name, root, tmp_path, None)
+        head = MODELS.build(cfg.model).roi_head
+        annotated = torch.tensor([[10., 10, 60, 60], [70, 5, 120, 90]])
+        proposals = torch.tensor([[10., 10, 60, 61], [0, 0, 30, 30]])
+        labels = torch.eye(ava_set.NUM_CLASSES)[[1, 3]]
+        truth = InstanceData(bboxes=annotated, labels=labels)
+        found = InstanceData(priors=proposals)
+        sampled = head.bbox_sampler.sample(
+            head.bbox_assigner.assign(found, truth, None), found, truth)
+        boxes[name] = sampled.priors
+    assert boxes[VIDEOMAE].tolist() == annotated.tolist()
+    assert len(boxes[BASE]) == 4
 
 
 def _bare(transform: dict) -> dict:

@@ -122,11 +122,12 @@ def shrink(cfg: Config, work_dir: Path) -> None:
     for node in list(nodes(cfg._cfg_dict)):
         if 'clip_len' in node:
             node.update(clip_len=tiny_vits.FRAMES, frame_interval=2)
-        if node.get('type') == 'RandomRescale':
+        kind = str(node.get('type')).rpartition('.')[2]
+        if kind == 'RandomRescale':
             node.scale_range = (tiny_vits.SIZE, tiny_vits.SIZE + 8)
-        if node.get('type') == 'RandomCrop':
+        if kind == 'RandomCrop':
             node['size'] = tiny_vits.SIZE
-        if node.get('type') == 'Resize':
+        if kind == 'Resize':
             node.scale = (-1, tiny_vits.SIZE)
         if 'num_workers' in node:
             node.update(num_workers=0, persistent_workers=False)

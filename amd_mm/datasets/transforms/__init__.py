@@ -1,5 +1,5 @@
 """Transforms that no host has, or not exactly."""
-from amd_mm.datasets.transforms.clip_augment import ClipRandAugment
+from amd_mm.datasets.transforms.clip_augment import ClipHSVJitter, ClipRandAugment
 from amd_mm.datasets.transforms.cropping import MultiScaleCrop, ResizeClip
 from amd_mm.datasets.transforms.decoding import (
     DecordDecode,
@@ -13,6 +13,7 @@ from amd_mm.datasets.transforms.decoding import (
 from amd_mm.datasets.transforms.pictures import LoadPicture
 from amd_mm.datasets.transforms.sampling import (
     SampleEvenFrames,
+    SampleKeyFrameClip,
     SampleSegmentClips,
     SampleSegmentFrames,
     SampleStridedClips,
@@ -20,8 +21,8 @@ from amd_mm.datasets.transforms.sampling import (
 )
 
 __all__ = [
-    'ClipRandAugment', 'DecordDecode', 'DecordInit', 'LoadPicture', 'MultiScaleCrop',
-    'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode', 'ResizeClip',
-    'SampleEvenFrames', 'SampleSegmentClips', 'SampleSegmentFrames', 'SampleStridedClips',
-    'SampleStridedFrames'
+    'ClipHSVJitter', 'ClipRandAugment', 'DecordDecode', 'DecordInit', 'LoadPicture',
+    'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
+    'ResizeClip', 'SampleEvenFrames', 'SampleKeyFrameClip', 'SampleSegmentClips',
+    'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
 ]

@@ -188,3 +188,49 @@ class SampleStridedClips(_SampleAtInterval):
             starts = (np.arange(self.num_clips) * (free / (self.num_clips - 1))).astype(np.int64)
         steps = starts[:, None] + np.arange(self.clip_len)
         return (np.minimum(steps, last) * self.frame_interval).ravel()
+
+
+@TRANSFORMS.register_module()
+class SampleKeyFrameClip(BaseTransform):
+    """Every ``frame_interval``-th frame around a key frame (VideoMAE's action detection).
+
+    The frames stand in the middle of each interval and do not change from epoch to epoch, while
+    ``mmaction.SampleAVAFrames`` takes the first of each in testing and any in training. Frames
+    beyond an end of the video are the one at that end.
+
+    Reads ``fps``, ``timestamp``, ``timestamp_start``, ``total_frames`` and ``start_index``; adds
+    ``frame_inds`` (clip_len, ), ``clip_len``, ``frame_interval``, ``num_clips`` (1) and the
+    ``crop_quadruple`` of the whole picture.
+
+    Args:
+        clip_len: Frames of a clip, at least 1.
+        frame_interval: Distance of neighbouring frames, at least 1.
+    """
+
+    @takes(clip_len=whole(1), frame_interval=whole(1))
+    def __init__(self, clip_len: int, frame_interval: int) -> None:
+        self.clip_len = clip_len
+        self.frame_interval = frame_interval
+
+    def transform(self, results: dict) -> dict:
+        """Choose the frames.
+
+        Args:
+            results: What data set and transforms before left.
+
+        Returns:
+            The same dictionary.
+        """
+        key_frame = results['fps'] * (results['timestamp'] - results['timestamp_start'])
+        span = self.clip_len * self.frame_interval
+        first = key_frame - span // 2 + (self.frame_interval - 1) // 2
+        ids = np.arange(first, first + span, self.frame_interval)
+        results.update(
+            frame_inds=ids.clip(0, results['total_frames'] - 1) + results['start_index'],
+            clip_len=self.clip_len, frame_interval=self.frame_interval, num_clips=1,
+            crop_quadruple=np.array([0, 0, 1, 1], dtype=np.float32))
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(clip_len={self.clip_len}, '
+                f'frame_interval={self.frame_interval})')

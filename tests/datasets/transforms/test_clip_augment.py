@@ -1,11 +1,12 @@
 import random
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
-from amd_mm.datasets.transforms import ClipRandAugment
+from amd_mm.datasets.transforms import ClipHSVJitter, ClipRandAugment
 from amd_mm.keys import seeded
 
 RELEASED = dict(num_ops=4, magnitude=7, magnitude_std=.5)
@@ -117,3 +118,29 @@ def test_more_is_stronger_and_four_bits_become_two():
 def test_numbers_out_of_range_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         ClipRandAugment(**{**RELEASED, **settings})
+
+
+class TestHSVJitter:
+
+    def test_shifts_are_those_of_the_released_code(self, picture):
+        """One shift for all frames; hue goes round, the others end at their limits."""
+        jitter = ClipHSVJitter(hue=20, saturation=.1, value=.1)
+        assert jitter.bounds == (10, 26, 26)
+        hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV).astype(int)
+        for seed in range(5):
+            with seeded(seed):
+                frames = jitter(dict(imgs=[picture, picture[::-1].copy()]))['imgs']
+            with seeded(seed):
+                hue, saturation, value = (
+                    np.random.randint(-bound, bound + 1) for bound in (10, 26, 26))
+            expected = np.stack([
+                (hsv[..., 0] + hue) % 180, np.clip(hsv[..., 1] + saturation, 0, 255),
+                np.clip(hsv[..., 2] + value, 0, 255)], -1).astype(np.uint8)
+            np.testing.assert_array_equal(
+                frames[0], cv2.cvtColor(expected, cv2.COLOR_HSV2RGB))
+            np.testing.assert_array_equal(frames[1], frames[0][::-1])
+
+    def test_no_shift_leaves_the_clip(self, picture):
+        with seeded(0):
+            same, = ClipHSVJitter(0, 0, 0)(dict(imgs=[picture]))['imgs']
+        assert change(same, picture) < 1.5

@@ -3,6 +3,7 @@ import pytest
 
 from amd_mm.datasets.transforms import (
     SampleEvenFrames,
+    SampleKeyFrameClip,
     SampleSegmentClips,
     SampleSegmentFrames,
     SampleStridedClips,
@@ -134,3 +135,16 @@ def test_one_clip_alone_stands_in_the_middle():
     assert ids_of(SampleStridedClips(4, 2, 1), 20).tolist() == [[6, 8, 10, 12]]
     assert ids_of(SampleStridedClips(4, 2, 1), 3).tolist() == [[0, 2, 2, 2]]
     assert ids_of(SampleSegmentClips(4, 1), 20).tolist() == [[2, 7, 12, 17]]
+
+
+@pytest.mark.parametrize('second', [0, 1, 2, 5, 9, 10])
+def test_frames_around_a_key_frame_are_the_released_ones(second):
+    """There 64 frames are cut out around the key frame, of which every 4th is taken."""
+    video = np.arange(300)
+    results = SampleKeyFrameClip(16, 4)(dict(
+        fps=30, timestamp=second + 900, timestamp_start=900, total_frames=300, start_index=1))
+    around = np.pad(video, 32, mode='edge')[30 * second:30 * second + 64]
+    start = (len(around) - 16 * 4) // 2 + (4 - 1) // 2
+    assert results['frame_inds'].tolist() == (around[start::4] + 1).tolist()
+    assert (results['clip_len'], results['num_clips']) == (16, 1)
+    assert results['crop_quadruple'].tolist() == [0, 0, 1, 1]
