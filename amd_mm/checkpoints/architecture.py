@@ -18,6 +18,8 @@ from amd_mm.positions import fixed_positions, grids_of_fixed, space_time_positio
 
 # What every published VideoMAE, VideoMAE V2 and AMD file was trained with.
 USUAL_FRAMES, USUAL_SIZE = 16, (224, 224)
+# 64 frames at 1024 pixels; the table of a file that says more is not made.
+_MAX_TOKENS = 32 * 64 * 64
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,14 @@ def computed_positions(net: Architecture) -> Tensor:
     """(1, [1 +] N, D): the fixed table of a network whose file holds none; its grid is known.
 
     Raises:
-        ValueError: If the width is no multiple of what the table needs.
+        ValueError: If the width is no multiple of what the table needs, or it would be larger than
+            any network's.
     """
+    if (tokens := math.prod(net.known_grid)) > _MAX_TOKENS:
+        raise ValueError(
+            f'Source: size and frames that it says must be those of a network, but '
+            f'{net.num_frames} frames at {net.image_size} pixels are {tokens} tokens. Correct its '
+            'config.')
     if net.positions == SPACE_TIME:
         return space_time_positions(net.known_grid, net.width)
     return fixed_positions(net.modality, net.known_grid, net.width, int(net.class_token))

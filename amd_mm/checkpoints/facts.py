@@ -38,6 +38,8 @@ _ACTIVATIONS = ('gelu', 'quickgelu', 'gelutanh', 'relu', 'silu', 'hardswish', 'm
 _SAME_ACTIVATION = {'gelu_python': 'gelu', 'gelu_pytorch_tanh': 'gelu_tanh',
                     'gelu_new': 'gelu_tanh', 'gelu_fast': 'gelu_tanh', 'quickgelu': 'quick_gelu',
                     'gelutanh': 'gelu_tanh', 'swish': 'silu'}
+# No network is deeper; to make one that a file says has a billion blocks would never end.
+_MAX_BLOCKS = 1000
 # What the classes of Transformers take for a key that config.json leaves out.
 _TRANSFORMERS = dict(hidden_size=768, num_attention_heads=12, hidden_act='gelu',
                      layer_norm_eps=1e-12, image_size=224)
@@ -209,6 +211,13 @@ def _from_timm(config: Mapping[str, Any]) -> dict[str, Any]:
         activation=activation_of(block.mlp), image_size=model.patch_embed.img_size)
 
 
+def _numbers_in(value: object) -> list[float]:
+    """A number, or those in lists of lists."""
+    if isinstance(value, list):
+        return [number for item in value for number in _numbers_in(item)]
+    return [value] if _is_number(value) else []
+
+
 def activation_of(mlp: nn.Module) -> str | None:
     """The activation in an MLP, as :attr:`NetworkFacts.activation`; None: it has no or several."""
     found = [module for module in mlp.modules() if type(module).__name__.lower() in _ACTIVATIONS]
@@ -238,6 +247,9 @@ def timm_model(config: Mapping[str, Any]) -> Any:
     """
     name, arguments = config.get('architecture'), config.get('model_args') or {}
     if not isinstance(name, str) or not isinstance(arguments, Mapping):
+        return None
+    counts = [arguments.get(key) for key in ('depth', 'depths', 'layers')]
+    if any(number > _MAX_BLOCKS for number in _numbers_in(counts)):
         return None
     try:
         import timm
@@ -353,8 +365,8 @@ def _activation(value: object) -> str | None:
 def _pair(value: object) -> tuple[int, int] | None:
     if not _is_number(value) and not (_numbers(value) and len(value) == 2):
         return None
-    rows, columns = to_2tuple(value)
-    return rows, columns
+    rows, columns = map(_whole, to_2tuple(value))
+    return None if rows is None or columns is None else (rows, columns)
 
 
 def _tuple(values: object) -> tuple[float, ...] | None:

@@ -82,6 +82,17 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         return _read_local(local, trust)
 
 
+def require_readable(path: str | Path) -> None:
+    """Raise a ValueError if another reader would fail at a file, or be filled or run by it.
+
+    Args:
+        path: Path or address of a file; one that is not there is left to the other reader.
+    """
+    with local_file(path) as local:
+        if local.is_file():
+            _read_file(local, trust=False)
+
+
 def _read_local(path: Path, trust: bool) -> Checkpoint:
     if not path.exists():
         _refuse(path, 'must be an existing file or folder', 'there is nothing at this path',

@@ -1,10 +1,14 @@
 """Which checkpoint a run goes on from."""
 import re
+import zipfile
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+
+from amd_mm.checkpoints.addresses import local_file
+from amd_mm.checkpoints.archive import check_archive
 
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
@@ -15,7 +19,8 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
     Args:
         cfg: Of the run.
         resume: None: from the beginning. ``'auto'``: from the newest whole checkpoint of the work
-            dir, if there is one. Else the checkpoint to go on from.
+            dir, if there is one. Else the checkpoint to go on from, a path or
+            an address.
         overwrite: Whether a run that starts anew may overwrite one in its work dir.
 
     Raises:
@@ -28,11 +33,13 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
                 f'The work dir of a new run must hold no other one, but {found[0]} is there; go on '
                 'with --resume, take another --work-dir, or add --overwrite')
         return
-    path = newest_whole(cfg.work_dir) if resume == 'auto' else Path(resume)
-    cfg.resume = path is not None
-    if path is not None:
-        require_resumable(path)
-        cfg.load_from = str(path)
+    place = newest_whole(cfg.work_dir) if resume == 'auto' else resume
+    cfg.resume = place is not None
+    if place is not None:
+        with local_file(place) as path:
+            require_resumable(path)
+        # An address stays one: MMEngine's loader reads what was downloaded just now.
+        cfg.load_from = str(place)
 
 
 def newest_whole(work_dir: str | Path) -> Path | None:
@@ -66,6 +73,8 @@ def require_resumable(path: Path) -> None:
 
 
 def _read(path: Path) -> dict:
+    if zipfile.is_zipfile(path):
+        check_archive(path)
     try:
         content = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
     except Exception as error:  # torch raises whatever the damage leads to

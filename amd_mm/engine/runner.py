@@ -8,6 +8,8 @@ from mmengine.registry import RUNNERS as ALL_RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from amd_mm.checkpoints.addresses import address_of
+from amd_mm.checkpoints.reading import require_readable
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
@@ -24,9 +26,14 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
-        ValueError: If the parts of a detector do not have the same classes.
+        ValueError: If the parts of a detector do not have the same classes, or ``load_from`` is a
+            file that cannot be read as weights.
     """
     check_num_classes(cfg)
+    start = str(cfg.get('load_from') or '')
+    # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
+    if start and (address_of(start) or 'http').startswith('http'):
+        require_readable(start)
     return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 

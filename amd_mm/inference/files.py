@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from amd_mm.checkpoints.addresses import local_file
 from amd_mm.datasets.files import PICTURES, VIDEOS, printable, reason_of, walk
 from amd_mm.datasets.keyed_dataset import NOT_BAD_DATA
 from amd_mm.datasets.lists import ListForm, read_list
@@ -45,13 +46,13 @@ def find_files(names: Sequence[str | Path], is_video: bool,
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file's content, or of all files' in a folder."""
-    path = Path(path)
+    """SHA-256 of a file's content, also of one at an address, or of all files' in a folder."""
     sha256 = hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        with file.open('rb') as content:
-            while block := content.read(1 << 20):
-                sha256.update(block)
+    with local_file(path) as local:
+        for file in sorted(local.iterdir()) if local.is_dir() else [local]:
+            with file.open('rb') as content:
+                while block := content.read(1 << 20):
+                    sha256.update(block)
     return sha256.hexdigest()
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from unsafe_files import serving
 
 from amd_mm.checkpoints.addresses import address_of, local_file
-from tests.helpers.files import serving
 
 
 @pytest.mark.parametrize(('path', 'address'), [

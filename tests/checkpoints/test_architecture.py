@@ -8,6 +8,7 @@ from tiny_vits import image_vit, video_vit
 from amd_mm.checkpoints.architecture import (
     Architecture,
     architecture_of,
+    computed_positions,
     heads_of,
     with_usual_size,
 )
@@ -82,3 +83,12 @@ def test_differences_name_both_values() -> None:
     assert net.differences(other) == [
         'width: checkpoint 1024, model 768', 'depth: checkpoint 24, model 12',
         'frame count: checkpoint 16, model 8']
+
+
+@pytest.mark.parametrize('size', [10**5, 10**30])
+def test_a_table_larger_than_any_networks_is_not_made(size: int) -> None:
+    net = Architecture(modality='video', width=768, depth=1, mlp_width=768, patch=16, channels=3,
+                       tubelet=2, class_token=False, num_positions=None, image_size=(size, size),
+                       num_frames=16, positions='sequence')
+    with pytest.raises(ValueError, match='must be those of a network, but 16 frames at'):
+        computed_positions(net)

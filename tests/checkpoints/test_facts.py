@@ -69,9 +69,11 @@ model = dict(backbone=dict(
     # Anything may stand under these names.
     (dict(config=dict(num_attention_heads='many', hidden_act=7, layer_norm_eps=None,
                       image_size=[1, 2, 3], num_frames=True, model_config=[3])), NetworkFacts()),
+    (dict(config=dict(image_size=float('nan'), num_frames=-1)), NetworkFacts()),
+    (dict(config=dict(image_size=[224, -224], num_attention_heads=0)), NetworkFacts()),
 ], ids=['transformers', 'defaults', 'own code', 'preprocessor', 'factor', 'not normalised',
         'args', 'name', 'name of MAE', 'MoCo v3', 'args ImageNet', 'MVD', 'config',
-        'default heads', 'facts', 'nonsense'])
+        'default heads', 'facts', 'nonsense', 'no number', 'below zero'])
 def test_sources(source: dict, want: NetworkFacts) -> None:
     have = facts_of(Checkpoint(**dict(state_dict={}) | source))
     for name in ('mean', 'std', 'qk_scale'):
@@ -92,6 +94,9 @@ def test_sources(source: dict, want: NetworkFacts) -> None:
     # A name that timm does not know: what stands there. Nothing is fetched by any name.
     (dict(architecture='hf-hub:someone/something'), NetworkFacts()),
     (dict(architecture='vit_tiny_patch16_224', model_args=dict(depth='deep')), NetworkFacts()),
+    (dict(architecture='vit_tiny_patch16_224', model_args=dict(depth=10**9)), NetworkFacts()),
+    (dict(architecture='swin_tiny_patch4_window7_224', model_args=dict(depths=[1, 10**9])),
+     NetworkFacts()),
     (dict(architecture='vit_of_mine', model_args=dict(num_heads=2)), NetworkFacts(num_heads=2)),
 ])
 def test_timm_is_asked_itself(config: dict, want: NetworkFacts) -> None:

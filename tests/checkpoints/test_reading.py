@@ -8,10 +8,10 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
+from unsafe_files import Bomb, serving
 
 import amd_mm  # noqa: F401  allow-lists what MMEngine's checkpoints hold
 from amd_mm.checkpoints import read_checkpoint, read_state_dict
-from tests.helpers.files import Bomb, serving
 
 WEIGHTS = {'norm.weight': torch.arange(6.), 'norm.bias': torch.ones(6)}
 

@@ -3,9 +3,9 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from unsafe_files import serving
 
 from amd_mm.compat.downloads import downloaded
-from tests.helpers.files import serving
 
 
 def test_each_address_is_a_file_of_its_own(tmp_path: Path) -> None:

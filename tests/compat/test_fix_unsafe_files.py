@@ -11,10 +11,10 @@ from mmengine.model import BaseModule
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
+from unsafe_files import Bomb, serving
 
 from amd_mm.compat import fix_unsafe_files
 from amd_mm.compat.plain_pickle import NotPlain
-from tests.helpers.files import Bomb, serving
 
 
 @pytest.fixture

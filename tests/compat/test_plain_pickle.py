@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from unsafe_files import Bomb
 
 from amd_mm.compat import plain_pickle
 from amd_mm.compat.plain_pickle import ALLOWED, NotPlain, Overlay, loads
-from tests.helpers.files import Bomb
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from runs import recorded, run, toy_config
+from unsafe_files import Bomb, serving
 
 from amd_mm.engine import newest_whole, prepare_start
 
@@ -70,6 +71,22 @@ def test_weights_alone_are_refused(finished, tmp_path, lost, said):
 def test_a_missing_file_is_named(finished):
     with pytest.raises(ValueError, match='nowhere.pth: .* there is none'):
         prepare_start(finished, 'nowhere.pth', overwrite=False)
+
+
+def test_an_address_is_resumed_from_by_the_same_rules(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    content = torch.load(Path(finished.work_dir, 'epoch_2.pth'), weights_only=True)
+    torch.save(content | dict(more=Bomb(tmp_path / 'executed')), tmp_path / 'evil.pth')
+    cfg = toy_config(Path(finished.work_dir), max_epochs=3)
+    with serving(tmp_path) as address:
+        with pytest.raises(ValueError, match='cannot be read .*Weights only.*downloaded from http'):
+            prepare_start(cfg, f'{address}/evil.pth', overwrite=False)
+        with pytest.raises(ValueError, match='http.*/none.pth: must be an address that serves'):
+            prepare_start(cfg, f'{address}/none.pth', overwrite=False)
+        prepare_start(cfg, f'{address}/run/epoch_2.pth', overwrite=False)
+        run(cfg)
+    assert [line['epoch'] for line in recorded(cfg)] == 5 * [0] + 5 * [1] + 5 * [2]
+    assert not (tmp_path / 'executed').exists()
 
 
 def test_by_time_and_not_by_name(tmp_path):
