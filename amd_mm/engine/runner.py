@@ -8,6 +8,7 @@ from mmengine.registry import RUNNERS as ALL_RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from amd_mm.config_keys import check_keys
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
@@ -24,8 +25,10 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
-        ValueError: If the parts of a detector do not have the same classes.
+        ValueError: If a type is not registered, nothing reads a key, or the parts of a detector do
+            not have the same classes.
     """
+    check_keys(cfg)
     check_num_classes(cfg)
     return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
@@ -43,6 +46,7 @@ def build_training_runner(cfg: Config) -> Runner:
             rates do not fit the network.
     """
     check_names(cfg)
+    check_keys(cfg)
     check_paramwise(cfg)
     check_schedules(cfg)
     settle_accumulation(cfg)
