@@ -2,15 +2,77 @@
 import argparse
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import distributed
 
+from amd_mm.config_keys import merge_options, nearest
+
 # bfloat16 has the range of float32: nothing has to be scaled, and MMEngine's default, a
 # dynamic scale, would skip updates in silence.
 BFLOAT16 = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=dict(enabled=False))
+
+_CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
+# What a launcher puts into the environment of each process.
+_LAUNCHED = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+
+class OptionAction(DictAction):
+    """MMEngine's action for key=value, which refuses what is no such thing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: Any, option_string: str | None = None) -> None:
+        """Add the options to those that are there."""
+        for word in values:
+            key, equals, value = word.partition('=')
+            if not equals or not all(key.split('.')):
+                parser.error(f'{option_string} must be key=value with names and points in the '
+                             f'key, got {word!r}; write for instance train_cfg.max_epochs=50')
+            if any(value.count(one) != value.count(other) for one, other in ('()', '[]')):
+                parser.error(f'{option_string} must close every bracket of a value, got {word!r}; '
+                             "write lists as key='[a,b]'")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def number(kind: type[int] | type[float] = int, *, least: float | None = None,
+           above: float | None = None) -> Callable[[str], float]:
+    """The type of an argument that is a number within limits, for argparse.
+
+    Args:
+        kind: Whole or not.
+        least: The smallest that it can be.
+        above: What it must be above.
+    """
+    limit = f'of at least {least}' if least is not None else f'above {above}'
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or value != value or (least is not None and value < least) or (
+                above is not None and value <= above):
+            whole = 'whole ' if kind is int else ''
+            raise argparse.ArgumentTypeError(f'must be a {whole}number {limit}, got {text!r}')
+        return value
+
+    return convert
+
+
+def device(text: str) -> str:
+    """The type of ``--device``, for argparse: one that torch has and this machine too."""
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).partition('\n')[0]
+        raise argparse.ArgumentTypeError(
+            f'must be a device of this machine, such as cpu, got {text!r} ({reason})') from error
+    return text
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
@@ -22,7 +84,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
     """
     parser.add_argument('config', help=config)
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
+        '--cfg-options', nargs='+', action=OptionAction, default={},
         help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
 
 
@@ -33,12 +95,58 @@ def read_config(args: argparse.Namespace) -> Config:
 
     Args:
         args: With the arguments of :func:`add_config_arguments`.
+
+    Raises:
+        ValueError: If there is no config, it cannot be read, or an option sets what nothing reads.
     """
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    if cfg.get('default_scope') is not None:
+    cfg = read_config_file(args.config)
+    scope = cfg.get('default_scope')
+    if scope is not None:
+        init_default_scope(scope)
+    merge_options(cfg, args.cfg_options)
+    if cfg.get('default_scope') != scope:
         init_default_scope(cfg.default_scope)
     return cfg
+
+
+def read_config_file(path: str | Path) -> Config:
+    """The config of a file and its bases.
+
+    Raises:
+        ValueError: If there is none, or its text cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = 'is a folder' if path.is_dir() else 'there is none'
+        likely = nearest(path.name, _configs_in(path if path.is_dir() else path.parent))
+        remedy = f'did you mean {likely}?' if likely else 'check the path'
+        raise ValueError(f'{path}: a config must be a file, but {found}; {remedy}')
+    if path.suffix not in _CONFIG_ENDINGS:
+        raise ValueError(f'{path}: the name of a config must end in {", ".join(_CONFIG_ENDINGS)}, '
+                         f'got {path.suffix!r}; give a config, or rename it')
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(f'{path}: a config must be Python, but line {error.lineno} is not '
+                         f'({error.msg}): {(error.text or "").strip()}; correct it') from error
+    except Exception as error:  # A config is a program: it raises whatever it does.
+        raise ValueError(
+            f'{path}: a config must run to its end, but{_line_of(error, path)} '
+            f'{type(error).__name__} was raised: {error}; correct it or its _base_') from error
+
+
+def _configs_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob('*') if path.suffix in _CONFIG_ENDINGS]
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """Where in the config's own file an exception came from, if there."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename).name == path.name:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return '' if line is None else f' in line {line}'
 
 
 def run_parser(description: str | None) -> argparse.ArgumentParser:
@@ -59,7 +167,16 @@ def read_run_config(args: argparse.Namespace) -> Config:
 
     Args:
         args: Parsed by a parser of :func:`run_parser`.
+
+    Raises:
+        ValueError: As :func:`read_config`, or if the launcher has not started this process.
     """
+    variable = _LAUNCHED.get(args.launcher)
+    if variable is not None and variable not in os.environ:
+        raise ValueError(
+            f'--launcher {args.launcher} must be said by the launcher, which sets {variable}, but '
+            f'that is not set; start with tools/dist_train.sh or tools/slurm_train.sh, or leave '
+            'out --launcher')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args)
     cfg.launcher = args.launcher

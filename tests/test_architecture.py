@@ -8,7 +8,8 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 # From the ground up; what stands in one row may use each other only as the files need.
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
-    ('positions', 'command_line', 'resolved_config'), ('datasets', ), ('profiling', ),
+    ('positions', 'command_line', 'config_keys', 'failures', 'resolved_config'),
+    ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('engine', ))
 LEVELS = {room: level for level, row in enumerate(ROOMS) for room in row}

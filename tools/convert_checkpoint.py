@@ -13,6 +13,7 @@ from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.export.convert import Options, report
 from amd_mm.export.files import TARGETS, convert_checkpoint
+from amd_mm.failures import command
 
 
 def pixels(text: str) -> tuple[int, int]:
@@ -51,7 +52,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
+@command
+def main() -> None:
     args = parse_args()
     # So that being told to stop cleans up as an interruption does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -60,15 +62,10 @@ def main() -> int:
         img_size=args.img_size, tubelet=args.tubelet, source_frames=args.source_frames,
         source_size=args.source_size, num_heads=args.num_heads,
         decoder_heads=args.decoder_heads, positions=args.positions)
-    try:
-        result = convert_checkpoint(args.source, args.destination, options, dry_run=args.dry_run,
-                                    force=args.force, trust=args.trust)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    result = convert_checkpoint(args.source, args.destination, options, dry_run=args.dry_run,
+                                force=args.force, trust=args.trust)
     print('\n'.join(report(result)))
     print('dry run: nothing written' if args.dry_run else f'written: {args.destination}')
-    return 0
 
 
 if __name__ == '__main__':

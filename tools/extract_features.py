@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, device, read_config
 from amd_mm.datasets.files import printable
+from amd_mm.failures import command
 from amd_mm.inference import (
     POOLS,
     FeatureExtractor,
@@ -58,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--workers', type=int, default=0,
                         help='processes that read inputs (default: 0, none beside this one)')
-    parser.add_argument('--device', default=get_device())
+    parser.add_argument('--device', type=device, default=get_device())
     parser.add_argument('--force', action='store_true', help='replace FILE')
     args = parser.parse_args()
     for name, least in (('frame_interval', 1), ('batch_size', 1), ('workers', 0)):
@@ -132,21 +133,18 @@ def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
         file.add([None if isinstance(item, str) else next(features) for item in batch])
 
 
+@command
 def main() -> int:
     args = parse_args()
     same_every_time()
-    try:
-        extractor, file, files = prepare(args)
-        extract(extractor, file, files, args)
-        failed = len(file.failed)
-        if failed == len(files):
-            file.discard()
-        else:
-            file.close()
-            print(f'{len(files) - failed} x {extractor.shape} -> {args.out}')
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    extractor, file, files = prepare(args)
+    extract(extractor, file, files, args)
+    failed = len(file.failed)
+    if failed == len(files):
+        file.discard()
+    else:
+        file.close()
+        print(f'{len(files) - failed} x {extractor.shape} -> {args.out}')
     if failed:
         print(f'error: {failed} of {len(files)} inputs could not be read.', file=sys.stderr)
     return int(failed > 0)

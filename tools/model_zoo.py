@@ -15,6 +15,7 @@ from amd_mm.checkpoints.facts import list_facts
 from amd_mm.checkpoints.matching import show
 from amd_mm.export.convert import describe
 from amd_mm.export.zoo import ZOO, identify, resembling
+from amd_mm.failures import command
 from amd_mm.registry import MODELS
 
 
@@ -69,17 +70,13 @@ def check(file: str, config: str | None, trust: bool) -> None:
         print(f'fits the backbone of the {who} in {config}')
 
 
-def main() -> int:
+@command
+def main() -> None:
     args = parse_args()
-    try:
-        if args.command == 'list':
-            list_published()
-        else:
-            check(args.file, args.config, args.trust)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    return 0
+    if args.command == 'list':
+        list_published()
+    else:
+        check(args.file, args.config, args.trust)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,8 @@ from mmengine.device import get_device
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, device, read_config
+from amd_mm.failures import command
 from amd_mm.inference import Classifier, Predictor, find_files
 
 
@@ -43,7 +44,7 @@ def parse_args() -> argparse.Namespace:
                         help='from window to window (default: half a window)')
     parser.add_argument('--seconds', type=float, help='of the camera at most')
     parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
-    parser.add_argument('--device', default=get_device())
+    parser.add_argument('--device', type=device, default=get_device())
     args = parser.parse_args()
     if bool(args.inputs) == (args.camera is not None):
         parser.error('name inputs or a --camera, one of the two')
@@ -80,17 +81,13 @@ def predict(predictor: Predictor, args: argparse.Namespace) -> int:
     return failed
 
 
+@command
 def main() -> int:
     args = parse_args()
-    try:
-        predictor = Predictor(
-            prepare(args), args.top_k, args.out, args.window, args.stride)
-        if args.out is not None:
-            args.out.mkdir(parents=True, exist_ok=True)
-        failed = predict(predictor, args)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    predictor = Predictor(prepare(args), args.top_k, args.out, args.window, args.stride)
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+    failed = predict(predictor, args)
     if args.json is not None:
         args.json.write_text(json.dumps(predictor.results, indent=1, ensure_ascii=False), 'utf-8')
     return int(failed > 0)

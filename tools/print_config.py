@@ -8,9 +8,8 @@ Example:
 import argparse
 import sys
 
-from mmengine.config import Config
-
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, read_config, read_config_file
+from amd_mm.failures import command
 from amd_mm.resolved_config import difference, page
 
 
@@ -23,17 +22,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command
 def main() -> None:
     args = parse_args()
     cfg = read_config(args)
-    try:
-        if args.diff is None:
-            print(page(cfg))
-        else:
-            print(difference(Config.fromfile(args.diff), cfg) or 'no setting differs')
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    if args.diff is None:
+        print(page(cfg))
+    else:
+        print(difference(read_config_file(args.diff), cfg) or 'no setting differs')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

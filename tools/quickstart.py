@@ -19,8 +19,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-# Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
+
+# Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.failures import command
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIGS = REPO / 'configs/quickstart'
@@ -163,6 +165,7 @@ def count_seconds(run: Path, key: str, seconds: float) -> float:
     return total
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--smoke', action='store_true',
@@ -201,4 +204,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

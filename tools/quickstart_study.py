@@ -9,11 +9,13 @@ import argparse
 import json
 import os
 import statistics
+import sys
 from pathlib import Path
 
 from quickstart import CHANCE, NETWORKS, REPO, plan, read_top1
 
 from amd_mm.engine.stages import StageRunner, end_stages_when_killed
+from amd_mm.failures import command
 
 
 def summarise(top1: dict[str, list[float]]) -> dict[str, dict]:
@@ -28,6 +30,7 @@ def summarise(top1: dict[str, list[float]]) -> dict[str, dict]:
             for name, values in rows.items()}
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
@@ -57,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

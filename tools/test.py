@@ -1,11 +1,15 @@
 """Evaluates a checkpoint as its config describes. Never goes on from an earlier run by itself."""
+import sys
+
 from mmengine.evaluator import DumpResults
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import leave_processes, read_run_config, run_parser
-from amd_mm.engine import CompleteCheckpointHook, build_runner
+from amd_mm.command_line import read_run_config, run_parser
+from amd_mm.engine import CompleteCheckpointHook, ShowOutputHook, build_runner
+from amd_mm.failures import HeldOutput, command
 
 
+@command
 def main() -> None:
     parser = run_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -15,13 +19,14 @@ def main() -> None:
     cfg = read_run_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    runner = build_runner(cfg)
-    runner.register_hook(CompleteCheckpointHook())
-    if args.dump:
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
-    runner.test()
+    with HeldOutput() as output:
+        runner = build_runner(cfg)
+        runner.register_hook(CompleteCheckpointHook())
+        runner.register_hook(ShowOutputHook(output.show))
+        if args.dump:
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
+        runner.test()
 
 
 if __name__ == '__main__':
-    main()
-    leave_processes()
+    sys.exit(main())

@@ -1,9 +1,11 @@
 """Trains what a config describes: pre-training and fine-tuning, on images and videos."""
 import argparse
+import sys
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import enable_amp, leave_processes, read_run_config, run_parser
-from amd_mm.engine import build_training_runner, prepare_start
+from amd_mm.command_line import enable_amp, read_run_config, run_parser
+from amd_mm.engine import ShowOutputHook, build_training_runner, prepare_start
+from amd_mm.failures import HeldOutput, command
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command
 def main() -> None:
     args = parse_args()
     cfg = read_run_config(args)
@@ -33,9 +36,11 @@ def main() -> None:
         cfg.auto_scale_lr.enable = True
     if args.amp:
         enable_amp(cfg)
-    build_training_runner(cfg).train()
+    with HeldOutput() as output:
+        runner = build_training_runner(cfg)
+        runner.register_hook(ShowOutputHook(output.show))
+        runner.train()
 
 
 if __name__ == '__main__':
-    main()
-    leave_processes()
+    sys.exit(main())

@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.checkpoints import read_checkpoint
+from amd_mm.command_line import OptionAction
+from amd_mm.config_keys import merge_options
 from amd_mm.engine.stages import Command, execute
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.writing import replacing
+from amd_mm.failures import command
 from amd_mm.inference import digest
 
 TOOLS = Path(__file__).resolve().parent
@@ -113,7 +116,7 @@ class Student(NamedTuple):
     size: str
 
 
-class _RawDictAction(DictAction):
+class _RawOptionAction(OptionAction):
     """Keeps the words as well, to hand them on."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -134,7 +137,7 @@ def parse_args() -> argparse.Namespace:
                         help='processes of a launcher; the learning rate follows from the batch')
     parser.add_argument('--partition', help='of Slurm')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=_RawDictAction, default={},
+        '--cfg-options', nargs='+', action=_RawOptionAction, default={},
         help='settings of all chosen recipes to change: key=value')
     parser.set_defaults(words=[])
     args = parser.parse_args()
@@ -182,7 +185,7 @@ class Run:
         self.task, self.args, self.start = task, args, start
         self.config = CONFIGS / recipe
         config = Config.fromfile(self.config)
-        config.merge_from_dict(args.cfg_options)
+        merge_options(config, args.cfg_options)
         text = json.dumps([identity, args.words, config.to_dict()], default=str, sort_keys=True)
         self.key = hashlib.sha256(text.encode()).hexdigest()
         self.folder = args.work_dir / f'{self.config.stem}-{self.key[:8]}'
@@ -344,22 +347,19 @@ def print_all(table: Table, runs: dict[str, list[Run]]) -> None:
         for run in of_task:
             value = run.value()
             print(f'# {name}: {run.config.stem}' + ('' if value is None else f' is done, {value}'))
-            for command in run.commands():
-                print(command)
+            for one in run.commands():
+                print(one)
 
 
+@command
 def main() -> int:
     args = parse_args()
-    try:
-        student = read_student(args.checkpoint)
-        path = Path(student.path)
-        args.work_dir = (args.work_dir or Path('work_dirs/transfer', path.parent.name, path.stem)
-                         ).absolute()
-        runs = plan(student, args)
-        table = Table(args.work_dir, student)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    student = read_student(args.checkpoint)
+    path = Path(student.path)
+    args.work_dir = (args.work_dir or Path('work_dirs/transfer', path.parent.name, path.stem)
+                     ).absolute()
+    runs = plan(student, args)
+    table = Table(args.work_dir, student)
     if args.print_commands:
         print_all(table, runs)
         return 0

@@ -15,6 +15,7 @@ from amd_mm.engine.hooks import (
     RatesHook,
     ReconstructionHook,
     ResumeHook,
+    ShowOutputHook,
     ThroughputHook,
 )
 from amd_mm.engine.loops import EpochTrainLoop
@@ -35,6 +36,7 @@ __all__ = [
     'ReconstructionHook',
     'ResumeHook',
     'ShardingStrategy',
+    'ShowOutputHook',
     'ThroughputHook',
     'accumulative_counts',
     'batches_an_update',

@@ -10,6 +10,7 @@ from torch import nn
 
 from amd_mm.checkpoints.addresses import address_of
 from amd_mm.checkpoints.reading import require_readable
+from amd_mm.config_keys import check_keys
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
@@ -26,9 +27,10 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
-        ValueError: If the parts of a detector do not have the same classes, or ``load_from`` is a
-            file that cannot be read as weights.
+        ValueError: If a type is not registered, nothing reads a key, the parts of a detector do not
+            have the same classes, or ``load_from`` is a file that cannot be read as weights.
     """
+    check_keys(cfg)
     check_num_classes(cfg)
     start = str(cfg.get('load_from') or '')
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
@@ -50,6 +52,7 @@ def build_training_runner(cfg: Config) -> Runner:
             rates do not fit the network.
     """
     check_names(cfg)
+    check_keys(cfg)
     check_paramwise(cfg)
     check_schedules(cfg)
     settle_accumulation(cfg)

@@ -9,11 +9,11 @@ from amd_mm.compat.import_hooks import FixingFinder, StandInFinder
 
 # Whether these are needed depends on the versions of the hosts alone. Red: the installed
 # versions no longer have the defect, so the fix can go when older ones are given up.
-BY_VERSION = ['numpy-aliases', 'torch-checkpoint-classes', 'mmengine-pkg-resources',
-              'decord-libvpx', 'mmengine-amd-mm-configs', 'mmaction-mmcv-limit',
-              'mmdet-mmcv-limit', 'mmcv-hue', 'mmaction-hue', 'mmaction-tubes', 'mmaction-numpy-bool', 'mmaction-drn',
-              'mmaction-stacked-batches', 'torch-hub-weights-only', 'mmengine-pickles',
-              'mmengine-yaml']
+BY_VERSION = [
+    'numpy-aliases', 'torch-checkpoint-classes', 'torch-hub-weights-only', 'decord-libvpx',
+    'mmengine-pkg-resources', 'mmengine-amd-mm-configs', 'mmengine-pickles', 'mmengine-yaml',
+    'mmaction-mmcv-limit', 'mmdet-mmcv-limit', 'mmcv-hue', 'mmaction-hue', 'mmaction-tubes',
+    'mmaction-numpy-bool', 'mmaction-drn', 'mmaction-stacked-batches']
 # Whether these are needed depends on the machine or on what else is installed.
 BY_MACHINE = ['torchvision-schemas', 'mmcv-operators', 'mmengine-gloo', 'mmengine-ddp-devices',
               'mmengine-amp-fallback']

@@ -20,6 +20,7 @@ import torch
 
 from amd_mm.checkpoints.layouts import LAYOUTS
 from amd_mm.checkpoints.matching import spell
+from amd_mm.failures import command
 
 CONVERT = Path(__file__).parents[1] / 'convert_checkpoint.py'
 WIDTH, DEPTH = 1024, 24
@@ -68,6 +69,7 @@ def copying(source: Path, destination: Path) -> float:
     return time.perf_counter() - start
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -17,6 +17,8 @@ import time
 
 import torch
 
+from amd_mm.command_line import device
+from amd_mm.failures import command
 from amd_mm.registry import MODELS
 
 NETWORKS = {
@@ -55,11 +57,12 @@ def parse_args() -> argparse.Namespace:
     for name, default in (('size', 224), ('frames', 16), ('width', 768), ('depth', 12),
                           ('heads', 12), ('threads', 1)):
         parser.add_argument(f'--{name}', type=int, default=default)
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--device', type=device, default='cpu')
     parser.add_argument('--network', choices=list(NETWORKS), help='only this one, in this process')
     return parser.parse_args()
 
 
+@command
 def main() -> None:
     args = parse_args()
     if args.network:
@@ -76,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

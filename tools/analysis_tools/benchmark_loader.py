@@ -34,6 +34,7 @@ from mmengine.runner import Runner
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.datasets import KeyedDataset
+from amd_mm.failures import command
 from amd_mm.keys import Sample
 from amd_mm.registry import DATASETS
 
@@ -183,14 +184,15 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
+@command
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('benchmark', log_level='ERROR')
     cfg = read_config(args)
     config = cfg.train_dataloader
     if config.dataset.type != 'amd_mm.KeyedDataset':
-        sys.exit(f'{args.config}: train_dataloader.dataset must be an amd_mm.KeyedDataset, got '
-                 f'{config.dataset.type}')
+        raise ValueError(f'{args.config}: train_dataloader.dataset must be an '
+                         f'amd_mm.KeyedDataset, got {config.dataset.type}; wrap it in one')
     own = next((name for name, types in DECODERS.items()
                 if types[0] == config.dataset.dataset.pipeline[0].type), 'own')
     # Pictures and extracted frames have one way to be read.
@@ -221,4 +223,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -32,8 +32,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, leave_processes, read_config
+from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.engine import accumulative_counts
+from amd_mm.failures import command
 from amd_mm.profiling.flops import synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
 
@@ -175,6 +176,7 @@ def report(measured: list[dict], paper: list[dict]) -> None:
               f'{row["reads_per_second"]:9.0f} {row["storage_bytes_per_second"] / 1e6:14.1f}')
 
 
+@command
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('scaling', log_level='ERROR')
@@ -183,13 +185,9 @@ def main() -> None:
         result = measure_here(args)
         if os.environ['RANK'] == '0':
             args.json.write_text(json.dumps(result))
-        leave_processes()
         return
     paper = []
-    try:
-        cfg, _, parameters = read_model(args)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    cfg, _, parameters = read_model(args)
     if args.inputs_per_second is not None:
         paper = [on_paper(cfg, parameters, gpus, args.inputs_per_second, args.loader_ms,
                           args.file_bytes) for gpus in args.gpus]
@@ -200,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

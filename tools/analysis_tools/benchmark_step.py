@@ -23,6 +23,7 @@ from mmengine.optim import build_optim_wrapper
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.failures import command
 from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
 from amd_mm.profiling.parts import Parts
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -184,17 +185,15 @@ def report(result: dict) -> None:
               'here can be trusted)')
 
 
+@command
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('benchmark', log_level='ERROR')
-    try:
-        result = measure(args)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    result = measure(args)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + '\n')
     report(result)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

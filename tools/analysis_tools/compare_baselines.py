@@ -13,6 +13,7 @@ import argparse
 import gc
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.datasets.files import VIDEOS
+from amd_mm.failures import command
 from amd_mm.keys import Sample
 from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -297,6 +299,7 @@ def loading(args: argparse.Namespace) -> dict:
     return dict(clips_per_second=rates)
 
 
+@command
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('benchmark', log_level='ERROR')
@@ -309,4 +312,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -30,6 +30,7 @@ from torch import nn
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
+from amd_mm.failures import command
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -178,18 +179,16 @@ def report(result: dict, args: argparse.Namespace) -> None:
         print(f'  {name:26} {value / 2**30:6.2f} GiB')
 
 
+@command
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('estimate', log_level='ERROR')
     cfg = read_config(args)
-    try:
-        result = estimate(cfg, args.gpus, args.gpu_tflops * 1e12 * args.utilisation, args.samples)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    result = estimate(cfg, args.gpus, args.gpu_tflops * 1e12 * args.utilisation, args.samples)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + '\n')
     report(result, args)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

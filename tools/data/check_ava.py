@@ -10,9 +10,11 @@ import sys
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.failures import command
 from amd_mm.registry import DATASETS
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -24,7 +26,7 @@ def main() -> None:
         try:
             dataset = DATASETS.build(dict(config, pipeline=[]))
         except (ValueError, OSError) as error:
-            sys.exit(f'{part}: {error}')
+            raise ValueError(f'{part}: {error}') from error
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
         videos = {info['video_id'] for info in infos}
         print(f'{part}: {len(infos)} key frames of {len(videos)} videos, '
@@ -33,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -33,6 +33,7 @@ from amd_mm.datasets.files import VIDEOS, class_folders, printable
 from amd_mm.datasets.labels import read_classes
 from amd_mm.datasets.lists import ListForm, list_field, read_list, read_text
 from amd_mm.datasets.video_check import check_videos
+from amd_mm.failures import command
 
 # Samples by name of the list: what the data set's authors published.
 PUBLISHED = {
@@ -329,6 +330,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
+@command
 def main(arguments: list[str]) -> None:
     args = parse_args(arguments)
     classes: tuple[str, ...] = ()
@@ -369,7 +371,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
+    sys.exit(main(sys.argv[1:]))

@@ -23,6 +23,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -32,6 +33,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+
+from amd_mm.failures import command
 
 CLASSES = ('right', 'down-right', 'down', 'down-left', 'left', 'up-left', 'up', 'up-right')
 SPLITS = ('train', 'val', 'test')
@@ -210,6 +213,7 @@ def prepare(out: Path, settings: Settings, workers: int = 1) -> int:
     return sum(written)
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default=Path('data/moving_digits'))
@@ -223,4 +227,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

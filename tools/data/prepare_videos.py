@@ -42,6 +42,8 @@ from statistics import median
 
 from video_encoding import PRESETS, Settings, encode_all
 
+from amd_mm.failures import command
+
 TABLE, FAILED, SETTINGS = 'prepared.tsv', 'failed.txt', 'prepared.json'
 # Names of files need not be valid UTF-8, and the locale need not be UTF-8.
 _TEXT = dict(newline='', encoding='utf-8', errors='surrogateescape')
@@ -306,10 +308,15 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
+@command
 def main(arguments: list[str]) -> int:
     args = parse_args(arguments)
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
-    rows, failures = prepare(args.source, args.target, settings, args.workers, args.timeout)
+    try:
+        rows, failures = prepare(args.source, args.target, settings, args.workers, args.timeout)
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        return 130
     print(f'{summarize(rows)} -> {args.target / TABLE}')
     if failures:
         print(f'{failures} files failed -> {args.target / FAILED}', file=sys.stderr)
@@ -318,10 +325,4 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main(sys.argv[1:]))

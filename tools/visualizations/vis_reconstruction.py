@@ -19,6 +19,7 @@ from PIL import Image
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.datasets.files import printable
+from amd_mm.failures import command
 from amd_mm.inference import (
     Input,
     batch_of,
@@ -90,13 +91,10 @@ def draw(model: MaskedAutoencoder, item: Input, args: argparse.Namespace,
     return files
 
 
+@command
 def main() -> int:
     args = parse_args()
-    try:
-        model, interval = prepare(args)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    model, interval = prepare(args)
     args.out.mkdir(parents=True, exist_ok=True)
     grid = model.backbone.grid
     names: Counter[str] = Counter()

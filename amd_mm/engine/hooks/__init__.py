@@ -7,9 +7,11 @@ from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.rates_hook import RatesHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
+from amd_mm.engine.hooks.show_output_hook import ShowOutputHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'EffectiveBatchHook', 'LabelRangeHook',
-    'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ThroughputHook'
+    'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ShowOutputHook',
+    'ThroughputHook'
 ]
