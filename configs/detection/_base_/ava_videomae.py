@@ -1,6 +1,5 @@
-# AVA 2.2 as VideoMAE's own detection code has it (MCG-NJU/VideoMAE-Action-Detection), whose recipe
-# AMD's numbers come from. Files, data set and backbone: ava.py. What differs from the code:
-# docs/detection.md.
+# AVA 2.2 as VideoMAE's own detection code has it (MCG-NJU/VideoMAE-Action-Detection); AMD has no
+# code for it. Files, data set and backbone: ava.py. What differs: docs/detection.md.
 _base_ = './ava.py'
 
 model = dict(
