@@ -285,9 +285,12 @@ def check_proposals(proposals: Mapping[str, np.ndarray], proposal_file: str,
     Raises:
         ValueError: If something does not fit; names the key frame with file and line.
     """
+    if not isinstance(proposals, Mapping):
+        raise ValueError(f'{proposal_file}: proposals must be a dictionary by "video,timestamp", '
+                         f'got a {type(proposals).__name__}')
     for key, where in key_frames.items():
-        boxes = np.asarray(proposals.get(key, np.empty((0, 4))))
-        if not len(boxes):
+        boxes = _boxes(proposals.get(key, ()))
+        if not boxes.size and boxes.shape[:1] == (0, ):
             continue
         corners = boxes[:, :4] if boxes.ndim == 2 and boxes.shape[1] in (4, 5) else None
         if corners is None or not (0 <= corners.min() and corners.max() <= 1):
@@ -311,6 +314,14 @@ def check_proposals(proposals: Mapping[str, np.ndarray], proposal_file: str,
         raise ValueError(f'{rule}; add them, or set missing_proposals=True of the data set to '
                          'propose the whole frame there')
     print_log(f'{rule}; the whole frame is proposed there', 'current', level=30)
+
+
+def _boxes(value: object) -> np.ndarray:
+    """Boxes as an array of numbers; of what is none, an array without an axis."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)
 
 
 def _parse(text: str) -> Row | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from clips import write_broken_videos
 from mmengine.config import Config
+from unsafe_files import Bomb
 
 from amd_mm.datasets import AVADataset
 from amd_mm.datasets.ava_check import check_num_classes
@@ -229,6 +230,21 @@ class TestNothingLeft:
         ava_set.write_rows(root, ['bikes,0001,0.1,0.1,0.2,0.9,2,0'])
         with pytest.raises(ValueError, match='at least one box with a named label'):
             build(root, unnamed_labels=True)
+
+
+def test_proposals_are_data(root: Path) -> None:
+    trace = root / 'executed'
+    ava_set.write_proposals(root, dict(ava_set.make_proposals(), more=Bomb(trace)))
+    with pytest.raises(ValueError, match=r'proposals\.pkl: a data file must hold .*Nothing of it'):
+        build(root)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('proposals', [[1, 2], 'text', None])
+def test_proposals_of_another_form(proposals: object, root: Path) -> None:
+    ava_set.write_proposals(root, proposals)
+    with pytest.raises(ValueError, match=r'proposals\.pkl: proposals must be a dictionary'):
+        build(root)
 
 
 def test_an_exclusion_of_another_form(root: Path) -> None:

@@ -1,6 +1,11 @@
 """AMD (CVPR 2024) and, by configuration, DMAE (CVPR 2023) and masked feature prediction."""
-from collections.abc import Callable, Sequence
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
 from torch import Tensor
 
 from amd_mm.models.algorithms.base import MaskedPretraining
@@ -10,6 +15,9 @@ from amd_mm.models.teachers.base import check_taps
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
 from amd_mm.values import CONFIG, list_of, takes, whole
+
+# Alignment over pixels from which a log says so: 170 was seen, where pre-training then failed.
+_DROWNING = 10
 
 
 @MODELS.register_module()
@@ -91,6 +99,32 @@ class AMD(MaskedPretraining):
             losses |= self.head.loss(self.decoder(latent, mask), images, mask)
         return losses
 
+    def check_first_batch(self, images: Tensor, mask: TokenMask,
+                          losses: dict[str, Tensor]) -> None:
+        """Check that the teacher teaches; it is asked again where a loss is not finite.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            mask: Tokens of each.
+            losses: Of :meth:`masked_loss`.
+
+        Raises:
+            ValueError: If the teacher's features are not finite.
+        """
+        values = {name: loss.item() for name, loss in losses.items()}
+        if self._any_process(not all(map(math.isfinite, values.values()))):
+            self.teacher.require_finite(images, mask.teacher_visible)
+        elif self.neck.takes_raw_features and (text := _drowning(values)):
+            print_log(text, 'current', level=logging.WARNING)
+
+    def _any_process(self, answer: bool) -> bool:
+        """The answer of this process; where the teacher is in pieces all have to do the same."""
+        if not self.teacher.is_sharded:
+            return answer
+        votes = torch.tensor(float(answer), device=next(self.parameters()).device)
+        all_reduce(votes, 'sum')
+        return bool(votes)
+
     def _input_statistics(self) -> dict[str, list[float]]:
         """What the teacher is told of its input (0-255); nothing where a pipeline normalises."""
         if not self._normalises:
@@ -136,3 +170,18 @@ class AMD(MaskedPretraining):
                 f'Without a decoder the deepest student tap must be the last block '
                 f'{self.backbone.depth}, got {self.taps[-1]}: the blocks behind it would '
                 'never train.')
+
+
+def _drowning(losses: Mapping[str, float]) -> str | None:
+    """What to say where alignment is so large beside the pixels that these do not count."""
+    alignment = {name: value for name, value in losses.items() if name != 'loss_rec'}
+    pixels = losses.get('loss_rec', math.inf)
+    if sum(alignment.values()) <= _DROWNING * pixels:
+        return None
+    found = ' and '.join(f'{name} {value:.3g}' for name, value in alignment.items())
+    return (
+        f'The raw features of the teacher are so large that their loss drowns the pixels: {found} '
+        f'beside loss_rec {pixels:.3g} in the first batch. AMD was released so, with a ViT-L for '
+        'a teacher; from small teachers the student learns little then. '
+        "model.neck.direct.normalize='layer_norm' and model.neck.generation.normalize='layer_norm' "
+        'make them of one scale; so does a smaller loss_weight there.')

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
+from torch._guards import detect_fake_mode
 
 from amd_mm.keys import view_keys
 from amd_mm.models.backbones import Encoder
@@ -90,6 +91,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             head, default_args=dict(grid=grid, mean=mean, std=std))
         if (self.decoder is None) != (self.head is None):
             raise ValueError('decoder and head belong together, got only one of them.')
+        self._is_first_batch = True
 
     @abstractmethod
     def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
@@ -112,8 +114,23 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             data_samples: The hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
-        return self.masked_loss(
-            images, self.mask_generator(self._sample_keys(images, data_samples)))
+        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        losses = self.masked_loss(images, mask)
+        # Imagined tensors, in which costs are counted, have no values to look at.
+        if self._is_first_batch and detect_fake_mode(list(losses.values())) is None:
+            self._is_first_batch = False
+            self.check_first_batch(images, mask, losses)
+        return losses
+
+    def check_first_batch(self, images: Tensor, mask: TokenMask,
+                          losses: dict[str, Tensor]) -> None:
+        """Called once, with the losses of the first batch; what is wrong with it is raised.
+
+        Args:
+            images: As in :meth:`masked_loss`.
+            mask: Tokens of each.
+            losses: What :meth:`masked_loss` returned.
+        """
 
     def predict(self, inputs: Tensor | Sequence[Tensor],
                 data_samples: list | None = None) -> list[dict]:

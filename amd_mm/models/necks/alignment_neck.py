@@ -116,6 +116,12 @@ class AlignmentNeck(BaseModule):
                              with_cp)
             for _ in range(num_pairs if generation else 0))
 
+    @property
+    def takes_raw_features(self) -> bool:
+        """Whether a loss has the scale of the teacher's features."""
+        return any(getattr(loss, 'normalize', None) is None
+                   for loss in (self.direct, self.generation) if loss is not None)
+
     def forward(self, features: Sequence[Tensor],
                 mask: TokenMask) -> tuple[list[Tensor], list[Tensor]]:
         """Student features in the teacher's width.

@@ -8,7 +8,7 @@ import torch
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.tokens import TokenGrid
@@ -62,6 +62,23 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         if self.pixel_scale is not None and self.pixel_shift is not None:
             images = images * self.pixel_scale + self.pixel_shift
         return self.features(images, token_ids)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether every process holds a share of the weights, so that all have to call together."""
+        return any(isinstance(module, FSDPModule) for module in self.modules())
+
+    def require_finite(self, images: Tensor, token_ids: Tensor) -> None:
+        """Raise a ValueError if features are not finite; arguments as in :meth:`forward`."""
+        for tap, features in zip(self.taps, self(images, token_ids), strict=True):
+            bad = int((~features.isfinite()).sum())
+            if bad:
+                raise ValueError(
+                    f'The features of the teacher must be finite, but at its block {tap} {bad} of '
+                    f'{features.numel()} values are NaN or infinite ({features.dtype}): nothing '
+                    'can be learnt from it, at any learning rate. Compare its checkpoint with the '
+                    'source, see `python tools/model_zoo.py check FILE`; if its weights are '
+                    'finite, run it in bfloat16 or float32 rather than float16.')
 
     def settle(self, own: NetworkFacts, given: NetworkFacts, shard: Any = None) -> None:
         """Freeze what a subclass has built.

@@ -8,6 +8,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from amd_mm.keys import view_keys
+from amd_mm.models.algorithms.amd import _drowning
 from amd_mm.models.blocks import VideoAttention
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenMask
@@ -344,3 +345,46 @@ def test_what_does_not_fit_is_refused(neck, changes, words):
 def test_a_misspelt_argument_is_an_error(part):
     with pytest.raises(TypeError, match='misspelt'):
         MODELS.build(dict(type=f'amd_mm.{part}', misspelt=1))
+
+
+def spoil(model: nn.Module) -> None:
+    model.teacher.backbone.blocks[0].attn.proj.bias.data.fill_(torch.nan)
+
+
+def test_a_teacher_that_gives_nan_is_refused_at_the_first_batch():
+    with pytest.raises(ValueError, match='of the teacher must be finite, but at its block'):
+        video_step(edit=spoil)
+
+
+def test_a_student_that_gives_nan_is_not_the_teachers_fault():
+    def edit(model: nn.Module) -> None:
+        model.decoder.head.bias.data.fill_(torch.nan)
+    model, losses = video_step(edit=edit)
+    assert losses['loss_rec'].isnan() and losses['loss_dir'].isfinite()
+
+
+def test_a_teacher_that_drowns_the_pixels_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr('amd_mm.models.algorithms.amd.print_log',
+                        lambda text, *args, **kwargs: said.append(text))
+
+    def enlarge(model: nn.Module) -> None:
+        for block in model.teacher.backbone.blocks:
+            block.attn.proj.weight.data *= 100
+            block.mlp.layers[1].weight.data *= 100
+    model, losses = video_step(edit=enlarge)
+    model.loss(golden.golden('amd.clips')[''][:, None])
+    assert len(said) == 1
+    assert f'loss_dir {losses["loss_dir"]:.3g} and loss_gen {losses["loss_gen"]:.3g}' in said[0]
+    assert f'beside loss_rec {losses["loss_rec"]:.3g} in the first' in said[0]
+    assert "direct.normalize='layer_norm'" in said[0]
+    neck = dict(AMD_NECK, direct=LAYER_NORM_L2, generation=LAYER_NORM_L2)
+    video_step(neck, edit=enlarge)  # the remedy
+    assert len(said) == 1
+
+
+def test_what_drowns():
+    assert 'loss_dir 25.9 and loss_gen 36.5 beside loss_rec 0.36' in _drowning(
+        dict(loss_dir=25.9, loss_gen=36.5, loss_rec=.36))
+    assert _drowning(dict(loss_dir=1.8, loss_gen=1.7, loss_rec=.36)) is None
+    assert _drowning(dict(loss_gen=1e6)) is None  # masked feature prediction: there are no pixels

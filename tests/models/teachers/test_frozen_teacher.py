@@ -162,3 +162,13 @@ class TestPixelStatistics:
 def _save(path, model):
     torch.save({'state_dict': model.state_dict()}, path)
     return path
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_features_that_are_not_finite_are_named():
+    teacher = build()
+    images, ids = torch.randn(2, 3, 4, 16, 16), torch.arange(4).expand(2, 4)
+    teacher.require_finite(images, ids)
+    teacher.backbone.blocks[1].mlp.layers[1].bias.data[5] = torch.inf
+    with pytest.raises(ValueError, match=r'at its block 3 192 of 192 .*nothing can be learnt'):
+        teacher.require_finite(images, ids)
