@@ -19,7 +19,7 @@ from mmengine.registry import build_functions
 
 from amd_mm.command_line import leave_processes
 
-__all__ = ['HeldOutput', 'command', 'describe']
+__all__ = ['HeldOutput', 'command']
 
 P = ParamSpec('P')
 # What the user can mend, and what is a fault of a program; 0 is success.

@@ -24,7 +24,9 @@ def one_of_each() -> dict[str, nn.Module]:
     timm_teacher = MODELS.build(dict(
         type='amd_mm.TimmTeacher', architecture='vit_tiny_patch16_224', taps=(1, ),
         checkpoint=None))
-    roots = [pretraining('image'), image_vit(), neighbours, timm_teacher]
+    extractor = MODELS.build(dict(
+        type='amd_mm.MovingRoIExtractor', jitter=(.1, ) * 4, enlarge=(.1, .1), output_size=7))
+    roots = [pretraining('image'), image_vit(), neighbours, timm_teacher, extractor]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

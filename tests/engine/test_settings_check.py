@@ -79,7 +79,7 @@ def test_variables_of_a_config_are_its_own(name):
 ])
 def test_what_a_constructor_passes_over_is_refused(constructor, paramwise, message):
     cfg = config(constructor, **paramwise)
-    cfg.model = dict(type='Nothing')
+    cfg.model = dict(type='mmpretrain.VisionTransformer')
     with pytest.raises(ValueError, match=message):
         build_training_runner(cfg)
 
