@@ -11,7 +11,8 @@ from amd_mm.compat.import_hooks import FixingFinder, StandInFinder
 # versions no longer have the defect, so the fix can go when older ones are given up.
 BY_VERSION = ['numpy-aliases', 'torch-checkpoint-classes', 'mmengine-pkg-resources',
               'decord-libvpx', 'mmengine-amd-mm-configs', 'mmaction-mmcv-limit',
-              'mmdet-mmcv-limit', 'mmcv-hue', 'mmaction-hue', 'mmaction-tubes', 'mmaction-numpy-bool', 'mmaction-drn',
+              'mmdet-mmcv-limit', 'mmcv-hue', 'mmaction-hue', 'mmaction-tubes',
+              'mmaction-numpy-bool', 'mmaction-drn',
               'mmaction-stacked-batches', 'torch-hub-weights-only', 'mmengine-pickles',
               'mmengine-yaml']
 # Whether these are needed depends on the machine or on what else is installed.
