@@ -26,7 +26,7 @@ def benchmark(tmp_path, monkeypatch):
     names = runpy.run_path(str(TOOLS / 'transfer_benchmark.py'))
     names['SIZES'][tiny_vits.WIDTH, tiny_vits.DEPTH] = 'small'
     # Functions of a module look names up in the module's own dictionary.
-    inside = names['main'].__globals__
+    inside = names['plan'].__globals__
 
     def run(*arguments) -> int:
         monkeypatch.setattr(sys, 'argv', ['transfer_benchmark.py', *map(str, arguments)])
