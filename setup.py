@@ -14,7 +14,7 @@ QUICKSTART = ['mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
-TESTS = ['build', 'coverage', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
+TESTS = ['build', 'coverage', 'hypothesis', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
          'tensorboard']
 
 

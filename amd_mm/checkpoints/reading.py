@@ -157,13 +157,18 @@ def _read_file(path: Path, trust: bool) -> Any:
                 'Nothing in it was executed. If you trust whoever made the file, convert it '
                 'once with `python tools/convert_checkpoint.py SRC DST --trust`, which runs '
                 'code from the file, and use the result.', error)
-    except (EOFError, RuntimeError, OSError, ValueError, KeyError, IndexError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # torch raises whatever the damage leads to
         _refuse_damaged(path, size, error)
 
 
 def _wanted_classes(path: Path, is_zip: bool, error: Exception) -> str:
     if is_zip:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        try:
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        except Exception:  # a damaged file may end anywhere
+            names = []
         allowed = {'argparse.Namespace'}
         if set(names) - allowed:
             return 'the classes or functions ' + ', '.join(sorted(set(names) - allowed))

@@ -207,3 +207,20 @@ def test_an_envelope_that_holds_itself_ends(name: str, tmp_path: Path) -> None:
     torch.save(content, tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='its envelope holds nothing but itself'):
         read_state_dict(tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_every_flipped_bit_at_its_head_is_read_or_refused_in_words(tmp_path, zipped):
+    """torch raises struct, type and attribute errors, and in asking what a file wants, others."""
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict=dict(weight=torch.ones(2))), path,
+               _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for place in range(0, min(len(whole), 700), 2):
+        content = bytearray(whole)
+        content[place] ^= 1 << place // 2 % 8
+        path.write_bytes(content)
+        try:
+            read_checkpoint(path)
+        except ValueError as error:
+            assert str(error).startswith(f'Checkpoint {path}: ')

@@ -57,7 +57,8 @@ class ResizeClip(_Resize):
 
     @takes(scale=list_of(either(whole(1), one_of(-1)), 2), keep_ratio=FLAG)
     def __init__(self, scale: tuple[int, int], keep_ratio: bool = False) -> None:
-        super().__init__(scale=scale, keep_ratio=keep_ratio)
+        # The host takes a list for something else.
+        super().__init__(scale=tuple(scale), keep_ratio=keep_ratio)
 
     def _resize_imgs(self, imgs: Sequence[np.ndarray], new_w: int, new_h: int) -> np.ndarray:
         # The channels stay last in memory, which is also what makes torch's filter fast.

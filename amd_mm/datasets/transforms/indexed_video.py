@@ -42,17 +42,27 @@ class IndexedVideo:
             stream = video_stream(container)
             self._streams = len(container.streams.video)
             self._format = container.format.name
-            self._packets = [packet for packet in container.demux(stream) if packet.size]
+            self._packets: list[Packet] = []
+            self._cut = False
+            try:
+                self._packets += (packet for packet in container.demux(stream) if packet.size)
+            except FFmpegError:  # what comes before can be had
+                self._cut = True
             # A file that was cut ends within a packet.
-            self._cut = bool(self._packets) and self._packets[-1].is_corrupt
-            if self._cut:
+            if self._packets and self._packets[-1].is_corrupt:
+                self._cut = True
                 self._packets.pop()
             self._codec = stream.codec_context
             average, guessed = stream.average_rate, stream.guessed_rate
         self._codec.thread_type = 'AUTO' if multi_thread else 'NONE'
         if not multi_thread:
             self._codec.thread_count = 1
-        self._codec.open()
+        try:
+            self._codec.open()
+        except FFmpegError as error:
+            raise ValueError(
+                f'the video stream must be one that FFmpeg decodes, but its decoder for '
+                f'{self._codec.name} does not take it: its head is damaged') from error
         self._length = sum(not packet.is_discard for packet in self._packets)
         self._times = self._shown_at()
         # Without times of showing FFmpeg's average counts the fields of some files.
