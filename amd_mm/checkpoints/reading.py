@@ -82,15 +82,20 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         return _read_local(local, trust)
 
 
-def require_readable(path: str | Path) -> None:
-    """Raise a ValueError if another reader would fail at a file, or be filled or run by it.
+def read_content(path: str | Path) -> Any:
+    """Read whatever a file holds, of weights and plain values, memory-mapped.
 
     Args:
-        path: Path or address of a file; one that is not there is left to the other reader.
+        path: Path or address of a file.
+
+    Raises:
+        ValueError: If it is missing, damaged, of another kind, or needs more than weights.
     """
     with local_file(path) as local:
-        if local.is_file():
-            _read_file(local, trust=False)
+        if not local.is_file():
+            _refuse(local, 'must be an existing file', 'there is none at this path',
+                    'Check the spelling.')
+        return _read_file(local, trust=False)
 
 
 def _read_local(path: Path, trust: bool) -> Checkpoint:
