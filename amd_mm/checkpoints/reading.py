@@ -19,6 +19,7 @@ from torch import Tensor
 from amd_mm.checkpoints.addresses import local_file
 from amd_mm.checkpoints.archive import check_archive, check_sizes
 from amd_mm.checkpoints.archive import refuse as _refuse
+from amd_mm.compat.plain_pickle import NotPlain
 
 # Where the weights are in a training checkpoint, in the order they are looked for; DINO's teacher,
 # a mean of the student over time, is what its authors evaluate.
@@ -162,6 +163,8 @@ def _read_file(path: Path, trust: bool) -> Any:
                 'Nothing in it was executed. If you trust whoever made the file, convert it '
                 'once with `python tools/convert_checkpoint.py SRC DST --trust`, which runs '
                 'code from the file, and use the result.', error)
+    except NotPlain as error:
+        _refuse(path, 'must hold weights only', str(error), 'Save `model.state_dict()`.', error)
     except (EOFError, RuntimeError, OSError, ValueError, KeyError, IndexError) as error:
         _refuse_damaged(path, size, error)
 

@@ -76,6 +76,14 @@ def test_pickles_of_a_host_are_not_run(tmp_path: Path) -> None:
     assert not trace.exists()
 
 
+def test_a_damaged_pickle_is_named(tmp_path: Path) -> None:
+    content = pickle.dumps({'a,0902': np.ones((2, 4))})
+    for kept in (0, 5, len(content) - 1):
+        (tmp_path / 'a.pkl').write_bytes(content[:kept])
+        with pytest.raises(ValueError, match=r'a\.pkl: .* must be whole, but .* cut off'):
+            mmengine.load(str(tmp_path / 'a.pkl'))
+
+
 def test_what_a_host_dumps_it_loads(tmp_path: Path) -> None:
     data = {'boxes': np.arange(8.).reshape(2, 4), 'names': ['a', 'b'], 'of': (1, 2)}
     for name in ('a.pkl', 'a.pickle'):
