@@ -24,6 +24,7 @@ from mmengine.config import Config
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.checkpoints import read_checkpoint
+from amd_mm.checkpoints.addresses import local_file
 from amd_mm.command_line import OptionAction
 from amd_mm.config_keys import merge_options
 from amd_mm.engine.stages import Command, execute
@@ -166,7 +167,8 @@ def read_student(path: str) -> Student:
                           for (width, depth), name in SIZES.items())
         raise ValueError(f'Checkpoint {path}: must be of a size with recipes, {known}, got width '
                          f'{net.width}, depth {net.depth}')
-    return Student(str(Path(path).resolve()), digest(path), net.modality, size)
+    with local_file(path) as local:
+        return Student(str(local.resolve()), digest(local), net.modality, size)
 
 
 class Run:

@@ -19,6 +19,7 @@ from torch import Tensor
 from amd_mm.checkpoints.addresses import local_file
 from amd_mm.checkpoints.archive import check_archive, check_sizes
 from amd_mm.checkpoints.archive import refuse as _refuse
+from amd_mm.compat.plain_pickle import NotPlain
 
 # Where the weights are in a training checkpoint, in the order they are looked for; DINO's teacher,
 # a mean of the student over time, is what its authors evaluate.
@@ -82,15 +83,20 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         return _read_local(local, trust)
 
 
-def require_readable(path: str | Path) -> None:
-    """Raise a ValueError if another reader would fail at a file, or be filled or run by it.
+def read_content(path: str | Path) -> Any:
+    """Read whatever a file holds, of weights and plain values, memory-mapped.
 
     Args:
-        path: Path or address of a file; one that is not there is left to the other reader.
+        path: Path or address of a file.
+
+    Raises:
+        ValueError: If it is missing, damaged, of another kind, or needs more than weights.
     """
     with local_file(path) as local:
-        if local.is_file():
-            _read_file(local, trust=False)
+        if not local.is_file():
+            _refuse(local, 'must be an existing file', 'there is none at this path',
+                    'Check the spelling.')
+        return _read_file(local, trust=False)
 
 
 def _read_local(path: Path, trust: bool) -> Checkpoint:
@@ -157,6 +163,8 @@ def _read_file(path: Path, trust: bool) -> Any:
                 'Nothing in it was executed. If you trust whoever made the file, convert it '
                 'once with `python tools/convert_checkpoint.py SRC DST --trust`, which runs '
                 'code from the file, and use the result.', error)
+    except NotPlain as error:
+        _refuse(path, 'must hold weights only', str(error), 'Save `model.state_dict()`.', error)
     except MemoryError:
         raise
     except Exception as error:  # torch raises whatever the damage leads to

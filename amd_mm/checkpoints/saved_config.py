@@ -44,5 +44,5 @@ def _value(node: ast.expr) -> Any:
         return values if isinstance(node, ast.List) else tuple(values)
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (TypeError, ValueError, RecursionError):
         return UNREADABLE

@@ -2,6 +2,8 @@
 import inspect
 import os
 import pickle
+import re
+import tempfile
 from functools import wraps
 from io import BytesIO, StringIO
 from typing import Any
@@ -42,6 +44,40 @@ def _tell_addresses_apart(checkpoint: Any) -> None:
         return torch.load(path, map_location=map_location, weights_only=True)
 
     checkpoint.load_url = load_url
+
+
+def _advises_to_run(checkpoint: Any) -> Verdict:
+    with tempfile.NamedTemporaryFile(suffix='.pth') as file:
+        file.write(pickle.dumps(os.getcwd))
+        file.flush()
+        try:
+            checkpoint.load_from_local(file.name, 'cpu')
+        except Exception as error:  # torch's, or what stands before it
+            needed = 'weights_only' in str(error)
+            return Verdict(needed, 'torch advises to run files that it refuses' if needed
+                           else 'files that want more than weights are refused in other words')
+    return Verdict(False, 'files that want more than weights are loaded')
+
+
+def _advise_to_convert(checkpoint: Any) -> None:
+    loader = checkpoint.CheckpointLoader
+    original = loader.load_checkpoint.__func__
+
+    @wraps(original)
+    def load_checkpoint(cls: Any, filename: str, *args: object, **kwargs: object) -> object:
+        try:
+            return original(cls, filename, *args, **kwargs)
+        except pickle.UnpicklingError as error:
+            wanted = re.search(r'GLOBAL ([\w.]+)', str(error))
+            if wanted is None:
+                raise
+            raise pickle.UnpicklingError(
+                f'Checkpoint {filename}: must hold weights only, but it wants {wanted[1]}. Nothing '
+                'in it was executed. If you trust whoever made the file, convert it once with '
+                '`python tools/convert_checkpoint.py SRC DST --trust` of amd_mm, which runs code '
+                'from the file, and use the result.') from None
+
+    loader.load_checkpoint = classmethod(load_checkpoint)
 
 
 def _runs_pickles(fileio: Any) -> Verdict:
@@ -131,6 +167,12 @@ FIXES = [
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/checkpoint.py',
         trigger='mmengine.runner.checkpoint',
         check=_mixes_up_addresses, apply=_tell_addresses_apart),
+    Fix(name='mmengine-advice', host='mmengine',
+        symptom='a checkpoint that wants more than weights: Re-running torch.load with '
+                'weights_only set to False will likely succeed (and run it)',
+        affected='mmengine with torch >= 2.6',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/checkpoint.py',
+        trigger='mmengine.runner.checkpoint', check=_advises_to_run, apply=_advise_to_convert),
     Fix(name='mmengine-pickles', host='mmengine',
         symptom='a .pkl of annotations or proposals is run by mmengine.load',
         affected='every mmengine',

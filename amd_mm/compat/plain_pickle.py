@@ -26,7 +26,7 @@ HOW_TO_CONVERT = (
 
 
 class NotPlain(ValueError):
-    """A data file that holds more than data."""
+    """A data file that holds more than data, or is damaged."""
 
 
 def refuse(what: str) -> NoReturn:
@@ -57,7 +57,8 @@ class PlainDtype:
 
     def __setstate__(self, state: tuple) -> None:
         """Take the byte order of numpy's state, the rest of which must say nothing."""
-        order: Any = state[1].decode() if isinstance(state[1], bytes) else state[1]
+        order: Any = state[1] if isinstance(state, tuple) and len(state) > 4 else None
+        order = order.decode('latin-1') if isinstance(order, bytes) else order
         if order not in ('<', '>', '|', '=') or any(part is not None for part in state[2:5]):
             refuse('an array with fields')
         self.dtype = self.dtype.newbyteorder(order)
@@ -72,9 +73,12 @@ class CheckedArray(np.ndarray):
 
     def __setstate__(self, state: tuple) -> None:
         """Take shape, dtype, order and bytes, if they agree."""
-        shape, dtype, is_fortran, data = state[-4:]
+        if not isinstance(state, tuple) or len(state) != 5:
+            refuse('an array without its state')
+        _, shape, dtype, is_fortran, data = state
         data = _as_bytes(data)
-        if not (isinstance(dtype, PlainDtype) and all(type(n) is int and n >= 0 for n in shape)
+        if not (isinstance(dtype, PlainDtype) and isinstance(shape, tuple)
+                and all(type(n) is int and n >= 0 for n in shape)
                 and math.prod(shape) * dtype.dtype.itemsize == len(data)):
             refuse(f'an array of shape {shape!r:.100} that is not its {len(data)} bytes')
         super().__setstate__((1, shape, dtype.dtype, is_fortran, data))
@@ -124,7 +128,10 @@ def _bytearray(data: bytes | str = b'', *encoding: str) -> bytearray:
 
 def _storage(data: bytes) -> Any:
     import torch
-    return torch.load(BytesIO(data), weights_only=True)
+    try:
+        return torch.load(BytesIO(data), weights_only=True)
+    except pickle.UnpicklingError:
+        refuse('a tensor that holds more than numbers')
 
 
 def _tensor(*args: Any) -> Any:
@@ -184,9 +191,15 @@ def load(file: BinaryIO, **kwargs: Any) -> Any:
     """As ``pickle.load``, of data.
 
     Raises:
-        NotPlain: If the file holds more.
+        NotPlain: If the file holds more, or is damaged.
     """
-    return PlainUnpickler(file, **kwargs).load()
+    try:
+        return PlainUnpickler(file, **kwargs).load()
+    except (NotPlain, OSError):
+        raise
+    except Exception as error:  # pickle raises whatever the damage leads to
+        raise NotPlain('a data file must be whole, but its pickle is cut off or damaged '
+                       f'({type(error).__name__}: {str(error)[:100]})') from error
 
 
 def loads(data: bytes, **kwargs: Any) -> Any:

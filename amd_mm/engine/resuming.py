@@ -1,14 +1,11 @@
 """Which checkpoint a run goes on from."""
 import re
-import zipfile
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from amd_mm.checkpoints.addresses import local_file
-from amd_mm.checkpoints.archive import check_archive
+from amd_mm.checkpoints.reading import read_content
 
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
@@ -36,8 +33,7 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
     place = newest_whole(cfg.work_dir) if resume == 'auto' else resume
     cfg.resume = place is not None
     if place is not None:
-        with local_file(place) as path:
-            require_resumable(path)
+        require_resumable(place)
         # An address stays one: MMEngine's loader reads what was downloaded just now.
         cfg.load_from = str(place)
 
@@ -57,11 +53,8 @@ def newest_whole(work_dir: str | Path) -> Path | None:
     return None
 
 
-def require_resumable(path: Path) -> None:
+def require_resumable(path: str | Path) -> None:
     """Raise a ValueError unless training can go on from a checkpoint exactly."""
-    if not path.is_file():
-        raise ValueError(f'{path}: a checkpoint to resume from must be an existing file, but there '
-                         'is none; check the path, or say --resume alone for the newest one')
     content = _read(path)
     missing = [name for name in ('meta', 'optimizer', 'message_hub') if name not in content]
     if missing:
@@ -72,15 +65,8 @@ def require_resumable(path: Path) -> None:
             'weights with --cfg-options load_from=FILE')
 
 
-def _read(path: Path) -> dict:
-    if zipfile.is_zipfile(path):
-        check_archive(path)
-    try:
-        content = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
-    except Exception as error:  # torch raises whatever the damage leads to
-        reason = str(error).strip().partition('\n')[0] or type(error).__name__
-        raise ValueError(f'{path}: a checkpoint must be whole, but cannot be read '
-                         f'({reason[:200]}).') from error
+def _read(path: str | Path) -> dict:
+    content = read_content(path)
     return content if isinstance(content, dict) else {}
 
 

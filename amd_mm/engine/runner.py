@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from amd_mm.checkpoints.addresses import address_of
-from amd_mm.checkpoints.reading import require_readable
+from amd_mm.checkpoints.reading import read_content
 from amd_mm.config_keys import check_keys
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
@@ -35,7 +35,7 @@ def build_runner(cfg: Config) -> Runner:
     start = str(cfg.get('load_from') or '')
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
     if start and (address_of(start) or 'http').startswith('http'):
-        require_readable(start)
+        read_content(start)
     return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 

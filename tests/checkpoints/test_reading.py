@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
@@ -87,6 +88,13 @@ def test_a_file_that_wants_classes_is_refused_and_not_run(zipped: bool, tmp_path
     assert not trace.exists()
     assert_weights(read_state_dict(tmp_path / 'a.pth', trust=True))
     assert trace.exists()
+
+
+def test_arrays_of_objects_are_not_called_damage(tmp_path: Path) -> None:
+    history = HistoryBuffer(np.array([None]), [1])
+    torch.save({'state_dict': WEIGHTS, 'message_hub': history}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match="must hold weights only, but .* an array of 'O8'"):
+        read_state_dict(tmp_path / 'a.pth')
 
 
 def test_a_plain_pickle_is_refused_and_not_run(tmp_path: Path) -> None:

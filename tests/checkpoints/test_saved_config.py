@@ -1,3 +1,5 @@
+import pytest
+
 from amd_mm.checkpoints.saved_config import saved_config
 
 TEXT = """
@@ -23,3 +25,9 @@ def test_values_are_read_and_nothing_is_run(tmp_path, monkeypatch):
 def test_what_is_no_config_is_empty():
     for meta in ({}, dict(cfg=None), dict(cfg='a = ('), dict(cfg='(' * 9999)):
         assert saved_config(meta) == {}
+
+
+@pytest.mark.parametrize('text', ['a={[1]}', 'a={{1:2}: 3}', 'a=' + '-' * 5000 + '1', 'a=9**9**9',
+                                  "a='x' * 10**10", 'a={**b}'])
+def test_what_is_no_value_is_not_computed(text: str) -> None:
+    assert saved_config({'cfg': text}).get('a') in (None, {})

@@ -29,18 +29,19 @@ def test_what_an_address_serves_is_not_run(hub: Path, tmp_path: Path,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / 'executed'
     torch.save(dict(state_dict={}, more=Bomb(trace)), tmp_path / 'evil.pth')
+    refusal = 'must hold weights only, but it wants .*Nothing in it was executed.*--trust'
     with serving(tmp_path) as address:
         names = dict(model=f'{address}/evil.pth')
         for function in ('get_torchvision_models', 'get_external_models', 'get_mmcls_models'):
             monkeypatch.setattr(f'mmengine.runner.checkpoint.{function}', lambda: names)
         for place in (names['model'], 'torchvision://model', 'modelzoo://model',
                       'openmmlab://model', 'open-mmlab://model', 'mmcls://model'):
-            with pytest.raises(pickle.UnpicklingError, match='Weights only load failed'):
+            with pytest.raises(pickle.UnpicklingError, match=refusal):
                 CheckpointLoader.load_checkpoint(place)
-            with pytest.raises(pickle.UnpicklingError, match='Weights only load failed'):
+            with pytest.raises(pickle.UnpicklingError, match=refusal):
                 load_checkpoint(nn.Linear(1, 1), place)
             module = BaseModule(dict(type='Pretrained', checkpoint=place))
-            with pytest.raises(pickle.UnpicklingError, match='Weights only load failed'):
+            with pytest.raises(pickle.UnpicklingError, match=refusal):
                 module.init_weights()
         # what torchvision and timm hold by another name
         for load in (torch.hub.load_state_dict_from_url, torch.utils.model_zoo.load_url):
@@ -73,6 +74,14 @@ def test_pickles_of_a_host_are_not_run(tmp_path: Path) -> None:
         importlib.import_module('mmpretrain.datasets.cifar').pickle.loads(
             path.read_bytes(), encoding='latin1')
     assert not trace.exists()
+
+
+def test_a_damaged_pickle_is_named(tmp_path: Path) -> None:
+    content = pickle.dumps({'a,0902': np.ones((2, 4))})
+    for kept in (0, 5, len(content) - 1):
+        (tmp_path / 'a.pkl').write_bytes(content[:kept])
+        with pytest.raises(ValueError, match=r'a\.pkl: .* must be whole, but .* cut off'):
+            mmengine.load(str(tmp_path / 'a.pkl'))
 
 
 def test_what_a_host_dumps_it_loads(tmp_path: Path) -> None:
@@ -122,6 +131,7 @@ def test_verdicts_look_at_behaviour() -> None:
     from mmpretrain.datasets import cifar
     assert not fix_unsafe_files._hub_runs_files(torch).needed
     assert not fix_unsafe_files._runs_pickles(io).needed
+    assert fix_unsafe_files._advises_to_run(checkpoint).needed  # below the loader of all places
     assert not fix_unsafe_files._runs_yaml(yaml_handler).needed
     assert not fix_unsafe_files._mixes_up_addresses(checkpoint).needed
     assert not fix_unsafe_files._uses_pickle(cifar).needed
