@@ -13,8 +13,9 @@ FORMS = [ListForm(), ListForm(labels='none'), ListForm(labels='needed', num_clas
          ListForm(kind=None, counts=('total_frames', )), ListForm(kind=PICTURES, several=True),
          ListForm(delimiter=',')]
 # Lines that look like something, and the bytes that editors and downloads leave.
-FIELDS = st.sampled_from(['a.mp4', 'dir/b c.mkv', '12', '-1', '2', 'x.jpg', '"q.mp4"', '"', '#',
-                          ',', ' ', '\t', '\\', 'path label', '３', '\x1b[31m', '\0', '\r', '\udce9'])
+FIELDS = st.sampled_from([
+    'a.mp4', 'dir/b c.mkv', '12', '-1', '2', 'x.jpg', '"q.mp4"', '"', '#', ',', ' ', '\t', '\\',
+    'path label', '\uff13', '\x1b[31m', '\0', '\r', '\udce9'])
 LINES = st.lists(st.lists(FIELDS, max_size=6).map(''.join), max_size=6)
 CONTENTS = st.one_of(
     st.binary(max_size=80),
