@@ -22,7 +22,8 @@ def downloaded(url: str, model_dir: str | None = None, progress: bool = False) -
     import torch
     cache = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
     folder = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
-    path = folder / (os.path.basename(urlparse(url).path) or 'file')
+    name = os.path.basename(urlparse(url).path)
+    path = folder / ('file' if name in ('', '.', '..') else name)
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), progress=progress)

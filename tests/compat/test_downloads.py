@@ -26,3 +26,12 @@ def test_the_cache_is_torch_hubs_and_holds_no_failure(
     with serving(tmp_path) as address, pytest.raises(URLError):
         downloaded(f'{address}/none.pth')
     assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+@pytest.mark.parametrize('end', ['', '..', '.'])
+def test_an_address_without_a_name_stays_in_its_folder(
+        end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, 'download_url_to_file',
+                        lambda url, path, progress: Path(path).write_text('content'))
+    path = downloaded(f'http://host/{end}', str(tmp_path))
+    assert path.name == 'file' and path.parent.parent == tmp_path and path.read_text() == 'content'

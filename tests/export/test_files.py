@@ -9,6 +9,7 @@ import tiny_vits
 import torch
 from golden import golden
 from tiny_vits import image_vit, pixels, pretraining, video_vit
+from unsafe_files import serving
 
 from amd_mm.checkpoints import load_pretrained, read_state_dict
 from amd_mm.checkpoints.reading import Checkpoint
@@ -240,3 +241,13 @@ def test_onnx_without_a_class_token_is_refused(tmp_path: Path) -> None:
             convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.onnx', Options(
                 'onnx', num_heads=3), dry_run=dry_run)
     assert not (tmp_path / 'a.onnx').exists()
+
+
+def test_a_source_may_stand_at_an_address(student: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    options = Options('amd_mm', part='encoder')
+    with serving(tmp_path) as address:
+        convert_checkpoint(f'{address}/epoch_200.pth', tmp_path / 'a.safetensors', options)
+    convert_checkpoint(student, tmp_path / 'b.safetensors', options)
+    one, other = (read_state_dict(tmp_path / f'{name}.safetensors') for name in 'ab')
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

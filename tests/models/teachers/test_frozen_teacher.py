@@ -5,6 +5,7 @@ import torch
 from golden import amd_video, load_golden
 from mmengine.model import ExponentialMovingAverage
 from tiny_vits import pretraining_config, video_vit
+from unsafe_files import serving
 
 from amd_mm.export.convert import Options
 from amd_mm.export.files import convert_checkpoint
@@ -172,3 +173,15 @@ def test_features_that_are_not_finite_are_named():
     teacher.backbone.blocks[1].mlp.layers[1].bias.data[5] = torch.inf
     with pytest.raises(ValueError, match=r'at its block 3 192 of 192 .*nothing can be learnt'):
         teacher.require_finite(images, ids)
+
+
+def test_a_teacher_may_stand_at_an_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    weights = video_vit(img_size=16, depth=4).state_dict()
+    torch.save(weights, tmp_path / 'a.pth')
+    with serving(tmp_path) as address:
+        teacher = build(checkpoint=f'{address}/a.pth')
+        with pytest.raises(ValueError, match='^Checkpoint http://.*/b.pth: must be an address'):
+            build(checkpoint=f'{address}/b.pth')
+    assert torch.equal(teacher.backbone.blocks[2].mlp.layers[1].weight,
+                       weights['blocks.2.mlp.layers.1.weight'])
