@@ -1,6 +1,7 @@
 """What the commands that take a config have in common."""
 import argparse
 import gc
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,25 @@ def device(text: str) -> str:
     return text
 
 
+def new_file(text: str) -> Path:
+    """The type of an argument that is a file to write, for argparse: its folder must be there.
+
+    What cannot be written is found out before hours of work.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(
+            f'must be a file in a folder that can be written to, got {text!r}; make the folder')
+    return path
+
+
+def existing_folder(text: str) -> str:
+    """The type of an argument that is an existing folder, for argparse."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f'must be an existing folder, got {text!r}; make it')
+    return text
+
+
 def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
     """Add ``config`` and ``--cfg-options``, for :func:`read_config`.
 
@@ -101,12 +121,20 @@ def read_config(args: argparse.Namespace) -> Config:
     """
     cfg = read_config_file(args.config)
     scope = cfg.get('default_scope')
-    if scope is not None:
-        init_default_scope(scope)
+    _settle_scope(scope)
     merge_options(cfg, args.cfg_options)
     if cfg.get('default_scope') != scope:
-        init_default_scope(cfg.default_scope)
+        _settle_scope(cfg.default_scope)
     return cfg
+
+
+def _settle_scope(scope: str | None) -> None:
+    if scope is None:
+        return
+    if not isinstance(scope, str) or importlib.util.find_spec(scope.partition('.')[0]) is None:
+        raise ValueError(f'default_scope must be a package that is installed, got {scope!r}; write '
+                         'for instance mmpretrain or mmaction')
+    init_default_scope(scope)
 
 
 def read_config_file(path: str | Path) -> Config:
@@ -117,10 +145,11 @@ def read_config_file(path: str | Path) -> Config:
     """
     path = Path(path)
     if not path.is_file():
-        found = 'is a folder' if path.is_dir() else 'there is none'
-        likely = nearest(path.name, _configs_in(path if path.is_dir() else path.parent))
+        if path.is_dir():
+            raise ValueError(f'{path}: a config must be a file, but is a folder; name one in it')
+        likely = nearest(path.name, _configs_in(path.parent))
         remedy = f'did you mean {likely}?' if likely else 'check the path'
-        raise ValueError(f'{path}: a config must be a file, but {found}; {remedy}')
+        raise ValueError(f'{path}: a config must be a file, but there is none; {remedy}')
     if path.suffix not in _CONFIG_ENDINGS:
         raise ValueError(f'{path}: the name of a config must end in {", ".join(_CONFIG_ENDINGS)}, '
                          f'got {path.suffix!r}; give a config, or rename it')

@@ -149,7 +149,9 @@ def _check_read(key: str, before: dict, after: dict) -> None:
     for number, part in enumerate(parts):
         if not isinstance(value, (dict, list)):
             return
-        if isinstance(value, dict) and (not parts[:number] or not _has(before, parts[:number + 1])):
+        # A type is looked up, another key that was there before is believed.
+        is_checked = number == 0 or part == 'type' or not _has(before, parts[:number + 1])
+        if isinstance(value, dict) and is_checked:
             keys = _keys(tuple(parts[:number]), value, after)
             if not _is_read(part, keys):
                 raise _unread(f'--cfg-options {key}', part, keys.known,
@@ -211,7 +213,7 @@ def _keys(place: Place, part: dict, cfg: dict) -> _Keys:
     if place == ('held_out_data', ):
         return _data_keys(cfg)
     if place in _READERS:
-        return _readers_keys(_READERS[place], _LOADER_ONLY)
+        return _readers_keys(_READERS[place], _LOADER_ONLY if DataLoader in _READERS[place] else ())
     registry = _registry(place)
     if registry is None or (registry is registries.METRICS and 'metrics' in part):
         return _ANY
@@ -310,5 +312,5 @@ def _arguments(build: Callable) -> _Keys:
         kinds = {parameter.name: parameter.kind for parameter in parameters}
         known.update(name for name, kind in kinds.items() if kind not in _VARIABLE)
         if Parameter.VAR_KEYWORD not in kinds.values():
-            break
-    return _Keys(frozenset(known - {'self'}), function is not functions[0])
+            return _Keys(frozenset(known - {'self'}), function is not functions[0])
+    return _Keys(frozenset(known - {'self'}), True)

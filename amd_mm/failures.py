@@ -81,11 +81,15 @@ def describe(error: BaseException) -> tuple[str, int]:
         return _missing_module(error, reason), USER_ERROR
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         other = '' if error.filename2 is None else f' -> {error.filename2}'
-        return (f'{error.filename}{other}: a file must be one that can be read or written, got '
-                f'{error.strerror!r}; check the path and who may use it'), USER_ERROR
+        return (f'{error.filename}{other}: must be a file or folder that can be used, but: '
+                f'{error.strerror}; check the path, and who may use it'), USER_ERROR
     if isinstance(error, torch.OutOfMemoryError):
         return (f'the device must have room for a step, but {reason}; lower '
                 'train_dataloader.batch_size or set model.with_cp=True'), USER_ERROR
+    file = _file_being_read(error)
+    if file is not None:
+        return (f'{file}: must be a checkpoint that torch can read, but {reason}; check what was '
+                'downloaded'), USER_ERROR
     part = _part_being_built(error)
     if part is not None:
         return _unbuildable(part, error, reason), USER_ERROR
@@ -193,6 +197,13 @@ def _is_missing_key(error: BaseException) -> bool:
     return isinstance(error, (AttributeError, KeyError)) and code is not None and (
         code.co_filename == mmengine.config.config.__file__
         and code.co_name in ('__missing__', '__getattr__'))
+
+
+def _file_being_read(error: BaseException) -> str | None:
+    """The checkpoint that torch was reading."""
+    files = [frame.f_locals.get('f') for frame in _frames(error)
+             if frame.f_code is torch.load.__code__]
+    return str(files[0]) if files else None
 
 
 def _part_being_built(error: BaseException) -> str | None:

@@ -11,9 +11,12 @@ import sys
 
 from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
+from amd_mm.command_line import number
 from amd_mm.export.convert import Options, report
 from amd_mm.export.files import TARGETS, convert_checkpoint
 from amd_mm.failures import command
+
+COUNT = number(least=1)
 
 
 def pixels(text: str) -> tuple[int, int]:
@@ -36,16 +39,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--force', action='store_true', help='replace DST if it exists')
     parser.add_argument('--trust', action='store_true',
                         help='unpickle arbitrary classes: runs code from SRC')
-    parser.add_argument('--num-frames', type=int, help='interpolate positions for these frames')
+    parser.add_argument('--num-frames', type=COUNT, help='interpolate positions for these frames')
     parser.add_argument('--img-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
                         help='interpolate positions for these pixels')
-    parser.add_argument('--tubelet', type=int, help='interpolate for these frames a token')
-    parser.add_argument('--source-frames', type=int,
+    parser.add_argument('--tubelet', type=COUNT, help='interpolate for these frames a token')
+    parser.add_argument('--source-frames', type=COUNT,
                         help='frames SRC was trained with, where it does not say (usually 16)')
     parser.add_argument('--source-size', type=pixels, metavar='SIDE or ROWSxCOLUMNS',
                         help='pixels SRC was trained with, where it does not say (usually 224)')
-    parser.add_argument('--num-heads', type=int, help='attention heads, where SRC does not say')
-    parser.add_argument('--decoder-heads', type=int, help="the decoder's heads, likewise")
+    parser.add_argument('--num-heads', type=COUNT, help='attention heads, where SRC does not say')
+    parser.add_argument('--decoder-heads', type=COUNT, help="the decoder's heads, likewise")
     parser.add_argument('--positions', choices=(SEQUENCE, SPACE_TIME),
                         help="fixed table of SRC's clips, where SRC neither holds it nor says so: "
                              "VideoMAE's or MVD's")

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, device, read_config
+from amd_mm.command_line import add_config_arguments, device, number, read_config
 from amd_mm.datasets.files import printable
 from amd_mm.failures import command
 from amd_mm.inference import (
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('inputs', nargs='+', metavar='input', help='files, folders, lists')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE',
                         help='.npz or .safetensors')
-    parser.add_argument('--layer', type=int, metavar='N',
+    parser.add_argument('--layer', type=number(least=1), metavar='N',
                         help='raw output of block N, counted from 1 (default: after the last '
                         "block and the encoder's own norms)")
     parser.add_argument('--pool', choices=POOLS,

@@ -17,7 +17,7 @@ from mmengine.device import get_device
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, device, read_config
+from amd_mm.command_line import add_config_arguments, device, new_file, read_config
 from amd_mm.failures import command
 from amd_mm.inference import Classifier, Predictor, find_files
 
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--classes', metavar='FILE',
                         help="names, one a line (default: the checkpoint's or the data set's)")
     parser.add_argument('--top-k', type=int, default=5)
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write all of it there')
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write all of it there')
     parser.add_argument('--out', type=Path, metavar='FOLDER',
                         help='also write pictures or videos with the result on them')
     parser.add_argument('--sliding', action='store_true', help='window after window of videos')

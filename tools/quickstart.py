@@ -19,9 +19,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
-
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
+from amd_mm.command_line import number
+from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
 from amd_mm.failures import command
 
 REPO = Path(__file__).resolve().parents[1]
@@ -172,7 +172,7 @@ def main() -> None:
                         help='every step on a handful of videos; the numbers mean nothing')
     parser.add_argument('--transfer', action='store_true',
                         help='linear probe, nearest neighbours and features of the students, too')
-    parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)),
+    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
                         help='stages to run side by side (default: the number of cores)')
     parser.add_argument('--elapsed', type=float, default=0.,
                         help='seconds that were spent before this, on the installation')

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from quickstart import CHANCE, NETWORKS, REPO, plan, read_top1
 
+from amd_mm.command_line import number
 from amd_mm.engine.stages import StageRunner, end_stages_when_killed
 from amd_mm.failures import command
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--test-list', default='test.txt', choices=['val.txt', 'test.txt'])
     parser.add_argument('--work-dir', type=Path, default=REPO / 'work_dirs/quickstart_study')
-    parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     if len(set(args.seeds)) < 2:
         parser.error('--seeds must be at least two different numbers: a spread is asked for')

@@ -4,7 +4,8 @@ import sys
 from mmengine.evaluator import DumpResults
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import read_run_config, run_parser
+from amd_mm.command_line import new_file, read_run_config, run_parser
+from amd_mm.config_values import require
 from amd_mm.engine import CompleteCheckpointHook, ShowOutputHook, build_runner
 from amd_mm.failures import HeldOutput, command
 
@@ -13,10 +14,14 @@ from amd_mm.failures import HeldOutput, command
 def main() -> None:
     parser = run_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--dump', metavar='FILE.pkl', help='file for all predictions')
+    parser.add_argument('--dump', type=new_file, metavar='FILE.pkl',
+                        help='file for all predictions')
     args = parser.parse_args()
+    if args.dump and args.dump.suffix not in ('.pkl', '.pickle'):
+        parser.error(f'--dump must be a file of the ending .pkl, got {args.dump}')
 
     cfg = read_run_config(args)
+    require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     cfg.load_from = args.checkpoint
     cfg.resume = False
     with HeldOutput() as output:
@@ -24,7 +29,7 @@ def main() -> None:
         runner.register_hook(CompleteCheckpointHook())
         runner.register_hook(ShowOutputHook(output.show))
         if args.dump:
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.dump))
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(args.dump)))
         runner.test()
 
 

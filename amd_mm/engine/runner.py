@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import RUNNERS as ALL_RUNNERS
@@ -11,6 +12,7 @@ from torch import nn
 from amd_mm.checkpoints.addresses import address_of
 from amd_mm.checkpoints.reading import read_content
 from amd_mm.config_keys import check_keys
+from amd_mm.config_values import check_values, require
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
@@ -27,10 +29,15 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
+<<<<<<< HEAD
         ValueError: If a type is not registered, nothing reads a key, the parts of a detector do not
             have the same classes, or ``load_from`` is a file that cannot be read as weights.
+=======
+        ValueError: If a type is not registered, nothing reads a key, a value is out of range, there
+            is no file to start from, or the parts of a detector do not have the same classes.
+>>>>>>> 9fdfebc (wip)
     """
-    check_keys(cfg)
+    _check(cfg)
     check_num_classes(cfg)
     start = str(cfg.get('load_from') or '')
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
@@ -52,7 +59,8 @@ def build_training_runner(cfg: Config) -> Runner:
             rates do not fit the network.
     """
     check_names(cfg)
-    check_keys(cfg)
+    _check(cfg)
+    require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     check_paramwise(cfg)
     check_schedules(cfg)
     settle_accumulation(cfg)
@@ -67,6 +75,16 @@ def build_training_runner(cfg: Config) -> Runner:
         if _is_ours(runner.model):
             runner.register_hook(CompleteCheckpointHook(exact=True))
     return runner
+
+
+def _check(cfg: Config) -> None:
+    """Find what the user can mend before MMEngine builds anything."""
+    check_keys(cfg)
+    check_values(cfg)
+    source = cfg.get('load_from')
+    if source is not None and '://' not in source and not Path(source).is_file():
+        raise ValueError(f'{source}: a checkpoint to start from must be a file, but there is none; '
+                         'check the path')
 
 
 def _is_ours(model: nn.Module) -> bool:

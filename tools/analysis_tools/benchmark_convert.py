@@ -20,6 +20,7 @@ import torch
 
 from amd_mm.checkpoints.layouts import LAYOUTS
 from amd_mm.checkpoints.matching import spell
+from amd_mm.command_line import existing_folder
 from amd_mm.failures import command
 
 CONVERT = Path(__file__).parents[1] / 'convert_checkpoint.py'
@@ -73,7 +74,8 @@ def copying(source: Path, destination: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--dir', default=None, help='where to make the files (default: temporary)')
+    parser.add_argument('--dir', type=existing_folder,
+                        help='where to make the files (default: temporary)')
     args = parser.parse_args()
     print(f'{"from":<13} {"to":<13} {"GB":>5} {"seconds":>8} {"cpu s":>6} {"copy s":>6} '
           f'{"peak GB":>8} {"peak/file":>9}')

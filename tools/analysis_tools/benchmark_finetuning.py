@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from amd_mm.command_line import device
+from amd_mm.command_line import device, number
 from amd_mm.failures import command
 from amd_mm.registry import MODELS
 
@@ -56,7 +56,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (('size', 224), ('frames', 16), ('width', 768), ('depth', 12),
                           ('heads', 12), ('threads', 1)):
-        parser.add_argument(f'--{name}', type=int, default=default)
+        parser.add_argument(f'--{name}', type=number(least=1), default=default)
     parser.add_argument('--device', type=device, default='cpu')
     parser.add_argument('--network', choices=list(NETWORKS), help='only this one, in this process')
     return parser.parse_args()

@@ -22,7 +22,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,7 +31,7 @@ from mmengine.runner import Runner
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, new_file, read_config
 from amd_mm.datasets import KeyedDataset
 from amd_mm.failures import command
 from amd_mm.keys import Sample
@@ -64,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=0,
                         help="also time the config's data loader with so many workers")
     parser.add_argument('--decoders', nargs='+', choices=list(DECODERS), default=list(DECODERS))
-    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
     if args.samples < 1 or args.workers < 0:
         parser.error(f'there must be at least 1 sample and no fewer than 0 workers, got '

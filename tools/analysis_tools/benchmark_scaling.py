@@ -32,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, new_file, read_config
 from amd_mm.engine import accumulative_counts
 from amd_mm.failures import command
 from amd_mm.profiling.flops import synchronise
@@ -62,7 +62,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--loader-ms', type=float, help='on paper: of one core for a sample and '
                         'all its repeats (benchmark_loader.py)')
     parser.add_argument('--file-bytes', type=float, help='on paper: mean size of a file')
-    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
     paper = (args.inputs_per_second, args.loader_ms, args.file_bytes)
     if len({value is None for value in paper}) > 1 or min(value or 1 for value in paper) <= 0:

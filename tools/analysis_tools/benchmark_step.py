@@ -14,7 +14,6 @@ import resource
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import torch
 from mmengine.logging import MMLogger
@@ -22,7 +21,7 @@ from mmengine.optim import build_optim_wrapper
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, new_file, read_config
 from amd_mm.failures import command
 from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
 from amd_mm.profiling.parts import Parts
@@ -46,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--compile', action='store_true', help='as compile=True does')
     parser.add_argument('--steps', type=int, default=10, help='timed steps (default 10)')
     parser.add_argument('--warm-up', type=int, default=3, help='steps before (default 3)')
-    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
     if args.batch_size < 1 or args.steps < 2 or args.warm_up < 0:
         parser.error('there must be at least 1 input, 2 timed steps and 0 before them, got '

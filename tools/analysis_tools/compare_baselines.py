@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
+from amd_mm.command_line import new_file
 from amd_mm.datasets.files import VIDEOS
 from amd_mm.failures import command
 from amd_mm.keys import Sample
@@ -57,7 +58,7 @@ def parse_args() -> argparse.Namespace:
                         help='default: 2 on a CPU, the largest that fits the baseline on a GPU')
     parser.add_argument('--rounds', type=int, default=5,
                         help='timed steps, or seconds of loading, of each (default 5)')
-    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
     if (args.what == 'loader') != (args.video is not None):
         parser.error('loader takes a video, the others take none')

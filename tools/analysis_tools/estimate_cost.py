@@ -19,7 +19,6 @@ Example:
 import argparse
 import json
 import sys
-from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -28,7 +27,7 @@ from torch import nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.command_line import add_config_arguments, new_file, number, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.failures import command
 from amd_mm.profiling.flops import count_flops
@@ -47,9 +46,9 @@ def parse_args() -> argparse.Namespace:
                         'config; best measured, by benchmark_step.py')
     parser.add_argument('--utilisation', type=float, default=.45,
                         help='share of it that a step reaches (default 0.45)')
-    parser.add_argument('--samples', type=int,
+    parser.add_argument('--samples', type=number(least=1),
                         help="videos or images of the data set; else the config's is counted")
-    parser.add_argument('--json', type=Path, help='write the numbers to this file as well')
+    parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
     if args.gpus < 1 or args.gpu_tflops <= 0 or not 0 < args.utilisation <= 1:
         parser.error('--gpus must be at least 1, --gpu-tflops positive and --utilisation in '

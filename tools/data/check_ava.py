@@ -8,6 +8,8 @@ videos, proposals. Stops at the first file with faults, which are named with fil
 import argparse
 import sys
 
+from mmaction.datasets import AVADataset
+
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.failures import command
@@ -27,6 +29,10 @@ def main() -> None:
             dataset = DATASETS.build(dict(config, pipeline=[]))
         except (ValueError, OSError) as error:
             raise ValueError(f'{part}: {error}') from error
+        if not isinstance(dataset, AVADataset):
+            raise ValueError(f'{part}: {args.config} must be a detection config, with data sets of '
+                             f'AVA\'s form, got a {type(dataset).__name__}; name one of '
+                             'configs/detection')
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
         videos = {info['video_id'] for info in infos}
         print(f'{part}: {len(infos)} key frames of {len(videos)} videos, '

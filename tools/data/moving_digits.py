@@ -34,6 +34,7 @@ import av
 import cv2
 import numpy as np
 
+from amd_mm.command_line import number
 from amd_mm.failures import command
 
 CLASSES = ('right', 'down-right', 'down', 'down-left', 'left', 'up-left', 'up', 'up-right')
@@ -217,9 +218,9 @@ def prepare(out: Path, settings: Settings, workers: int = 1) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default=Path('data/moving_digits'))
-    parser.add_argument('--workers', type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument('--workers', type=number(least=1), default=min(4, os.cpu_count() or 1))
     for name, default in asdict(Settings()).items():
-        parser.add_argument(f'--{name}', type=int, default=default)
+        parser.add_argument(f'--{name}', type=number(least=0), default=default)
     args = vars(parser.parse_args())
     out, workers = args.pop('out'), args.pop('workers')
     written = prepare(out, Settings(**args), workers)

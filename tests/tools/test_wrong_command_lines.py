@@ -1,0 +1,261 @@
+"""Command lines with something wrong: one paragraph that names it, status 2, no traceback."""
+import itertools
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from recipes import CONFIGS
+from runs import HELPERS, toy_config
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / 'tools'
+COUNT = itertools.count()
+VIDEO = CONFIGS / 'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb.py'
+PRETRAINING = CONFIGS / 'quickstart/pretrain_teacher.py'
+TUNED = CONFIGS / 'quickstart/finetune_student.py'
+AVA = CONFIGS / 'detection/vit-small-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb.py'
+
+# The lines of each tool that are right up to the last words; {config} is the toy run's.
+RIGHT = {
+    'train.py': '{config} --work-dir {out}',
+    'test.py': '{config} {weights} --work-dir {out}',
+    'print_config.py': '{config}',
+    'predict.py': '{tuned} {weights} {folder}',
+    'extract_features.py': '{tuned} {weights} {folder} --out {out}.npz',
+    'visualizations/vis_reconstruction.py': '{video} {weights} {folder} --out {out}',
+    'analysis_tools/benchmark_step.py': '{video}',
+    'analysis_tools/benchmark_scaling.py': '{video} --processes 1',
+    'analysis_tools/benchmark_loader.py': '{video}',
+    'analysis_tools/estimate_cost.py': '{video} --gpus 1 --gpu-tflops 1',
+    'data/check_ava.py': '{ava}',
+}
+CONFIGURED = list(RIGHT)
+# Words at the end of a right line, and a part of the message.
+WRONG_OPTIONS = [
+    ('modle.backbone.depth=3', "got 'modle'; write 'model'"),
+    ('train_dataloader.batch_sze=2', "write 'batch_size'"),
+    ('model.type=amd_mm.Nothing', "model.type must be registered as a model, got 'amd_mm.Nothing'"),
+    ('train_dataloader', 'must be key=value'),
+]
+MORE_WRONG_OPTIONS = [
+    ('nonsense=3', "got 'nonsense'"),
+    ('randomness.sed=1', "got 'sed'; write 'seed'"),
+    ('env_cfg.cudnn_benchmrk=True', "write 'cudnn_benchmark'"),
+    ('env_cfg.mp_cfg.opencv_threads=1', "write 'opencv_num_threads'"),
+    ('custom_imports.import=1', "write 'imports'"),
+    ('default_hooks.checkpoint.intervall=2', "write 'interval'"),
+    ('=3', 'must be key=value'),
+    ('train_dataloader..batch_size=3', 'must be key=value'),
+    ('train_dataloader.batch_size=[1,2', 'must close every bracket'),
+    ('train_cfg.max_epochs.most=1', 'train_cfg.max_epochs must have keys'),
+    ('custom_hooks.9.type=RecordHook', "the list custom_hooks must be from 0 to 1, got '9'"),
+    ('train_dataloader.dataset.pipeline.first.type=X', "must be from 0 to 0, got 'first'"),
+]
+
+
+@pytest.fixture(scope='module')
+def places(tmp_path_factory) -> dict[str, Path]:
+    """What the right lines name."""
+    folder = tmp_path_factory.mktemp('wrong')
+    cfg = toy_config(folder / 'toy')
+    cfg.pop('experiment_name')
+    cfg.dump(folder / 'toy.py')
+    (folder / 'text.pth').write_text('no checkpoint')
+    (folder / 'empty').mkdir()
+    texts = dict(unclosed='a = 1\nb = (\n', raising='a = sise\n', baseless="_base_ = 'no.py'\n",
+                 modules="custom_imports = dict(imports=['nowhere'])\n", empty_config='a = 1\n')
+    for name, text in texts.items():
+        (folder / f'{name}.py').write_text(text)
+    return dict(config=folder / 'toy.py', weights=folder / 'text.pth',
+                folder=folder / 'empty', tuned=TUNED, pretraining=PRETRAINING, video=VIDEO, ava=AVA, root=folder,
+                **{name: folder / f'{name}.py' for name in texts})
+
+
+@cache
+def tool(name: str) -> Callable[..., int]:
+    return runpy.run_path(str(TOOLS / name))['main']
+
+
+@pytest.fixture
+def wrong(monkeypatch, capfd, places, tmp_path) -> Callable[..., str]:
+    """Runs a tool that is to refuse its line; returns the paragraph."""
+    def run(name: str, line: str) -> str:
+        words = [word.format(**places, out=tmp_path / 'out') for word in line.split(' ') if word]
+        if name in ('train.py', 'test.py'):
+            # Runs that start within a second would share a name, and with it a logger.
+            words += ['--cfg-options', f'experiment_name=wrong_{next(COUNT)}']
+        monkeypatch.setattr(sys, 'argv', [name, *words])
+        monkeypatch.setenv('LOCAL_RANK', '0')
+        monkeypatch.setenv('TMPDIR', str(places['root']))
+        takes_words = name in ('data/make_lists.py', 'data/prepare_videos.py')
+        monkeypatch.syspath_prepend(TOOLS / Path(name).parent)
+        capfd.readouterr()
+        try:
+            status = tool(name)(words) if takes_words else tool(name)()
+        except SystemExit as stop:  # argparse
+            status = stop.code
+        out, err = capfd.readouterr()
+        assert status == 2, out + err
+        assert 'Traceback' not in out + err
+        assert not out.strip()
+        paragraph = err[err.index('error: '):].rstrip()
+        assert '\n\n' not in paragraph
+        return paragraph
+    return run
+
+
+@pytest.mark.parametrize('name', CONFIGURED)
+@pytest.mark.parametrize('option, message', WRONG_OPTIONS, ids=[word for word, _ in WRONG_OPTIONS])
+def test_options_of_every_tool(wrong, name, option, message):
+    assert message in wrong(name, f'{RIGHT[name]} --cfg-options {option}')
+
+
+@pytest.mark.parametrize('option, message', MORE_WRONG_OPTIONS)
+def test_options(wrong, option, message):
+    assert message in wrong('print_config.py', f'{{config}} --cfg-options {option}')
+
+
+@pytest.mark.parametrize('name', CONFIGURED)
+@pytest.mark.parametrize('config, message', [
+    ('{root}/toi.py', 'toi.py: a config must be a file, but there is none; did you mean toy.py?'),
+    ('{root}', 'a config must be a file, but is a folder; name one in it'),
+    ('{weights}', "the name of a config must end in .py, .json, .yaml, .yml, got '.pth'"),
+    ('{unclosed}', "a config must be Python, but line 2 is not ('(' was never closed)"),
+    ('{raising}', "but in line 1 NameError was raised: name 'sise' is not defined; correct it"),
+    ('{baseless}', 'a config must run to its end, but FileNotFoundError was raised'),
+    ('{modules}', 'but ImportError was raised'),
+])
+def test_configs(wrong, name, config, message):
+    right, *rest = RIGHT[name].split(' ')
+    assert message in wrong(name, ' '.join((config, *rest)))
+
+
+@pytest.mark.parametrize('name, line, message', [
+    ('train.py', '{config} --work-dir {weights}',
+     'text.pth: must be a file or folder that can be used'),
+    ('train.py', '{config} --work-dir {weights}/below', 'Not a directory'),
+    ('train.py', '{config} --launcher pytorch', '--launcher pytorch must be said by the launcher'),
+    ('train.py', '{config} --launcher nobody', "invalid choice: 'nobody'"),
+    ('train.py', '{config} --resume {root}/no.pth', 'no.pth'),
+    ('train.py', '{config} --resume {weights}', 'text.pth'),
+    ('train.py', '{config} --auto-scale-lr', '--auto-scale-lr needs'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_dataloader.batch_size=-1',
+     'batch_size must be a whole number, at least 1, got -1'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_dataloader.num_workers=-1',
+     'train_dataloader.num_workers must be a whole number'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_cfg.max_epochs=-1',
+     'max_epochs must be a whole number, at least 1, got -1'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_cfg.max_epochs=many', "got 'many'"),
+    ('train.py', '{config} --work-dir {out} --cfg-options optim_wrapper.optimizer.lr=-1',
+     'optim_wrapper.optimizer.lr must be'),
+    ('train.py', '{config} --work-dir {out} --cfg-options optim_wrapper.optimizer.lr=a',
+     'optim_wrapper.optimizer.lr must be'),
+    ('train.py', '{config} --work-dir {out} --cfg-options model.dtype=float46', 'float46'),
+    ('train.py', '{config} --work-dir {out} --cfg-options optim_wrapper.type=AmpOptimWrapper '
+     'optim_wrapper.dtype=float46', 'float46'),
+    ('train.py', '{config} --work-dir {out} --cfg-options log_level=LOUD', 'LOUD'),
+    ('train.py', '{config} --work-dir {out} --cfg-options load_from={root}/no.pth', 'no.pth'),
+    ('train.py', '{config} --work-dir {out} --cfg-options load_from={weights}', 'text.pth'),
+    ('train.py', '{config} --work-dir {out} --cfg-options randomness.seed=one', 'one'),
+    ('train.py', '{config} --work-dir {out} --cfg-options env_cfg.mp_cfg.mp_start_method=x', 'x'),
+    ('train.py', '{config} --work-dir {out} --cfg-options model=3', 'model'),
+    ('train.py', '{config} --work-dir {out} --cfg-options model=None', 'model'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_dataloader=None', 'dataloader'),
+    ('train.py', '{config} --work-dir {out} --cfg-options train_cfg=None', 'train_cfg'),
+    ('train.py', '{config} --work-dir {out} --cfg-options optim_wrapper=None', 'optim_wrapper'),
+    ('train.py', '{config} --work-dir {out} --cfg-options default_scope=nowhere', 'nowhere'),
+    ('train.py', '{config} --work-dir {out} --cfg-options custom_hooks=3', 'custom_hooks'),
+    ('train.py', '{config} --work-dir {out} --cfg-options param_scheduler=3', 'param_scheduler'),
+    ('test.py', '{config} --work-dir {out}', 'checkpoint'),
+    ('test.py', '{config} {root}/no.pth --work-dir {out}', 'no.pth'),
+    ('test.py', '{config} {weights} --work-dir {out}', 'text.pth'),
+    ('test.py', '{config} {folder} --work-dir {out}', 'empty'),
+    ('test.py', '{config} {weights} --work-dir {out} --dump {out}.txt', '.txt'),
+    ('test.py', '{video} {weights} --work-dir {out}', 'has no test_dataloader'),
+    ('print_config.py', '{config} --diff {root}/no.py', 'no.py'),
+    ('predict.py', '{tuned} {root}/no.pth {folder}', 'no.pth'),
+    ('predict.py', '{tuned} {weights} {folder}', 'text.pth'),
+    ('predict.py', '{tuned} {weights} {folder} --device tpu9', 'tpu9'),
+    ('predict.py', '{tuned} {weights} {folder} --device cuda:99', 'cuda:99'),
+    ('predict.py', '{tuned} {weights} {folder} --top-k 0', '--top-k'),
+    ('predict.py', '{config} {weights} {folder}', 'text.pth'),
+    ('predict.py', '{video} {weights} {folder}', 'text.pth'),
+    ('extract_features.py', '{tuned} {root}/no.pth {folder} --out {out}.npz', 'no.pth'),
+    ('extract_features.py', '{tuned} {weights} {folder} --out {out}.npz', 'text.pth'),
+    ('extract_features.py', '{tuned} {weights} {folder} --out {out}.npz --device tpu9', 'tpu9'),
+    ('extract_features.py', '{tuned} {weights} {folder} --out {out}.npz --layer 99', '99'),
+    ('extract_features.py', '{config} {weights} {folder} --out {out}.npz', 'model'),
+    ('visualizations/vis_reconstruction.py', '{video} {weights} {folder} --out {out}', 'text.pth'),
+    ('visualizations/vis_reconstruction.py', '{tuned} {weights} {folder} --out {out}', 'model'),
+    ('visualizations/vis_reconstruction.py', '{config} {weights} {folder} --out {out}', 'model'),
+    ('analysis_tools/benchmark_step.py', '{tuned}', 'pre-training'),
+    ('analysis_tools/benchmark_step.py', '{config}', 'pre-training'),
+    ('analysis_tools/benchmark_step.py', '{video} --steps 0', '0'),
+    ('analysis_tools/benchmark_step.py', '{video} --json {weights}/a.json', 'a.json'),
+    ('analysis_tools/benchmark_scaling.py', '{config} --processes 1', 'pre-training'),
+    ('analysis_tools/benchmark_scaling.py', '{video} --processes 0', '--processes'),
+    ('analysis_tools/benchmark_loader.py', '{video} --samples 0', '1 sample'),
+    ('analysis_tools/benchmark_loader.py', '{config} --cfg-options '
+     'train_dataloader.dataset.type=ToyData', 'KeyedDataset'),
+    ('analysis_tools/benchmark_loader.py', '{empty_config}', 'train_dataloader'),
+    ('analysis_tools/estimate_cost.py', '{empty_config} --gpus 1 --gpu-tflops 1', 'model'),
+    ('analysis_tools/estimate_cost.py', '{video} --gpus 0 --gpu-tflops 1', '--gpus'),
+    ('analysis_tools/estimate_cost.py', '{video} --gpus 1 --gpu-tflops 1', 'kinetics'),
+    ('analysis_tools/estimate_cost.py', '{video} --gpus 1 --gpu-tflops 1 --samples -1', '-1'),
+    ('analysis_tools/benchmark_finetuning.py', '--depth -1', '--depth'),
+    ('analysis_tools/benchmark_finetuning.py', '--device tpu9', 'tpu9'),
+    ('analysis_tools/benchmark_convert.py', '--dir {root}/no', 'no'),
+    ('analysis_tools/compare_baselines.py', 'loader {root}/no.mp4', 'no.mp4'),
+    ('data/check_ava.py', '{ava}', 'annotations'),
+    ('data/check_ava.py', '{empty_config}', 'train_dataloader'),
+    ('data/check_ava.py', '{tuned}', 'moving_digits'),
+    ('data/check_ava.py', '{config}', 'must be a detection config'),
+    ('data/make_lists.py', 'folders {root}/no --out {out}', 'no'),
+    ('data/make_lists.py', 'folders {folder} --out {out}', 'empty'),
+    ('data/make_lists.py', 'released {root}/no.csv --out {out}', 'no.csv'),
+    ('data/prepare_videos.py', '{root}/no {out}', 'no'),
+    ('data/prepare_videos.py', '{folder} {out} --workers 0', '--workers'),
+    ('data/prepare_videos.py', '{folder} {weights}', 'text.pth'),
+    ('data/moving_digits.py', '--workers 0', '--workers'),
+    ('data/moving_digits.py', '--out {weights}', 'text.pth'),
+    ('convert_checkpoint.py', '{root}/no.pth {out}', 'no.pth'),
+    ('convert_checkpoint.py', '{weights} {out}', 'text.pth'),
+    ('convert_checkpoint.py', '{weights} {out} --img-size wide', 'wide'),
+    ('convert_checkpoint.py', '{weights} {out} --num-frames -4', '--num-frames'),
+    ('convert_checkpoint.py', '{folder} {out}', 'empty'),
+    ('model_zoo.py', 'check {root}/no.pth', 'no.pth'),
+    ('model_zoo.py', 'check {weights}', 'text.pth'),
+    ('transfer_benchmark.py', '{root}/no.pth', 'no.pth'),
+    ('transfer_benchmark.py', '{weights}', 'text.pth'),
+    ('transfer_benchmark.py', '{weights} --gpus 0', '--gpus'),
+    ('quickstart.py', '--jobs 0', '--jobs'),
+    ('quickstart_study.py', '--jobs 0', '--jobs'),
+    ('quickstart_study.py', '--seeds 1', '--seeds'),
+])
+def test_lines(wrong, name, line, message):
+    assert message in wrong(name, line)
+
+
+@pytest.mark.parametrize('name, line, message', [
+    ('train.py', '{pretraining} --work-dir {out} --cfg-options '
+     'train_dataloader.dataset.dataset.ann_file=no.txt', 'no.txt does not exist'),
+    ('analysis_tools/benchmark_loader.py', '{video}', 'kinetics400_train_list_videos.txt'),
+])
+def test_all_that_is_printed_is_one_line(places, tmp_path, name, line, message):
+    words = line.format(**places, out=tmp_path / 'out').split()
+    result = subprocess.run(
+        [sys.executable, str(TOOLS / name), *words], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{HELPERS}'))
+    assert result.returncode == 2
+    printed, = result.stdout.splitlines()
+    assert printed.startswith('error: ') and message in printed
+    log = Path(re.search(r'traceback: (.*)\)$', printed)[1])
+    assert log.is_relative_to(tmp_path) == (name == 'train.py')
+    assert 'Traceback (most recent call last)' in log.read_text()
+    log.unlink()
