@@ -307,9 +307,12 @@ def encode_all(jobs: Iterable[tuple[str, Path, Path]], settings: Settings, worke
     def start(name: str, source: Path, target: Path) -> None:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(sender, source, target, settings))
+        # An interruption in between would leave a process that nobody kills, and be waited for.
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
         process.start()
-        sender.close()
         running[receiver] = name, process, time.monotonic() + timeout
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+        sender.close()
 
     def end(receiver: connection.Connection) -> tuple[str, tuple | str]:
         name, process, deadline = running[receiver]
