@@ -53,7 +53,7 @@ def test_descriptions(error, message, status):
 
 def test_the_message_of_another_process_is_its_last_line():
     text = ('Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most recent '
-            'call last):\n  File "a.py", line 3, in f\n    raise\n    ^^^^\nValueError: b must be 1')
+            'call last):\n  File "a.py", line 3, in f\n    raise\n    ^^\nValueError: b must be 1')
     assert describe(ValueError(text)) == ('b must be 1', 2)
 
 
@@ -68,7 +68,8 @@ def test_a_long_message_is_shortened():
     (dict(type=Part, size=0), 'Part: must be built as the config has it, but size is too small'),
     (dict(type='Nothing'), "a type of the config must be registered, got 'Nothing', which is not "
      'in mmengine::model'),
-    (dict(type='amd_mm.PixelLoss', distance='l3', loss_weight=1.), 'distance of PixelLoss must be'),
+    (dict(type='amd_mm.PixelLoss', distance='l3', loss_weight=1.),
+     'distance of PixelLoss must be'),
 ])
 def test_a_part_that_cannot_be_built(cfg, message):
     found, status = describe(raised(MODELS.build, cfg))

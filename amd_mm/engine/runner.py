@@ -29,13 +29,13 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
-<<<<<<< HEAD
+    <<<<<<< HEAD
         ValueError: If a type is not registered, nothing reads a key, the parts of a detector do not
             have the same classes, or ``load_from`` is a file that cannot be read as weights.
-=======
+    =======
         ValueError: If a type is not registered, nothing reads a key, a value is out of range, there
             is no file to start from, or the parts of a detector do not have the same classes.
->>>>>>> 9fdfebc (wip)
+    >>>>>>> 9fdfebc (wip)
     """
     _check(cfg)
     check_num_classes(cfg)
@@ -60,9 +60,9 @@ def build_training_runner(cfg: Config) -> Runner:
     """
     check_names(cfg)
     _check(cfg)
-    require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     check_paramwise(cfg)
     check_schedules(cfg)
+    require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     settle_accumulation(cfg)
     settle_held_out(cfg)
     runner = build_runner(cfg)

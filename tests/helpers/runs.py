@@ -1,6 +1,7 @@
 """Training runs for tests: in this process or by torchrun, from a config to numbers."""
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,19 @@ def run(cfg: Config) -> Runner:
     runner = build_training_runner(cfg)
     runner.train()
     return runner
+
+
+def run_tool(path: Path) -> None:
+    """Runs a command in this process, with the arguments in sys.argv.
+
+    Raises:
+        SystemExit: With its status, unless that is 0.
+    """
+    try:
+        runpy.run_path(str(path), run_name='__main__')
+    except SystemExit as stop:
+        if stop.code:
+            raise
 
 
 def run_processes(processes: int, *cfgs: Config) -> None:

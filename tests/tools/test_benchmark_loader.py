@@ -13,6 +13,7 @@ from clips import write_video
 from clock import Clock
 from mmengine.config import Config
 from recipes import CONFIGS
+from runs import run_tool
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_loader.py'
 CONFIG = """
@@ -65,7 +66,7 @@ def run(monkeypatch, tmp_path, inner, *arguments):
     config.write_text(CONFIG.format(inner=inner.format(folder=tmp_path)))
     monkeypatch.setattr(sys, 'argv', ['', str(config), '--samples', '4', '--json',
                                       str(tmp_path / 'out.json'), *arguments])
-    runpy.run_path(str(SCRIPT), run_name='__main__')
+    run_tool(SCRIPT)
     return json.loads((tmp_path / 'out.json').read_text())
 
 
@@ -134,12 +135,13 @@ def test_seeking_is_what_comes_before_the_first_frame(tmp_path, clock):
     assert benchmark['seek_share'](dataset, 4) == pytest.approx(.25)
 
 
-def test_other_data_sets_are_refused(monkeypatch, tmp_path):
+def test_other_data_sets_are_refused(monkeypatch, tmp_path, capsys):
     (tmp_path / 'host.py').write_text(
         "train_dataloader = dict(dataset=dict(type='mmaction.VideoDataset'))")
     monkeypatch.setattr(sys, 'argv', ['', str(tmp_path / 'host.py')])
-    with pytest.raises(SystemExit, match='must be an amd_mm.KeyedDataset, got mmaction.Vid'):
-        runpy.run_path(str(SCRIPT), run_name='__main__')
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(SCRIPT)
+    assert 'must be an amd_mm.KeyedDataset, got mmaction.Vid' in capsys.readouterr().err
 
 
 def test_pictures_have_one_way_and_nothing_to_seek(monkeypatch, tmp_path):
@@ -150,6 +152,6 @@ def test_pictures_have_one_way_and_nothing_to_seek(monkeypatch, tmp_path):
     cfg.dump(tmp_path / 'images.py')
     monkeypatch.setattr(sys, 'argv', ['', str(tmp_path / 'images.py'), '--samples', '4', '--json',
                                       str(tmp_path / 'out.json')])
-    runpy.run_path(str(SCRIPT), run_name='__main__')
+    run_tool(SCRIPT)
     found = json.loads((tmp_path / 'out.json').read_text())['decoders']['own']
     assert set(found['seconds_by_stage']) == {'decode', 'crop', 'pack'}

@@ -9,6 +9,7 @@ import torch
 from clock import Clock
 from mmengine.config import Config
 from recipes import CONFIGS, shrink
+from runs import run_tool
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_scaling.py'
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
@@ -26,7 +27,7 @@ def benchmark(tmp_path, monkeypatch, capsys):
         monkeypatch.setenv('PYTHONPATH', str(SCRIPT.parents[2]))
         monkeypatch.setattr(sys, 'argv', [
             str(SCRIPT), str(tmp_path / 'config.py'), '--json', str(file), *options])
-        runpy.run_path(str(SCRIPT), run_name='__main__')
+        run_tool(SCRIPT)
         return json.loads(file.read_text()), capsys.readouterr().out
     return run
 
@@ -90,5 +91,6 @@ def test_wrong_options_are_named(benchmark, capsys):
 def test_what_cannot_be_measured_is_refused(monkeypatch, capsys, config, options, message):
     monkeypatch.setattr(sys, 'argv', ['', str(CONFIGS / config), *options])
     with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(SCRIPT), run_name='__main__')
-    assert message in f'{stop.value.code}{capsys.readouterr().err}'
+        run_tool(SCRIPT)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,7 +1,6 @@
 import itertools
 import json
 import resource
-import runpy
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from hand_count import SHRUNK_VIDEO_BASE, hand_count
 from mmengine.config import Config
 from recipes import CONFIGS, shrink
+from runs import run_tool
 
 SCRIPT = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_step.py'
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
@@ -33,7 +33,7 @@ def benchmark(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, 'argv', [
             'benchmark_step.py', str(tmp_path / 'config.py'), '--device', 'cpu', '--warm-up', '1',
             '--json', str(file), *options])
-        runpy.run_path(str(SCRIPT), run_name='__main__')
+        run_tool(SCRIPT)
         return json.loads(file.read_text()), capsys.readouterr().out
     return run
 
@@ -104,8 +104,9 @@ def test_too_little_to_measure_is_refused(benchmark, options, capsys):
     assert 'at least 1 input, 2 timed steps' in capsys.readouterr().err
 
 
-def test_a_config_that_does_not_pre_train_is_refused(monkeypatch):
+def test_a_config_that_does_not_pre_train_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [
         '', str(CONFIGS / 'quickstart/finetune_student.py'), '--device', 'cpu'])
-    with pytest.raises(SystemExit, match='error: a pre-training config is needed'):
-        runpy.run_path(str(SCRIPT), run_name='__main__')
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(SCRIPT)
+    assert 'error: a pre-training config is needed' in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_converts(run, source: Path, tmp_path: Path) -> None:
     want = golden('amd.student.encoder.blocks.2.attn.q_bias')['']
     assert torch.equal(state['backbone.blocks.2.attn.q_bias'], want)
     status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth')
-    assert status == 1 and '--force' in err
+    assert status == 2 and '--force' in err
     status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth', '--dry-run')
     assert status == 0 and 'dry run: nothing written' in out
     assert len(torch.load(tmp_path / 'ours.pth')['state_dict']) == 56
@@ -72,7 +72,7 @@ def test_only_trust_gets_past_a_file_that_runs_code(run, tmp_path: Path) -> None
 
     torch.save({'model': golden('amd.teacher.'), 'more': Bomb()}, tmp_path / 'a.pth')
     status, _, err = run('convert_checkpoint.py', tmp_path / 'a.pth', tmp_path / 'b.pth')
-    assert status == 1 and '--trust' in err and os.listdir(tmp_path) == ['a.pth']
+    assert status == 2 and '--trust' in err and os.listdir(tmp_path) == ['a.pth']
     status, _, err = run('convert_checkpoint.py', tmp_path / 'a.pth', tmp_path / 'b.pth', '--trust')
     assert status == 0 and sorted(os.listdir(tmp_path)) == ['a.pth', 'b.pth', 'executed']
 
@@ -81,7 +81,7 @@ def test_an_unexplained_key_stops_it(run, source: Path, tmp_path: Path) -> None:
     torch.save({'model': golden('amd.student.') | {'encoder.blocks.0.attn.k_bias': torch.ones(24)}},
                source)
     status, out, err = run('convert_checkpoint.py', source, tmp_path / 'ours.pth')
-    assert status == 1 and not out
+    assert status == 2 and not out
     assert 'keys are unknown: encoder.blocks.0.attn.k_bias' in err
     assert os.listdir(tmp_path) == ['theirs.pth']
 
@@ -90,7 +90,7 @@ def test_model_zoo(run, source: Path) -> None:
     status, out, _ = run('model_zoo.py', 'list')
     assert status == 0 and 'mae-large-full\n' in out
     status, out, err = run('model_zoo.py', 'check', source, '--config', AMD)
-    assert status == 1
+    assert status == 2
     assert 'width 24, depth 4, patch 8, tubelet 2; layout videomae (video); holds decoder, ' \
         'encoder, neck' in out
     assert 'width: checkpoint 24, model 1024' in err

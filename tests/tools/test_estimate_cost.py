@@ -11,7 +11,7 @@ from hand_count import SHRUNK_VIDEO_BASE, hand_count
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from recipes import CONFIGS, shrink
-from runs import recorded, run, toy_config
+from runs import recorded, run, run_tool, toy_config
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
@@ -30,12 +30,12 @@ def config(tmp_path) -> Path:
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[dict, str]]:
     """Runs a tool; returns its numbers and what it printed."""
-    def run_tool(tool: str, *arguments: str | Path) -> tuple[dict, str]:
+    def run(tool: str, *arguments: str | Path) -> tuple[dict, str]:
         file = tmp_path / 'numbers.json'
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments), '--json', str(file)])
-        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        run_tool(TOOLS / tool)
         return json.loads(file.read_text()), capsys.readouterr().out
-    return run_tool
+    return run
 
 
 def test_time_and_rates_follow_from_the_hand_count(config, command):
@@ -132,7 +132,7 @@ def test_samples_of_the_config_are_counted(config, tmp_path, command):
     ('dmae/dmae_vit-base-p16_b4096-100e_in1k.py', [], 'cannot be read .*; give --samples'),
     ('finetune/vit-base-p16_amd-pre_b1024-coslr-100e_in1k.py', [], 'pre-training config is'),
     (None, ['--utilisation', '45'], 'utilisation in'),
-    (None, ['--samples', '-5'], 'at least one update of 512 samples, got a data set of -5'),
+    (None, ['--samples', '-5'], "--samples: must be a whole number of at least 1, got '-5'"),
     (None, ['--samples', '500', '--cfg-options', 'train_cfg._delete_=True',
             'train_cfg.max_iters=3'], 'must count in epochs'),
 ])

@@ -119,15 +119,15 @@ def test_a_camera_is_watched_as_its_frames_come(tuned, command, tmp_path, capsys
         (start / 10, (start + 16) / 10) for start in range(0, 25, 8)]
     assert len(list(video_frames(tmp_path / 'out/camera.mp4').frames)) == 40
     assert 'class' not in capsys.readouterr().out
-    assert command(config, checkpoint, '--camera', tmp_path / 'none') == 1
+    assert command(config, checkpoint, '--camera', tmp_path / 'none') == 2
     assert 'must be a camera or stream' in capsys.readouterr().err
 
 
 def test_bad_wishes_are_refused(tuned, command, tmp_path, capsys):
     config, checkpoint, _ = tuned(OWN_IMAGES)
-    assert command(config, checkpoint, 'x.png', '--sliding') == 1
+    assert command(config, checkpoint, 'x.png', '--sliding') == 2
     assert 'need a config of videos' in capsys.readouterr().err
-    assert command(config, tmp_path / 'no.pth', 'x.png') == 1
+    assert command(config, tmp_path / 'no.pth', 'x.png') == 2
     assert 'no.pth' in capsys.readouterr().err
     for arguments in ([], ['x.png', '--camera', '0'], ['x.png', '--top-k', '0']):
         with pytest.raises(SystemExit):

@@ -1,10 +1,9 @@
 import itertools
-import runpy
 import sys
 from pathlib import Path
 
 import pytest
-from runs import command, recorded, run, toy_config
+from runs import command, recorded, run, run_tool, toy_config
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 COUNT = itertools.count()
@@ -16,7 +15,7 @@ def train(monkeypatch, config: Path, *arguments: str) -> str:
     name = f'experiment_name={next(COUNT)}_{config}'.replace('/', '_')
     monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *arguments, '--cfg-options', name])
     monkeypatch.setenv('LOCAL_RANK', '0')
-    runpy.run_path(str(TOOLS / 'train.py'), run_name='__main__')
+    run_tool(TOOLS / 'train.py')
     work_dir = Path(arguments[arguments.index('--work-dir') + 1])
     return max(work_dir.glob('*/*.log')).read_text()
 
@@ -36,7 +35,7 @@ def test_an_interrupted_run_is_resumed(monkeypatch, config, tmp_path):
     whole = toy_config(tmp_path / 'whole', max_epochs=2)
     run(whole)
     work_dir = ['--work-dir', str(tmp_path / 'parts')]
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(SystemExit, match='2'):
         # --resume without a checkpoint starts from the beginning
         train(monkeypatch, config, *work_dir, '--resume', '--cfg-options', 'model.bad_at=8')
     log = train(monkeypatch, config, *work_dir, '--resume')
@@ -47,11 +46,12 @@ def test_an_interrupted_run_is_resumed(monkeypatch, config, tmp_path):
         assert found['losses'] == pytest.approx(expected['losses'], rel=1e-6)
 
 
-def test_automatic_learning_rate(monkeypatch, config, tmp_path):
+def test_automatic_learning_rate(monkeypatch, config, tmp_path, capsys):
     arguments = ['--work-dir', str(tmp_path / 'out'), '--auto-scale-lr', '--cfg-options',
                  'optim_wrapper.accumulative_counts=2', 'train_cfg.max_epochs=1']
-    with pytest.raises(ValueError, match='--auto-scale-lr needs auto_scale_lr'):
+    with pytest.raises(SystemExit, match='2'):
         train(monkeypatch, config, *arguments)
+    assert 'error: --auto-scale-lr needs auto_scale_lr' in capsys.readouterr().err
     log = train(monkeypatch, config, *arguments, 'auto_scale_lr.base_batch_size=16')
     assert '= 4 samples an update (x 2 repeats = 8). Learning rate: 0.005' in log
 

@@ -11,6 +11,7 @@ import tiny_vits
 import torch
 from mmengine.config import Config
 from recipes import CONFIGS, encoder_size
+from runs import run_tool
 from transfer import make_pictures, make_student, small, use_pictures
 
 from amd_mm.registry import MODELS
@@ -79,7 +80,7 @@ def test_size_and_kind_are_read_from_the_checkpoint(benchmark, tmp_path, capsys,
     student = benchmark.inside['read_student'](str(path))
     assert (student.modality, student.size) == (modality, 'small')
     other = dict(image='sthv2', video='in1k-ft')[modality]
-    assert benchmark.run(path, '--tasks', f'{other},nonsense', '--work-dir', tmp_path) == 1
+    assert benchmark.run(path, '--tasks', f'{other},nonsense', '--work-dir', tmp_path) == 2
     assert f'got {other}, nonsense' in capsys.readouterr().err
 
 
@@ -88,12 +89,12 @@ def test_students_without_recipes_are_refused(benchmark, tmp_path, capsys):
     path = tmp_path / 'student.pth'
     torch.save(dict(state_dict={f'backbone.{name}': value for name, value in
                                 model.state_dict().items()}), path)
-    assert benchmark.run(path) == 1
+    assert benchmark.run(path) == 2
     assert 'small (width 384, depth 12)' in capsys.readouterr().err
     torch.save(model.state_dict(), path)
-    assert benchmark.run(path) == 1
+    assert benchmark.run(path) == 2
     assert 'keys that start with "backbone."' in capsys.readouterr().err
-    assert benchmark.run(tmp_path / 'no.pth') == 1
+    assert benchmark.run(tmp_path / 'no.pth') == 2
     assert 'no.pth' in capsys.readouterr().err
 
 
@@ -102,7 +103,11 @@ def test_commands_for_a_cluster(benchmark, tmp_path, capsys):
     arguments = [student, '--work-dir', tmp_path / 'out', '--print-commands', '--tasks']
     assert benchmark.run(*arguments, 'ava-k400,ucf101,k400', '--launcher', 'slurm', '--gpus', 16,
                          '--partition', 'gpu', '--cfg-options', 'train_dataloader.batch_size=4',
-                         "data='[1,2]'") == 0
+                         "model.backbone.zzz='[1,2]'") == 2
+    assert "got 'zzz'" in capsys.readouterr().err
+    assert benchmark.run(*arguments, 'ava-k400,ucf101,k400', '--launcher', 'slurm', '--gpus', 16,
+                         '--partition', 'gpu', '--cfg-options', 'train_dataloader.batch_size=4',
+                         "custom_hooks='[]'") == 0
     lines = capsys.readouterr().out.splitlines()
     commands = [shlex.split(line) for line in lines if not line.startswith('#')]
     # Training and a test each; with Kinetics labels after Kinetics.
@@ -111,7 +116,7 @@ def test_commands_for_a_cluster(benchmark, tmp_path, capsys):
     stem = 'vit-small-p16_k400-amd-pre_b512-16x4x1-150e_kinetics400-rgb'
     folder, = {word for word in train if word.startswith(str(tmp_path / 'out' / stem))}
     config = str(CONFIGS / f'finetune/{stem}.py')
-    options = ['train_dataloader.batch_size=4', "data='[1,2]'"]
+    options = ['train_dataloader.batch_size=4', "custom_hooks='[]'"]
     assert train == [
         'GPUS=16', 'bash', str(TOOLS / 'slurm_train.sh'), 'gpu', f'train-{stem}', config,
         '--resume', '--auto-scale-lr', '--work-dir', folder, '--cfg-options',
@@ -191,7 +196,7 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
     # Another student does not mix with this one.
     state = tiny_vits.pretraining('video', seed=2).state_dict()
     torch.save(dict(state_dict=state), tmp_path / 'other.pth')
-    assert benchmark.run(tmp_path / 'other.pth', *arguments[1:]) == 1
+    assert benchmark.run(tmp_path / 'other.pth', *arguments[1:]) == 2
     assert 'is of another student' in capsys.readouterr().err
 
 
@@ -227,7 +232,7 @@ def test_real_runs_on_real_pictures(benchmark, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(sys, 'argv', [*command.arguments[1:], *options])
             patch.setenv('LOCAL_RANK', '0')
-            runpy.run_path(command.arguments[1], run_name='__main__')
+            run_tool(command.arguments[1])
         return True
 
     benchmark.inside['execute'] = execute

@@ -115,7 +115,7 @@ def test_options_change_the_config(trained, command, tmp_path, capsys):
                    'model.head.normalize=None') == 0
     said = capsys.readouterr().out
     assert 'teacher' not in said and 'True patch' not in said
-    assert command(config, checkpoint, *arguments, 'model.decoder.depth=3') == 1
+    assert command(config, checkpoint, *arguments, 'model.decoder.depth=3') == 2
     assert 'must fit the config exactly' in capsys.readouterr().err
 
 
@@ -123,11 +123,11 @@ def test_what_is_no_pre_training_is_refused_at_once(trained, command, tmp_path, 
     config, checkpoint, _ = trained(amd_video)
     arguments = [clips.REAL / 'bikes.mp4', '--out', tmp_path / 'out']
     (tmp_path / 'last.pth').write_bytes(b'<html>')
-    assert command(config, checkpoint, *arguments) == 1
+    assert command(config, checkpoint, *arguments) == 2
     assert 'last.pth' in capsys.readouterr().err
-    assert command(config, tmp_path / 'missing.pth', *arguments) == 1
+    assert command(config, tmp_path / 'missing.pth', *arguments) == 2
     assert 'missing.pth' in capsys.readouterr().err
-    assert command(tmp_path / 'missing.py', checkpoint, *arguments) == 1
+    assert command(tmp_path / 'missing.py', checkpoint, *arguments) == 2
     assert 'missing.py' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command(config, checkpoint, *arguments, '--max-frames', 0)

@@ -13,6 +13,8 @@ import pytest
 from recipes import CONFIGS
 from runs import HELPERS, toy_config
 
+from amd_mm.failures import command
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools'
 COUNT = itertools.count()
@@ -73,7 +75,8 @@ def places(tmp_path_factory) -> dict[str, Path]:
     for name, text in texts.items():
         (folder / f'{name}.py').write_text(text)
     return dict(config=folder / 'toy.py', weights=folder / 'text.pth',
-                folder=folder / 'empty', tuned=TUNED, pretraining=PRETRAINING, video=VIDEO, ava=AVA, root=folder,
+                folder=folder / 'empty', tuned=TUNED, pretraining=PRETRAINING,
+                video=VIDEO, ava=AVA, root=folder,
                 **{name: folder / f'{name}.py' for name in texts})
 
 
@@ -97,7 +100,7 @@ def wrong(monkeypatch, capfd, places, tmp_path) -> Callable[..., str]:
         monkeypatch.syspath_prepend(TOOLS / Path(name).parent)
         capfd.readouterr()
         try:
-            status = tool(name)(words) if takes_words else tool(name)()
+            status = command(tool(name))(words) if takes_words else tool(name)()
         except SystemExit as stop:  # argparse
             status = stop.code
         out, err = capfd.readouterr()

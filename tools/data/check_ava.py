@@ -8,8 +8,6 @@ videos, proposals. Stops at the first file with faults, which are named with fil
 import argparse
 import sys
 
-from mmaction.datasets import AVADataset
-
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.failures import command
@@ -29,11 +27,10 @@ def main() -> None:
             dataset = DATASETS.build(dict(config, pipeline=[]))
         except (ValueError, OSError) as error:
             raise ValueError(f'{part}: {error}') from error
-        if not isinstance(dataset, AVADataset):
-            raise ValueError(f'{part}: {args.config} must be a detection config, with data sets of '
-                             f'AVA\'s form, got a {type(dataset).__name__}; name one of '
-                             'configs/detection')
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+        if not all('proposals' in info for info in infos):
+            raise ValueError(f'{part}: {args.config} must be a detection config, but its data has '
+                             'no proposals; name one of configs/detection')
         videos = {info['video_id'] for info in infos}
         print(f'{part}: {len(infos)} key frames of {len(videos)} videos, '
               f'{sum(len(info["gt_bboxes"]) for info in infos)} boxes, '

@@ -330,7 +330,6 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-@command
 def main(arguments: list[str]) -> None:
     args = parse_args(arguments)
     classes: tuple[str, ...] = ()
@@ -371,4 +370,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(main)(sys.argv[1:]))

@@ -308,7 +308,6 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-@command
 def main(arguments: list[str]) -> int:
     args = parse_args(arguments)
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
@@ -325,4 +324,4 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(main)(sys.argv[1:]))
