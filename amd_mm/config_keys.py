@@ -90,12 +90,16 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: For a position past the end of a list, a key below a value that has none, or a
-            key that nothing reads.
+            key that nothing reads, or options of which one is below another's value.
     """
     before = cfg.to_dict()
     for key in options:
         _check_reachable(key, before, options)
-    cfg.merge_from_dict(dict(options))
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (AttributeError, KeyError, TypeError) as error:  # MMEngine's, of a key and one below it
+        raise ValueError(f'--cfg-options must not contradict each other, got '
+                         f'{", ".join(options)} ({error}); leave one out') from error
     after = cfg.to_dict()
     for key in options:
         _check_read(key, before, after)

@@ -62,6 +62,11 @@ def test_a_key_that_nothing_reads_is_refused(cfg, key, message):
         merge_options(cfg, {key: '3'})
 
 
+def test_options_that_contradict_each_other_are_refused(cfg):
+    with pytest.raises(ValueError, match='must not contradict each other, got model, model.bad_at'):
+        merge_options(cfg, {'model': 3, 'model.bad_at': 4})
+
+
 def test_a_variable_is_no_setting():
     cfg = Config(dict(frames=3, model=dict(num_frames=3)))
     with pytest.raises(ValueError, match="'frames' is a variable"):

@@ -4,7 +4,7 @@ Nothing is masked and nothing is random: the same command gives the same bytes. 
 folders (everything below) and lists (.txt or .csv: a path a line, perhaps with a label), resized
 and cropped in the middle; of a video the middle frames are taken. A command that was interrupted
 goes on when it is given again. A file that cannot be read is reported, the others are done, and
-the exit status is 1.
+the exit status is 2.
 
 Read the file with amd_mm.inference.read_features(FILE), or an .npz with numpy.load.
 """
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, device, number, read_config
 from amd_mm.datasets.files import printable
-from amd_mm.failures import command
+from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import (
     POOLS,
     FeatureExtractor,
@@ -147,7 +147,7 @@ def main() -> int:
         print(f'{len(files) - failed} x {extractor.shape} -> {args.out}')
     if failed:
         print(f'error: {failed} of {len(files)} inputs could not be read.', file=sys.stderr)
-    return int(failed > 0)
+    return USER_ERROR if failed else 0
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 Inputs are files, folders (everything below) and lists (.txt or .csv: a path a line, perhaps with
 a label), as the config reads them: pictures, or videos. They go through the config's own test
 pipeline with all of its views. A file that cannot be read is reported, the others are done, and
-the exit status is 1.
+the exit status is 2.
 
 With --sliding, or of a --camera, windows of a video are classified one after the other, each as
 one clip and the centre of the picture. No more than a window is kept in memory.
@@ -18,7 +18,7 @@ from mmengine.device import get_device
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, device, new_file, read_config
-from amd_mm.failures import command
+from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import Classifier, Predictor, find_files
 
 
@@ -90,7 +90,7 @@ def main() -> int:
     failed = predict(predictor, args)
     if args.json is not None:
         args.json.write_text(json.dumps(predictor.results, indent=1, ensure_ascii=False), 'utf-8')
-    return int(failed > 0)
+    return USER_ERROR if failed else 0
 
 
 if __name__ == '__main__':

@@ -69,7 +69,7 @@ def test_pictures_twice_and_interrupted_are_the_same_bytes(
     arguments = [config, checkpoint, folder, '--batch-size', 2, '--pool', 'none', '--layer', 1]
     outs = [tmp_path / f'{name}{ending}' for name in ('first', 'second', 'resumed')]
     for out in outs[:2]:
-        assert command(*arguments, '--out', out) == 1
+        assert command(*arguments, '--out', out) == 2
         said = capsys.readouterr()
         assert f'{folder / "1.jpg"}: must be a picture' in said.err
         assert '1 of 6 inputs could not be read' in said.err
@@ -88,7 +88,7 @@ def test_pictures_twice_and_interrupted_are_the_same_bytes(
         patch.setattr(FeatureExtractor, '__call__', interrupted)
         assert command(*arguments, '--out', outs[2]) == 130
     assert not outs[2].exists()
-    assert command(*arguments, '--out', outs[2]) == 1
+    assert command(*arguments, '--out', outs[2]) == 2
     assert '2 of 6 inputs were done before' in capsys.readouterr().out
     assert outs[2].read_bytes() == outs[0].read_bytes()
 
@@ -112,7 +112,7 @@ def test_clips_of_a_list_at_the_configs_interval(student, command, tmp_path, cap
     (tmp_path / 'list.txt').write_text(f'{clips.REAL / "bikes.mp4"} 0\n{broken} 1\n')
     out = tmp_path / 'clips.npz'
     arguments = [config, checkpoint, tmp_path / 'list.txt', short, '--out', out]
-    assert command(*arguments, '--workers', 1) == 1
+    assert command(*arguments, '--workers', 1) == 2
     said = capsys.readouterr()
     assert f'{broken}: must be a video' in said.err
     assert f'{short}: it has 3 frames, 4 at interval 2 span 7' in said.out
@@ -130,14 +130,14 @@ def test_clips_of_a_list_at_the_configs_interval(student, command, tmp_path, cap
     # What is there is not replaced by accident, nor mixed with other settings.
     assert command(*arguments) == 2
     assert 'clips.npz: must not exist' in capsys.readouterr().err
-    assert command(*arguments, '--force', '--layer', 1) == 1
+    assert command(*arguments, '--force', '--layer', 1) == 2
     assert read_features(out)[2]['layer'] == 1
 
 
 def test_nothing_is_written_where_nothing_can_be_read(student, command, tmp_path, capsys):
     config, checkpoint = student('video')
     out = tmp_path / 'none.npz'
-    assert command(config, checkpoint, tmp_path / 'missing.mp4', '--out', out) == 1
+    assert command(config, checkpoint, tmp_path / 'missing.mp4', '--out', out) == 2
     assert '1 of 1 inputs could not be read' in capsys.readouterr().err
     assert not list(tmp_path.glob('none.npz*'))
     assert command(config, tmp_path / 'no.pth', clips.REAL / 'bikes.mp4', '--out', out) == 2

@@ -53,7 +53,7 @@ def test_top_5_of_pictures(tuned, command, tmp_path, capsys):
     broken.write_text('no picture')
     next(root.rglob('0.png')).rename(root / 'caf\udce9.png')
     said = tmp_path / 'said.json'
-    assert command(config, checkpoint, broken, root, '--json', said, '--out', tmp_path / 'out') == 1
+    assert command(config, checkpoint, broken, root, '--json', said, '--out', tmp_path / 'out') == 2
     output = capsys.readouterr()
     assert (rf'{tmp_path}/broken\xe9\n.png: must be a picture, but is no picture of a kind that '
             'can be read') in output.err
@@ -94,7 +94,7 @@ def test_windows_slide_over_a_long_video(tuned, command, tmp_path, capsys):
     fps, frames = video_frames(path)
     frames = list(frames)
     assert command(config, checkpoint, path, broken, '--sliding', '--window', 2, '--stride', 1.5,
-                   '--json', said, '--out', tmp_path / 'out') == 1
+                   '--json', said, '--out', tmp_path / 'out') == 2
     assert f'{broken}: must be a video' in capsys.readouterr().err
     found, = json.loads(said.read_text())
     length, stride = round(2 * fps), round(1.5 * fps)

@@ -60,7 +60,7 @@ def test_pictures(trained, command, tmp_path, capsys):
 
     status = command(config, checkpoint, tmp_path / 'text.png', *files, '--out', out, '--seed', 3)
     said = capsys.readouterr()
-    assert status == 1
+    assert status == 2
     assert f'{tmp_path / "text.png"}: must be a picture' in said.err
     assert '1 of 4 inputs could not be read' in said.err
     assert f'{tmp_path / "gray.png"}: it has no colour' in said.out
@@ -101,7 +101,7 @@ def test_all_broken_clips_are_named(trained, command, tmp_path, capsys):
     config, checkpoint, _ = trained(amd_video)
     broken = clips.write_broken_videos(tmp_path)
     files = [broken[name] for name in ('empty', 'no_index', 'no_video_stream')]
-    assert command(config, checkpoint, *files, '--out', tmp_path / 'out') == 1
+    assert command(config, checkpoint, *files, '--out', tmp_path / 'out') == 2
     said = capsys.readouterr().err
     assert all(f'{path}: must be a video' in said for path in files)
     assert '3 of 3 inputs could not be read' in said

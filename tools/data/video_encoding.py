@@ -16,6 +16,7 @@ from amd_mm.datasets.transforms.containers import open_container
 
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower',
            'veryslow', 'placebo')
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 _UNSPECIFIED_MATRIX = 2
 
 
@@ -269,6 +270,7 @@ def _work(sender: connection.Connection, source: Path, target: Path, settings: S
     """What a process does: sends the numbers of :func:`encode`, or the reason of a failure."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends its children.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # A process whose parent was killed may still be writing to the old one.

@@ -6,7 +6,7 @@ frames, and NAME.gif shows them moving. Runs on the CPU and needs no teacher.
 
 Inputs are resized and cropped in the middle. A clip that is too short repeats its last strided
 frame, a picture without colour gets three equal channels, and both are said. A file that cannot
-be read is reported, the others are done, and the exit status is 1.
+be read is reported, the others are done, and the exit status is 2.
 """
 import argparse
 import sys
@@ -19,7 +19,7 @@ from PIL import Image
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, read_config
 from amd_mm.datasets.files import printable
-from amd_mm.failures import command
+from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import (
     Input,
     batch_of,
@@ -118,7 +118,7 @@ def main() -> int:
     print(describe(model))
     if failed:
         print(f'error: {failed} of {len(args.inputs)} inputs could not be read.', file=sys.stderr)
-    return int(failed > 0)
+    return USER_ERROR if failed else 0
 
 
 if __name__ == '__main__':
