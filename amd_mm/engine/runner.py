@@ -29,13 +29,9 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config: MMEngine's, or the one it names by ``runner_type``.
 
     Raises:
-    <<<<<<< HEAD
-        ValueError: If a type is not registered, nothing reads a key, the parts of a detector do not
-            have the same classes, or ``load_from`` is a file that cannot be read as weights.
-    =======
-        ValueError: If a type is not registered, nothing reads a key, a value is out of range, there
-            is no file to start from, or the parts of a detector do not have the same classes.
-    >>>>>>> 9fdfebc (wip)
+        ValueError: If a type is not registered, nothing reads a key, a value is out of range, the
+            parts of a detector do not have the same classes, or ``load_from`` is a file that is
+            not there or cannot be read as weights.
     """
     _check(cfg)
     check_num_classes(cfg)

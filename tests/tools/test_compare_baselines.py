@@ -82,7 +82,7 @@ def test_largest_batch(script, limit, expected):
 
 def test_loading_is_compared_in_turns(script, monkeypatch, tmp_path, capsys):
     threads = torch.get_num_threads(), cv2.getNumThreads()
-    main = script['main'].__globals__
+    main = script['main'].__wrapped__.__globals__
     # Each turn of a second ends after one look at the clock.
     ticks = iter(range(10000))
     monkeypatch.setattr(main['time'], 'perf_counter', lambda: .6 * next(ticks))
@@ -116,7 +116,7 @@ def test_steps_are_compared_in_turns(script, monkeypatch, capsys):
         def seconds(self):
             return next(self.clock)
 
-    names = script['main'].__globals__
+    names = script['main'].__wrapped__.__globals__
     monkeypatch.setitem(names, 'Side', Side)
     monkeypatch.setitem(names, 'BASELINES', dict(amd='released'))
     monkeypatch.setitem(names, 'ours', lambda what: 'ours')
@@ -147,7 +147,7 @@ def test_batches_that_fill_a_gpu_are_compared(script, monkeypatch, capsys):
     def ours(what, with_cp=False, compile=False):
         return (100, .025, .25) if with_cp else (48, .01 if compile else .02, .5)
 
-    peak, names = [0], script['main'].__globals__
+    peak, names = [0], script['main'].__wrapped__.__globals__
     for name, value in dict(
             Side=Side, BASELINES=dict(amd=(24, .04, 1.)), ours=ours, trained=lambda student: 1,
             matrix_rate=lambda *args, **options: 4e14,
