@@ -48,7 +48,7 @@ def _tell_addresses_apart(checkpoint: Any) -> None:
 
 def _advises_to_run(checkpoint: Any) -> Verdict:
     with tempfile.NamedTemporaryFile(suffix='.pth') as file:
-        file.write(pickle.dumps(os.getcwd))
+        file.write(pickle.dumps(os.getcwd, protocol=2))
         file.flush()
         try:
             checkpoint.load_from_local(file.name, 'cpu')
