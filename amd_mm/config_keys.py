@@ -167,7 +167,7 @@ def _check_read(key: str, before: dict, after: dict) -> None:
 
 def _has(content: Any, parts: Collection[str]) -> bool:
     for part in parts:
-        if isinstance(content, list):
+        if isinstance(content, list) and part.isdigit():
             content = content[int(part)]
         elif isinstance(content, dict) and part in content:
             content = content[part]
@@ -271,8 +271,14 @@ def _find(name: Any, key: str, registry: Registry, scope: str | None) -> Callabl
         return name
     if not isinstance(name, str):
         raise ValueError(f'{key}.type must be a name or a class, got {name!r}; write a name')
+    if scope is not None and not isinstance(scope, str):
+        raise ValueError(f'the _scope_ of {key} must be the name of a package, got {scope!r}; '
+                         'remove it')
     with registry.switch_scope_and_registry(scope) as here:
-        found = here.get(name)
+        try:
+            found = here.get(name)
+        except Exception:  # MMEngine imports what a name could be the path of.
+            found = None
         if found is not None:
             return found
         names = [f'{prefix}{known}' for one in _family(here)

@@ -27,6 +27,7 @@ def test_every_key_of_a_recipe_is_read(path):
     {'model.type': 'amd_mm.AMD', 'model.teacher.checkpoint': 'a.pth'},
     {'custom_hooks.1.type': 'amd_mm.BadSampleHook'},
     {'custom_hooks.1._delete_': True},
+    {'param_scheduler._delete_': None},  # found by fuzzing
     {'train_cfg._delete_': True, 'train_cfg.max_iters': 3},
     {'env_cfg.mp_cfg.mp_start_method': 'spawn', 'env_cfg.dist_cfg.timeout': 9},
     {'visualizer.vis_backends.0.type': 'TensorboardVisBackend'},
@@ -79,6 +80,9 @@ def test_a_variable_is_no_setting():
      "model.dpeth: a key must be one that is read, got 'dpeth'; write 'depth'"),
     (dict(model=dict(type='amd_mm.PixelDecodr')), "write 'amd_mm.PixelDecoder'"),
     (dict(model=dict(type=3)), 'model.type must be a name or a class, got 3'),
+    *((dict(model=dict(type=name)), f'must be registered as a model, got {name!r}')
+      for name in ('', '.', '/', 'a.b')),  # found by fuzzing
+    (dict(model=dict(type='ToyModel', _scope_=3)), 'the _scope_ of model must be the name of a'),
     (dict(randomness=dict(sed=3)), "randomness.sed: .* write 'seed'"),
     (dict(train_dataloader=dict(dataset=dict(pipeline=[dict(type='amd_mm.PyAVInt')]))),
      "train_dataloader.dataset.pipeline.0.type .* write 'amd_mm.PyAVInit'"),
