@@ -135,7 +135,7 @@ def _check_reachable(key: str, before: dict, options: Mapping[str, Any]) -> None
                 return
             value = value[part]
         elif isinstance(value, list):
-            if not part.isdigit() or int(part) >= len(value):
+            if not part.isdecimal() or int(part) >= len(value):
                 raise ValueError(
                     f'--cfg-options {key}: a position in the list {place} must be from 0 to '
                     f'{len(value) - 1}, got {part!r}; give the whole list to make it longer')
@@ -167,7 +167,7 @@ def _check_read(key: str, before: dict, after: dict) -> None:
 
 def _has(content: Any, parts: Collection[str]) -> bool:
     for part in parts:
-        if isinstance(content, list) and part.isdigit():
+        if isinstance(content, list) and part.isdecimal():
             content = content[int(part)]
         elif isinstance(content, dict) and part in content:
             content = content[part]

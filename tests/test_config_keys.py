@@ -54,6 +54,7 @@ def test_what_a_recipe_may_lack(cfg, options):
     ('optim_wrapper.optimizer.weight_deacy', "write 'weight_decay'"),
     ('param_scheduler.0.start_facor', "write 'start_factor'"),
     ('param_scheduler.2.begin', "the list param_scheduler must be from 0 to 1, got '2'"),
+    ('param_scheduler.¹', "must be from 0 to 1, got '¹'"),  # found by fuzzing
     ('param_scheduler.begin', "the list param_scheduler must be from 0 to 1, got 'begin'"),
     ('train_cfg.max_epochs.most', 'train_cfg.max_epochs must have keys for one to be set, but is'),
     ('train_cfg.type', "train_cfg.type must be registered as a loop, got '3'"),
