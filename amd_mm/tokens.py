@@ -111,11 +111,21 @@ class TokenMask(NamedTuple):
     ``visible`` (B, V) and ``masked`` (B, M) part the N tokens between them. Inside ``masked``
     lie ``extra`` (B, E), which the teacher sees, and ``predicted`` (B, P), whose pixels the
     decoder predicts: all of ``masked``, unless the decoder is spared some.
+
+    Of several teachers ``extras`` has the extra tokens of each, nested, and ``extra`` those of the
+    teacher that sees most; of one teacher ``extras`` is empty.
     """
     visible: Tensor
     extra: Tensor
     masked: Tensor
     predicted: Tensor
+    extras: tuple[Tensor, ...] = ()
+
+    def seen_by(self, teacher: int) -> 'TokenMask':
+        """The mask of one teacher, counted from 0, with its own ``extra`` tokens."""
+        if not self.extras and teacher == 0:
+            return self
+        return self._replace(extra=self.extras[teacher], extras=())
 
     @property
     def teacher_visible(self) -> Tensor:

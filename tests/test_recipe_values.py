@@ -121,7 +121,7 @@ def test_masks(path):
     node = this.model.mask_generator
     masks = MODELS.build(node, default_args=dict(grid=this.grid))
     ratio = node.student_ratio
-    found = (masks.strategy, ratio, node.get('teacher_ratio', ratio), masks.num_visible,
+    found = (node.strategy, ratio, node.get('teacher_ratio', ratio), masks.num_visible,
              masks.num_visible + masks.num_extra)
     assert found == MASKS[this.mask_kind]
 

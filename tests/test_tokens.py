@@ -88,6 +88,18 @@ def test_equal_masks_leave_no_extra_features():
     assert teacher.extra.shape == (2, 0, 5)
 
 
+def test_each_teacher_has_a_mask_of_its_own():
+    visible, masked = torch.zeros(2, 1), torch.arange(6).view(2, 3)
+    narrow, wide = masked[:, :1], masked[:, :2]
+    mask = TokenMask(visible, wide, masked, masked, extras=(narrow, wide))
+    assert mask.seen_by(0) == TokenMask(visible, narrow, masked, masked)
+    assert mask.seen_by(1) == TokenMask(visible, wide, masked, masked)
+    alone = TokenMask(visible, wide, masked, masked)
+    assert alone.seen_by(0) is alone
+    with pytest.raises(IndexError):
+        alone.seen_by(1)
+
+
 def test_prefix_is_what_comes_first():
     tokens = torch.randn(2, 5, 3)
     prefix, patches = split_prefix(tokens, 2)

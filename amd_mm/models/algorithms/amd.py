@@ -161,10 +161,11 @@ class AMD(MaskedPretraining):
                 f'{teacher.num_prefix_tokens} of the teacher: set '
                 'model.neck.align_cls_token=False.')
         if self.neck.generation is not None and masks.num_extra == 0:
+            remedy = 'raise the student' if masks.num_visible == tokens else 'lower the teacher'
             raise ValueError(
                 'Generation alignment needs tokens that only the teacher sees, got equal masks '
-                f'of {masks.num_visible} visible tokens: lower the teacher ratio, or set '
-                'generation=None in the neck.')
+                f'of {masks.num_visible} visible tokens: {remedy} ratio, or set generation=None in '
+                'the neck.')
         if self.decoder is None and self.taps[-1] != self.backbone.depth:
             raise ValueError(
                 f'Without a decoder the deepest student tap must be the last block '

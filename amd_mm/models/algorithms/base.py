@@ -48,9 +48,12 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
 
     Raises:
         ValueError: If the backbone has a norm that only fine-tuning would train, only one of
-            decoder and head is there, or the pixel statistics are not those of its channels.
+            decoder and head is there, the pixel statistics are not those of its channels, or the
+            masks leave the decoder nothing or need what is not there.
     """
 
+    # What masks can hang on beside the keys.
+    offers_masks: frozenset[str] = frozenset({'images'})
     backbone: Encoder
     mask_generator: AsymmetricMaskGenerator
     decoder: PixelDecoder | None
@@ -91,6 +94,16 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             head, default_args=dict(grid=grid, mean=mean, std=std))
         if (self.decoder is None) != (self.head is None):
             raise ValueError('decoder and head belong together, got only one of them.')
+        if self.decoder is not None and self.mask_generator.num_visible == grid.num_tokens:
+            raise ValueError(
+                f'A decoder needs masked tokens to predict, got a student that sees all '
+                f'{grid.num_tokens}: raise model.mask_generator.student_ratio, or set decoder and '
+                'head to None where the algorithm can do without.')
+        if lacking := self.mask_generator.needs - self.offers_masks:
+            raise ValueError(
+                f'{type(self.mask_generator.strategy).__name__} decides by {min(lacking)} of a '
+                f'teacher, and {type(self).__name__} has none: use another strategy, or '
+                'amd_mm.AMD.')
         self._is_first_batch = True
 
     @abstractmethod
@@ -114,13 +127,22 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             data_samples: The hosts' data samples; their ``sample_key`` decides the mask.
         """
         images = self._fold_views(inputs)
-        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        mask = self.draw_mask(images, self._sample_keys(images, data_samples))
         losses = self.masked_loss(images, mask)
         # Imagined tensors, in which costs are counted, have no values to look at.
         if self._is_first_batch and detect_fake_mode(list(losses.values())) is None:
             self._is_first_batch = False
             self.check_first_batch(images, mask, losses)
         return losses
+
+    def draw_mask(self, images: Tensor, keys: Tensor) -> TokenMask:
+        """The masks of a batch; never compiled.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            keys: (B,) int64, one a sample.
+        """
+        return self.mask_generator(keys, images)
 
     def check_first_batch(self, images: Tensor, mask: TokenMask,
                           losses: dict[str, Tensor]) -> None:
@@ -182,7 +204,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """
         assert self.decoder is not None and self.head is not None, 'nothing to reconstruct with'
         images = self._fold_views(inputs)
-        mask = self.mask_generator(self._sample_keys(images, data_samples))
+        mask = self.draw_mask(images, self._sample_keys(images, data_samples))
         mask = mask._replace(predicted=mask.masked)
         latent, _ = self.backbone.encode(images, mask.visible)
         painted = self.head.paint(self.decoder(latent, mask), images, mask)

@@ -21,7 +21,7 @@ class FixedMasks(nn.Module):
         super().__init__()
         self.mask = mask
 
-    def forward(self, keys: Tensor) -> TokenMask:
+    def forward(self, keys: Tensor, images: Tensor) -> TokenMask:
         return self.mask
 
 
@@ -193,6 +193,7 @@ def test_golden_numbers_notice(mutation, least_loss, least_gradient):
 NO_DECODER = dict(decoder=None, head=None)
 HALF_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
                  teacher_ratio=.5)
+ALL_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=0.)
 CONFIGURATIONS = dict(
     amd_video=lambda: amd_video(),
     amd_video_direct_only=lambda: amd_video(dict(generation=None)),
@@ -201,6 +202,8 @@ CONFIGURATIONS = dict(
         dict(direct=None), **NO_DECODER, mask_generator=dict(
             type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=.9,
             teacher_ratio=0.)),
+    feature_distillation=lambda: amd_video(
+        dict(generation=None), **NO_DECODER, mask_generator=ALL_SEEN),
     dmae=lambda: dmae_image('token'),
     amd_image=lambda: dmae_image(
         'token', mask_generator=HALF_SEEN, neck=AMD_NECK),
@@ -308,8 +311,8 @@ def test_every_configuration_compiles_all_but_the_masks(name, monkeypatch):
     images = batch(model)
     expected = model.loss(images, samples(5, 6))
     draw, compiling = model.mask_generator.forward, []
-    monkeypatch.setattr(model.mask_generator, 'forward', lambda keys: (
-        compiling.append(torch.compiler.is_compiling()), draw(keys))[1])
+    monkeypatch.setattr(model.mask_generator, 'forward', lambda keys, images: (
+        compiling.append(torch.compiler.is_compiling()), draw(keys, images))[1])
     model.compile_networks(backend='eager', fullgraph=True)
     found = model.loss(images, samples(5, 6))
     assert compiling == [False]
@@ -323,6 +326,8 @@ def test_every_configuration_compiles_all_but_the_masks(name, monkeypatch):
     ({}, dict(mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube',
                                   student_ratio=.9, teacher_ratio=.9)),
      'Generation alignment needs tokens that only the teacher sees'),
+    ({}, dict(**NO_DECODER, mask_generator=ALL_SEEN), 'Generation .* raise the student ratio'),
+    (dict(generation=None), dict(mask_generator=ALL_SEEN), 'A decoder needs masked tokens'),
     (dict(direct=None, generation=None), {}, 'must align something'),
     ({}, dict(decoder=None), 'belong together'),
     ({}, dict(**NO_DECODER, taps=(1, 2)), 'deepest student tap must be the last block 4, got 2'),

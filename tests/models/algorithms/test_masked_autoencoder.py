@@ -111,3 +111,8 @@ def test_a_list_is_one_of_views():
 def test_keys_of_some_samples_only_are_refused():
     with pytest.raises(ValueError, match='every sample of a batch must have a sample_key or none'):
         build().loss(torch.randn(2, 1, 3, 8, 32, 32), [KEYS[0], DataSample()])
+
+
+def test_nothing_masked_leaves_nothing_to_predict():
+    with pytest.raises(ValueError, match='needs masked tokens to predict, .* sees all 64: raise'):
+        build(mask_generator=dict(VIDEOMAE['mask_generator'], student_ratio=0))

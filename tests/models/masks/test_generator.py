@@ -8,8 +8,27 @@ from amd_mm.tokens import TokenGrid
 IMAGE = TokenGrid((14, 14), (16, 16))
 VIDEO = TokenGrid((8, 14, 14), (2, 16, 16))
 KEYS = torch.tensor([0, 1, 2**62, 9, 2**63 - 1])
+# Of version 0.1 for the keys 0 and 2**63 - 1: a resumed run goes on with the masks it had.
+GRID = TokenGrid((2, 3, 4), (2, 8, 8))
+GOLDEN = [
+    ('random', dict(student_visible=4, teacher_visible=9), dict(
+        visible=[[12, 13, 15, 21], [0, 10, 20, 22]],
+        extra=[[7, 11, 14, 17, 19], [1, 5, 8, 9, 16]],
+        predicted=[[2, 5, 6, 10, 11, 14, 17, 18, 19, 20], [1, 3, 5, 6, 9, 11, 12, 14, 15, 21]])),
+    ('tube', dict(student_visible=2, teacher_visible=5), dict(
+        visible=[[7, 11, 19, 23], [0, 10, 12, 22]],
+        extra=[[0, 3, 9, 12, 15, 21], [1, 5, 9, 13, 17, 21]],
+        predicted=[[2, 5, 6, 12, 13, 14, 16, 17, 18, 20], [1, 3, 5, 6, 9, 11, 13, 15, 16, 21]])),
+]
 
 
+@pytest.mark.parametrize('strategy, settings, expected', GOLDEN)
+def test_masks_stay_what_they_were(strategy, settings, expected):
+    generator = AsymmetricMaskGenerator(GRID, strategy, **settings, decoder_ratio=.5)
+    mask = generator(torch.tensor([0, 2**63 - 1]))
+    assert {name: getattr(mask, name).tolist() for name in expected} == expected
+    everything = torch.cat([mask.visible, mask.masked], 1).sort().values
+    assert everything.tolist() == [list(range(24))] * 2
 
 
 @pytest.mark.parametrize('grid, strategy, settings, counts', [
@@ -35,12 +54,13 @@ def test_masks_part_the_tokens(grid, strategy, settings, counts):
                                                mask.teacher_visible, strict=True):
         assert set(extra.tolist()) <= set(masked.tolist())
         assert teacher.tolist() == visible.tolist() + extra.tolist()
-    assert all(torch.equal(ids, ids.sort().values) for ids in mask)
+    assert all(torch.equal(ids, ids.sort().values) for ids in mask[:4])
+    assert mask.extras == () and mask.seen_by(0) is mask
 
 
 def test_tube_shows_the_same_places_in_every_frame():
     mask = AsymmetricMaskGenerator(VIDEO, 'tube', 0.9, 0.75)(KEYS)
-    for ids in mask:
+    for ids in mask[:4]:
         frames = ids.reshape(len(KEYS), 8, -1)
         assert torch.equal(frames - frames[:, :1], (torch.arange(8) * 196).view(1, 8, 1)
                            .expand_as(frames))
@@ -51,7 +71,8 @@ def test_mask_is_a_function_of_its_key():
     together = generator(KEYS)
     for number, key in enumerate(KEYS):
         alone = generator(key[None])
-        assert all(torch.equal(a[0], b[number]) for a, b in zip(alone, together, strict=True))
+        assert all(torch.equal(one[0], many[number])
+                   for one, many in zip(alone[:4], together[:4], strict=True))
     assert not torch.equal(together.visible[0], together.visible[1])
 
 
@@ -106,8 +127,11 @@ def test_views_of_a_sample_get_masks_of_their_own():
     (dict(student_ratio=.5, student_visible=9), 'exclude each other'),
     (dict(student_visible=0), 'student_visible of .* at least 1, or None, got 0'),
     (dict(student_visible=197), 'must see 1 to 196 tokens, got 197'),
-    (dict(student_visible=196), 'must leave at least one of 196 tokens masked'),
-    (dict(student_ratio=0.), 'must leave at least one of 196 tokens masked'),
+    (dict(student_ratio=.5, teacher_ratio=[.25, .75]), 'at least what the student .* got 49'),
+    (dict(student_ratio=.5, teacher_ratio=[]), 'teacher_ratio of .* got \\[\\]'),
+    (dict(student_visible=9, teacher_visible=[9, 197]), r'see 1 to 196 tokens, got \[9, 197\]'),
+    (dict(student_visible=9, teacher_visible=[9], teacher_ratio=[.5]), 'exclude each other'),
+    (dict(student_ratio=0., teacher_ratio=.5), 'sees, 196 of 196 tokens, got 98'),
 ])
 def test_bad_masks_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
@@ -117,3 +141,32 @@ def test_bad_masks_are_refused(settings, words):
 def test_unknown_strategy_is_refused():
     with pytest.raises(ValueError, match="got 'blocks'"):
         AsymmetricMaskGenerator(IMAGE, 'blocks', 0.75)
+
+
+@pytest.mark.parametrize('strategy, settings, counts', [
+    ('random', dict(student_ratio=.75, teacher_ratio=[.25, .75, 0.]), (98, 0, 147)),
+    ('random', dict(student_visible=40, teacher_visible=(50, 60)), (10, 20)),
+    ('random', dict(student_ratio=.5, teacher_ratio=[.25]), (49, )),
+])
+def test_teachers_see_nested_tokens_of_one_draw(strategy, settings, counts):
+    generator = AsymmetricMaskGenerator(IMAGE, strategy, **settings)
+    mask = generator(KEYS)
+    assert generator.num_extras == counts and generator.num_extra == max(counts)
+    assert tuple(extra.shape[1] for extra in mask.extras) == counts
+    assert mask.extra is mask.extras[counts.index(max(counts))]
+    for number, extra in enumerate(mask.extras):
+        seen = mask.seen_by(number)
+        assert seen.extra is extra and seen.extras == () and seen.visible is mask.visible
+        # as if the teacher were alone
+        name, = [name for name in settings if name.startswith('teacher')]
+        alone = AsymmetricMaskGenerator(
+            IMAGE, strategy, **{**settings, name: settings[name][number]})(KEYS)
+        assert all(torch.equal(a, b) for a, b in zip(alone[:4], seen[:4], strict=True))
+
+
+def test_a_student_can_see_everything():
+    generator = AsymmetricMaskGenerator(VIDEO, 'tube', student_ratio=0)
+    mask = generator(KEYS)
+    assert torch.equal(mask.visible, torch.arange(1568).expand(len(KEYS), -1))
+    assert (generator.num_visible, generator.num_extra) == (1568, 0)
+    assert [ids.shape for ids in mask[1:4]] == [(5, 0)] * 3
