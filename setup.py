@@ -12,6 +12,8 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 LITE = ['mmcv-lite>=2.1.0,<2.2']
 QUICKSTART = ['mlxtend', 'scikit-image']
 DETECTION = ['mmdet>=3.3,<3.4']
+# mmsegmentation imports ftfy, regex and prettytable, and asks for the last alone.
+DENSE = DETECTION + ['mmsegmentation>=1.2.2,<2.0', 'ftfy', 'prettytable', 'regex']
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
 TESTS = ['build', 'coverage', 'hypothesis', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
@@ -97,8 +99,9 @@ setup(
         lite=LITE,
         quickstart=LITE + QUICKSTART,
         detection=DETECTION,
+        dense=DENSE,
         interop=INTEROP,
         export=EXPORT,
-        tests=LITE + QUICKSTART + DETECTION + INTEROP + EXPORT + TESTS,
+        tests=LITE + QUICKSTART + DENSE + INTEROP + EXPORT + TESTS,
     ),
 )

@@ -10,14 +10,15 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 __all__ = [
-    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'RUNNERS', 'STRATEGIES',
-    'TRANSFORMS'
+    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS', 'RUNNERS', 'STRATEGIES', 'TRANSFORMS'
 ]
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='amd_mm', locations=['amd_mm.models'])
@@ -32,6 +33,9 @@ DATA_SAMPLERS = Registry(
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='amd_mm', locations=['amd_mm.engine'])
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='amd_mm', locations=['amd_mm.engine'])
 METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='amd_mm', locations=['amd_mm.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor', parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, scope='amd_mm',
+    locations=['amd_mm.engine'])
 RUNNERS = Registry('runner', parent=MMENGINE_RUNNERS, scope='amd_mm', locations=['amd_mm.engine'])
 STRATEGIES = Registry(
     'strategy', parent=MMENGINE_STRATEGIES, scope='amd_mm', locations=['amd_mm.engine'])

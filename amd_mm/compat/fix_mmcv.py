@@ -50,7 +50,7 @@ def _stand_in(extension: Any) -> None:
 
 FIXES = [
     Fix(name='mmcv-operators', host='mmcv',
-        symptom='import mmdet.models or mmcv.ops: No module named mmcv._ext',
+        symptom='import mmdet.models, mmseg.models or mmcv.ops: No module named mmcv._ext',
         affected='mmcv-lite (there is no compiled wheel of mmcv for torch >= 2.5)',
         link='https://github.com/open-mmlab/mmcv/issues/3325',
         trigger='mmcv._ext', fill=_stand_in),

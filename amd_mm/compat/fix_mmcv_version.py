@@ -1,4 +1,4 @@
-"""The upper limits that mmaction2 and mmdet set on the version of mmcv."""
+"""The upper limits that mmaction2, mmdet and mmsegmentation set on the version of mmcv."""
 import re
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,9 +10,9 @@ _TRIED = '2.1.0'
 
 
 def _limit(host: Any) -> str | None:
-    """Read ``mmcv_maximum_version`` from the source of the host's ``__init__``."""
+    """Read the limit, under the name it has there, from the source of the host's ``__init__``."""
     source = host.__spec__.loader.get_source(host.__name__)
-    match = re.search(r"^mmcv_maximum_version = '(.+)'", source, re.MULTILINE)
+    match = re.search(r"^(?:mmcv_maximum_version|MMCV_MAX) = '(.+)'", source, re.MULTILINE)
     return match and match[1]
 
 
@@ -38,5 +38,7 @@ FIXES = [
         trigger=host, check=_mmcv_too_new, around=_pass_the_gate)
     for host, project, link in [
         ('mmaction', 'mmaction2 1.2.0', 'https://github.com/open-mmlab/mmaction2/issues/2852'),
-        ('mmdet', 'mmdet 3.3.0', 'https://github.com/open-mmlab/mmdetection/issues/11763')]
+        ('mmdet', 'mmdet 3.3.0', 'https://github.com/open-mmlab/mmdetection/issues/11763'),
+        ('mmseg', 'mmsegmentation 1.2.2',
+         'https://github.com/open-mmlab/mmsegmentation/blob/v1.2.2/mmseg/__init__.py')]
 ]

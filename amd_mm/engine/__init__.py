@@ -18,6 +18,7 @@ from amd_mm.engine.hooks import (
     ShowOutputHook,
     ThroughputHook,
 )
+from amd_mm.engine.layer_decay import LayerDecayConstructor
 from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
@@ -31,6 +32,7 @@ __all__ = [
     'EpochTrainLoop',
     'HeldOutLoss',
     'LabelRangeHook',
+    'LayerDecayConstructor',
     'NonFiniteLossHook',
     'RatesHook',
     'ReconstructionHook',

@@ -14,12 +14,15 @@ from amd_mm.resolved_config import KEYS_READ
 # author's business.
 _DEFAULT = 'mmengine.DefaultOptimWrapperConstructor'
 _IMAGE_DECAY = 'mmpretrain.LearningRateDecayOptimWrapperConstructor'
+_DENSE_DECAY = 'amd_mm.LayerDecayConstructor'
 _VIDEO_DECAY = 'mmaction.LearningRateDecayOptimizerConstructor'
+_DECAY_READS = ('layer_decay_rate', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
+                'custom_keys')
 _PARAMWISE = {
     _DEFAULT: ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
                'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'),
-    _IMAGE_DECAY: ('layer_decay_rate', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
-                   'custom_keys'),
+    _IMAGE_DECAY: _DECAY_READS,
+    _DENSE_DECAY: _DECAY_READS,
     _VIDEO_DECAY: ('num_layers', 'decay_rate', 'decay_type'),
 }
 _MULTIPLIERS = ('lr_mult', 'decay_mult')
@@ -112,7 +115,7 @@ def _paramwise(cfg: Config) -> _Paramwise:
 
 def _check_multipliers(who: str, settings: dict, constructor: str) -> None:
     """Other settings than the multipliers are the optimizer's own, such as ``betas``."""
-    if constructor == _IMAGE_DECAY and 'lr_mult' in settings:
+    if constructor in (_IMAGE_DECAY, _DENSE_DECAY) and 'lr_mult' in settings:
         raise ValueError(
             f'{who} must leave the rate to {constructor}, which ignores lr_mult, got '
             f'lr_mult={settings["lr_mult"]}; remove it (to freeze: {_FREEZE})')

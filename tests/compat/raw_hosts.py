@@ -181,6 +181,7 @@ def main() -> None:
     observe_import('mmcv-operators', 'mmcv._ext')
     observe('mmaction-mmcv-limit', lambda: import_beside_newer_mmcv('mmaction'))
     observe('mmdet-mmcv-limit', lambda: import_beside_newer_mmcv('mmdet'))
+    observe('mmseg-mmcv-limit', lambda: import_beside_newer_mmcv('mmseg'))
     observe('mmcv-hue', shift_hue_in_mmcv)
     observe('mmaction-hue', shift_hue_in_mmaction)
     observe('mmaction-tubes', compare_tubes)

@@ -10,9 +10,10 @@ from amd_mm.compat.fix import OUTCOMES
 
 def test_the_hosts_import() -> None:
     import mmdet.models
+    import mmseg.models
     from mmaction.models import roi_heads
     from mmdet.registry import MODELS
-    assert mmdet.models.RetinaNet
+    assert mmdet.models.RetinaNet and mmseg.models.UPerHead
     assert MODELS.get('AVARoIHead') is roi_heads.AVARoIHead
     assert OUTCOMES['mmcv-operators'].needed
 

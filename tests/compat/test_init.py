@@ -12,7 +12,8 @@ from amd_mm.compat.import_hooks import FixingFinder, StandInFinder
 BY_VERSION = [
     'numpy-aliases', 'torch-checkpoint-classes', 'torch-hub-weights-only', 'decord-libvpx',
     'mmengine-pkg-resources', 'mmengine-amd-mm-configs', 'mmengine-pickles', 'mmengine-yaml',
-    'mmaction-mmcv-limit', 'mmdet-mmcv-limit', 'mmcv-hue', 'mmaction-hue', 'mmaction-tubes',
+    'mmaction-mmcv-limit', 'mmdet-mmcv-limit', 'mmseg-mmcv-limit', 'mmcv-hue', 'mmaction-hue',
+    'mmaction-tubes',
     'mmaction-numpy-bool', 'mmaction-drn', 'mmaction-stacked-batches']
 # Whether these are needed depends on the machine or on what else is installed.
 BY_MACHINE = ['torchvision-schemas', 'mmcv-operators', 'mmengine-gloo', 'mmengine-ddp-devices',

@@ -10,6 +10,7 @@ from amd_mm.engine.settings_check import check_names, check_paramwise, check_rat
 
 VIDEO_DECAY = 'mmaction.LearningRateDecayOptimizerConstructor'
 IMAGE_DECAY = 'mmpretrain.LearningRateDecayOptimWrapperConstructor'
+DENSE_DECAY = 'amd_mm.LayerDecayConstructor'
 TRAINED = [path for path in sorted(CONFIGS.rglob('*.py'))
            if '_base_' not in path.parts and 'knn' not in path.name]
 
@@ -75,6 +76,9 @@ def test_variables_of_a_config_are_its_own(name):
     (IMAGE_DECAY, dict(layer_decay=.5), "got 'layer_decay'; write 'layer_decay_rate'"),
     (IMAGE_DECAY, dict(layer_decay_rate=.5, custom_keys=dict(backbone=dict(lr_mult=0.))),
      'ignores lr_mult, got lr_mult=0.0'),
+    (DENSE_DECAY, dict(layer_decay=.5), "got 'layer_decay'; write 'layer_decay_rate'"),
+    (DENSE_DECAY, dict(layer_decay_rate=.5, custom_keys=dict(neck=dict(lr_mult=0.))),
+     'ignores lr_mult, got lr_mult=0.0'),
     (IMAGE_DECAY, dict(custom_keys=dict(head=dict(decay_mul=0.))), "write 'decay_mult'"),
 ])
 def test_what_a_constructor_passes_over_is_refused(constructor, paramwise, message):
@@ -137,6 +141,7 @@ def test_custom_keys_for_other_networks_may_stay():
 @pytest.mark.parametrize(('backbone', 'constructor', 'paramwise'), [
     (video_vit, VIDEO_DECAY, dict(num_layers=2, decay_rate=.5)),
     (image_vit, IMAGE_DECAY, dict(layer_decay_rate=.5)),
+    (image_vit, DENSE_DECAY, dict(layer_decay_rate=.5)),
     (video_vit, 'DefaultOptimWrapperConstructor', dict(flat_decay_mult=0.))])
 def test_a_frozen_backbone_has_no_rate(backbone, constructor, paramwise):
     cfg, model = config(constructor, **paramwise), Classifier(backbone(frozen=True))
