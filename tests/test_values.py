@@ -45,8 +45,8 @@ ALLOWED = {
            'return_feat_map', 'shard', 'shuffle', 'train_mask_tokens', 'unnamed_labels',
            'use_learnable_pos_emb', 'use_mean_pooling', 'with_cp', 'with_label'},
 }
-# Of AMD, which may do without reconstruction.
-ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
+# Of AMD, which may do without reconstruction, and has no taps and neck beside a list of teachers.
+ALLOWED[None] |= {f'AMD.{name}' for name in ('decoder', 'head', 'taps', 'neck')}
 # Of a teacher that is trained on pixels as the student's.
 ALLOWED[None] |= {f'{teacher}.{name}' for teacher in ('FrozenTeacher', 'TimmTeacher')
                   for name in ('mean', 'std', 'input_mean', 'input_std', 'student_grid')}

@@ -23,14 +23,16 @@ class Parts:
 
         Args:
             model: One for pre-training; of any other only the whole forward pass can be told.
+                Several teachers are one part, and so is what aligns the student with them.
         """
-        owners = dict(mask=('mask_generator', 'forward'), student=('backbone', 'encode'),
-                      teacher=('teacher', 'forward'), generator=('neck', 'forward'),
-                      decoder=('decoder', 'forward'))
+        named = dict(mask='mask_generator', student='backbone', decoder='decoder')
+        owners = [(name, getattr(model, part, None)) for name, part in named.items()]
+        for lesson in getattr(model, 'lessons', ()):
+            owners += [('teacher', lesson.teacher), ('generator', lesson.neck)]
         undo = []
-        for name, (part, method) in owners.items():
-            owner = getattr(model, part, None)
-            # A host's backbone has no encode; its neck is none of ours.
+        for name, owner in owners:
+            method = 'encode' if name == 'student' else 'forward'
+            # A host's backbone has no encode.
             if hasattr(owner, method) and hasattr(model, 'mask_generator'):
                 # Compiled methods stand there as well.
                 undo.append((vars(owner), method, vars(owner).get(method)))
