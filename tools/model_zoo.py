@@ -1,5 +1,9 @@
 """Lists published teachers, and says what a checkpoint file is and whether it fits a config.
 
+Listed are encoders of our own layouts (amd_mm.FrozenTeacher) and foundation encoders that a library
+builds (amd_mm.TimmTeacher, amd_mm.TransformersTeacher), with the licence that their authors'
+repository states. Nothing is downloaded.
+
 Example:
     python tools/model_zoo.py list
     python tools/model_zoo.py check FILE
@@ -11,9 +15,11 @@ import sys
 from mmengine.config import Config
 
 from amd_mm.checkpoints import load_encoder, read_checkpoint
-from amd_mm.checkpoints.facts import list_facts
-from amd_mm.checkpoints.matching import show
+from amd_mm.checkpoints.architecture import Architecture
+from amd_mm.checkpoints.facts import list_facts, show_fact
+from amd_mm.checkpoints.matching import Match, show
 from amd_mm.export.convert import describe
+from amd_mm.export.foundation import FOUNDATION, Foundation, foundations_like
 from amd_mm.export.zoo import ZOO, identify, resembling
 from amd_mm.failures import command
 from amd_mm.registry import MODELS
@@ -41,13 +47,59 @@ def list_published() -> None:
         print(f'{entry.name}\n    {entry.modality}, width {entry.width}, depth {entry.depth}, '
               f'patch {entry.patch}{clip}; layout {entry.layout or "not stated"}\n'
               f'    {decoder}; trained on {entry.target}\n'
-              f'    {entry.source}')
+              f'    {entry.source}; licence {entry.licence}')
         if entry.used_by:
             print(f'    teacher of {entry.used_by}')
+    for foundation in FOUNDATION:
+        list_foundation(foundation)
+
+
+def list_foundation(entry: Foundation) -> None:
+    kind = 'image' if entry.tubelet == 1 else f'video, tubelet {entry.tubelet}'
+    mean, std = entry.statistics
+    readers = [f'amd_mm.TimmTeacher, architecture {entry.architecture} '
+               f'(on the hub: {entry.timm})'] if entry.timm else []
+    if entry.folder:
+        readers.append(f'amd_mm.TransformersTeacher, folder (on the hub: {entry.folder})')
+    print(f'{entry.name}\n    {kind}, width {entry.width}, depth {entry.depth}, patch '
+          f'{entry.patch}, {"a" if entry.class_token else "no"} class token, {entry.registers} '
+          f'register tokens, built for {entry.size} pixels\n'
+          f'    pixels (0-255): mean {show_fact(mean)}; deviation {show_fact(std)}')
+    for reader in readers:
+        print(f'    read by {reader}')
+    print(f'    {entry.source}; licence {entry.licence}')
 
 
 def check(file: str, config: str | None, trust: bool) -> None:
-    match, net = identify(read_checkpoint(file, trust))
+    checkpoint = read_checkpoint(file, trust)
+    foundations = foundations_like(checkpoint.state_dict)
+    try:
+        match, net = identify(checkpoint)
+    except ValueError:
+        if not foundations:
+            raise
+        match = None
+    if foundations and (match is None or match.unexplained):
+        check_foundation(file, foundations, config)
+    else:
+        check_own(file, match, net, config, trust)
+
+
+def check_foundation(file: str, found: list[Foundation], config: str | None) -> None:
+    print(f'{file}: looks like {" or ".join(entry.name for entry in found)}'
+          f'{": their weights have the same shapes" if len(found) > 1 else ""}')
+    for architecture in dict.fromkeys(entry.architecture for entry in found if entry.timm):
+        print(f'as a file or folder of timm: amd_mm.TimmTeacher, architecture {architecture}')
+    if any(entry.folder for entry in found):
+        print('as a folder of Transformers: amd_mm.TransformersTeacher')
+    if config is not None:
+        model = Config.fromfile(config).model
+        grid = MODELS.build(model.backbone).grid
+        MODELS.build(dict(model.teacher, checkpoint=file, student_grid=grid))
+        print(f'fits the teacher in {config}')
+
+
+def check_own(file: str, match: Match, net: Architecture, config: str | None, trust: bool) -> None:
     parts = sorted({name.split('.')[0] for name in match.sources})
     print(f'{file}: {describe(net)}; layout {match.layout.label}; holds {", ".join(parts)}')
     print(f'what no tensor holds: {"; ".join(list_facts(net)) or "the file says nothing"}')

@@ -15,6 +15,13 @@ _VIDEOMAE_V2 = 'https://github.com/OpenGVLab/VideoMAEv2/blob/master/docs/MODEL_Z
 _AMD = 'https://github.com/MCG-NJU/AMD/blob/master/docs/MODEL_ZOO.md'
 _MAE = 'https://dl.fbaipublicfiles.com/mae'
 _DMAE = 'https://github.com/UCSC-VLAA/DMAE'
+_INTERNVIDEO = 'https://github.com/OpenGVLab/InternVideo/blob/main/InternVideo1/README.md'
+
+# As the authors' repositories say, and in which file; AMD's has none.
+_LICENCES = {
+    _VIDEOMAE: 'CC-BY-NC-4.0, the majority (README.md)', _VIDEOMAE_V2: 'MIT (LICENSE)',
+    _INTERNVIDEO: 'Apache-2.0 (LICENSE)', _DMAE: 'CC-BY-NC-4.0 (LICENSE)',
+    _MAE: 'CC-BY-NC-4.0 (LICENSE of github.com/facebookresearch/mae)'}
 
 # Pixel targets (amd_mm.PixelHead normalize=...), in words.
 PER_TOKEN_CHANNEL = 'normalised, per channel of a token'
@@ -51,6 +58,12 @@ class Published:
     has_decoder: bool | None
     target: str
     used_by: str = ''
+
+    @property
+    def licence(self) -> str:
+        """As the authors' repository says, and in which file."""
+        return next((licence for source, licence in _LICENCES.items()
+                     if self.source.startswith(source)), 'not stated')
 
 
 def _video(name: str, source: str, width: int, depth: int, *, has_decoder: bool | None = True,
@@ -95,6 +108,10 @@ ZOO = (
            target=LABELS),
     _video('videomae-v2-base-distilled', _VIDEOMAE_V2, 768, 12, has_decoder=False,
            target=LABELS),
+    # VideoMAE's own networks, pre-trained on other videos.
+    _video('internvideo-videomae-base', _INTERNVIDEO, 768, 12, has_decoder=None),
+    _video('internvideo-videomae-large', _INTERNVIDEO, 1024, 24, has_decoder=None),
+    _video('internvideo-videomae-huge', _INTERNVIDEO, 1280, 32, has_decoder=None),
     _video('amd-small', _AMD, 384, 12),
     _video('amd-base', _AMD, 768, 12),
     *_mae('base', 768, 12),

@@ -33,6 +33,10 @@ def test_entries_are_complete() -> None:
     assert len({entry.name for entry in ZOO}) == len(ZOO)
     for entry in ZOO:
         assert 'https://' in entry.source and entry.layout in (None, *LAYOUT_NAMES) and entry.target
+    licences = {entry.name: entry.licence for entry in ZOO}
+    assert licences['amd-small'] == licences['videomae-large-ssv2'] == 'not stated'
+    assert licences['videomae-v2-giant'] == 'MIT (LICENSE)'
+    assert licences['mae-large-visualize'].startswith('CC-BY-NC-4.0')
     used = ' '.join(entry.used_by for entry in ZOO)
     assert all(data in used for data in ('Kinetics-400', 'Something-Something V2', 'ImageNet-1K'))
 

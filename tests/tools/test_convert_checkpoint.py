@@ -1,4 +1,6 @@
 """The commands, as a user runs them: exit status, what they print and what is left."""
+import amd_mm  # noqa: F401, I001  mends torchvision, which timm imports
+
 import os
 import runpy
 import signal
@@ -6,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from golden import golden
 
 ROOT = Path(__file__).parents[2]
+IMAGE = ROOT / 'configs/amd/amd_vit-small-p16_b4096-800e_in1k.py'
 AMD = ROOT / 'configs/amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 
 
@@ -94,3 +98,29 @@ def test_model_zoo(run, source: Path) -> None:
     assert 'width 24, depth 4, patch 8, tubelet 2; layout videomae (video); holds decoder, ' \
         'encoder, neck' in out
     assert 'width: checkpoint 24, model 1024' in err
+
+
+def test_model_zoo_knows_what_libraries_build(run, tmp_path: Path) -> None:
+    status, out, _ = run('model_zoo.py', 'list')
+    assert status == 0 and 'dinov3-7b\n    image, width 4096, depth 40, patch 16, a class token, ' \
+        '4 register tokens' in out
+    assert 'read by amd_mm.TimmTeacher, architecture vit_7b_patch16_dinov3 ' in out
+    assert "licence DINOv3 License, Meta's own (LICENSE.md)" in out
+    file = tmp_path / 'siglip.pth'
+    network = timm.create_model('vit_base_patch16_siglip_224', num_classes=0)
+    torch.save({name: value.bfloat16() for name, value in network.state_dict().items()}, file)
+    (tmp_path / 'config.py').write_text(f"""_base_ = '{IMAGE}'
+model = dict(mask_generator=dict(teacher_ratio=0), teacher=dict(
+    _delete_=True, type='amd_mm.TimmTeacher', architecture='vit_base_patch16_siglip_224',
+    taps=(6, 12)))
+""")
+    status, out, err = run('model_zoo.py', 'check', file, '--config', tmp_path / 'config.py')
+    assert status == 0, err
+    assert 'looks like siglip-base or siglip2-base: their weights have the same shapes' in out
+    assert 'of timm: amd_mm.TimmTeacher, architecture vit_base_patch16_siglip_224\n' in out
+    assert 'fits the teacher in' in out
+    network = timm.create_model('vit_base_patch32_clip_quickgelu_224', num_classes=0)
+    torch.save({name: value.bfloat16() for name, value in network.state_dict().items()}, file)
+    status, out, err = run('model_zoo.py', 'check', file, '--config', tmp_path / 'config.py')
+    assert status == 2 and 'looks like clip-base-32\n' in out
+    assert 'must hold the weights of vit_base_patch16_siglip_224' in err
