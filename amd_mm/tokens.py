@@ -93,6 +93,10 @@ class TeacherFeatures(NamedTuple):
     visible: Tensor
     extra: Tensor
 
+    def seen(self, with_prefix: bool) -> Tensor:
+        """(B, (prefix +) V, ...), what the student sees too."""
+        return torch.cat([self.prefix, self.visible], 1) if with_prefix else self.visible
+
 
 class StudentFeatures(NamedTuple):
     """A student's features, taken apart: :meth:`TokenMask.split_student`.
@@ -103,6 +107,10 @@ class StudentFeatures(NamedTuple):
     """
     prefix: Tensor
     visible: Tensor
+
+    def seen(self, with_prefix: bool) -> Tensor:
+        """(B, (prefix +) V, ...), all that the student sees, or patches alone."""
+        return torch.cat([self.prefix, self.visible], 1) if with_prefix else self.visible
 
 
 class TokenMask(NamedTuple):

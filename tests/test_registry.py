@@ -5,6 +5,7 @@ from torch import nn
 
 import amd_mm.datasets.transforms  # noqa: F401 (registers its parts, as the package above does)
 from amd_mm.registry import DATASETS, MODELS, TRANSFORMS
+from amd_mm.tokens import TokenGrid
 
 
 @pytest.mark.parametrize('part', [
@@ -26,7 +27,15 @@ def one_of_each() -> dict[str, nn.Module]:
         checkpoint=None))
     extractor = MODELS.build(dict(
         type='amd_mm.MovingRoIExtractor', jitter=(.1, ) * 4, enlarge=(.1, .1), output_size=7))
-    roots = [pretraining('image'), image_vit(), neighbours, timm_teacher, extractor]
+    relations = MODELS.build(dict(
+        type='amd_mm.RelationNeck', student_dims=4, teacher_dims=4, num_pairs=1,
+        grid=TokenGrid((2, 2), (4, 4)), loss=dict(type='amd_mm.RelationLoss', loss_weight=1.),
+        relations=['qk'], align_cls_token=True))
+    standardization = MODELS.build(dict(
+        type='amd_mm.TeacherStandardization', dims=4, method='phi_s', samples=1))
+    roots = [
+        pretraining('image'), image_vit(), neighbours, timm_teacher, extractor, relations,
+        standardization]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

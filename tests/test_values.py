@@ -47,6 +47,10 @@ ALLOWED = {
 }
 # Of AMD, which may do without reconstruction, and has no taps and neck beside a list of teachers.
 ALLOWED[None] |= {f'AMD.{name}' for name in ('decoder', 'head', 'taps', 'neck')}
+# Of AMD, which may do without reconstruction.
+ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
+# Of AlignmentNeck: all pairs; of RelationNeck: the teacher's.
+ALLOWED[None] |= {'direct_pairs', 'generation_pairs', 'RelationNeck.num_heads', 'standardize'}
 # Of a teacher that is trained on pixels as the student's.
 ALLOWED[None] |= {f'{teacher}.{name}' for teacher in ('FrozenTeacher', 'TimmTeacher')
                   for name in ('mean', 'std', 'input_mean', 'input_std', 'student_grid')}

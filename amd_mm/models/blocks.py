@@ -1,5 +1,6 @@
 """Transformer blocks: the hosts', with attention through torch's fused operator."""
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -49,17 +50,28 @@ def attend(x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int,
     return x.transpose(1, 2).flatten(2)
 
 
+class Projections(NamedTuple):
+    """What the attention of a block works on, each (B, N, heads, D / heads)."""
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
+
+
 class VideoAttention(Attention):
     """mmaction2's VideoMAE attention through :func:`attend`; same parameters."""
 
     def forward(self, x: Tensor, num_read: int | None = None) -> Tensor:
         """(B, N, D) to (B, N, D), or to the last ``num_read`` tokens of it."""
-        bias = None
-        if hasattr(self, 'q_bias'):
-            bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        x = attend(x, self.qkv.weight, bias, self.num_heads, num_read,
+        x = attend(x, self.qkv.weight, self.bias, self.num_heads, num_read,
                    self.attn_drop.p if self.training else 0., self.scale)
         return self.proj_drop(self.proj(x))
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(3D,), of queries, keys (zeros) and values; None: there is none."""
+        if not hasattr(self, 'q_bias'):
+            return None
+        return torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
 
 
 class VideoBlock(Block):
@@ -160,14 +172,14 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
         with_cp: Recompute activations in the backward pass instead of keeping them.
 
     Returns:
-        The last output and the outputs at ``taps``, in their order.
+        The last output and the outputs at ``taps``, in the order in which they are asked for.
     """
-    features = []
+    found = {}
     for number, block in enumerate(blocks, start=1):
         x = checkpoint(block, x, use_reentrant=False) if with_cp else block(x)
         if number in taps:
-            features.append(x)
-    return x, features
+            found[number] = x
+    return x, [found[tap] for tap in taps]
 
 
 def predict_tokens(blocks: Sequence[nn.Module], x: Tensor, num_read: int,
@@ -179,6 +191,24 @@ def predict_tokens(blocks: Sequence[nn.Module], x: Tensor, num_read: int,
     *first, last = blocks
     x, _ = run_blocks(first, x, with_cp=with_cp)
     return checkpoint(last, x, num_read, use_reentrant=False) if with_cp else last(x, num_read)
+
+
+def project(block: Any, x: Tensor) -> Projections:
+    """Queries, keys and values that a block of ours makes of its input (B, N, D)."""
+    attn = block.attn
+    if isinstance(block, VideoBlock):
+        projected = F.linear(block.norm1(x), attn.qkv.weight, attn.bias)
+    else:
+        projected = attn.qkv(block.ln1(x))
+    return Projections(*(part.unflatten(-1, (attn.num_heads, -1))
+                         for part in projected.chunk(3, -1)))
+
+
+def freeze_behind_projections(block: nn.Module) -> None:
+    """Let a block of ours learn only what :func:`project` reads."""
+    for name, parameter in block.named_parameters():
+        if not name.startswith(('norm1.', 'ln1.', 'attn.qkv.', 'attn.q_bias', 'attn.v_bias')):
+            parameter.requires_grad_(False)
 
 
 def init_mask_token(token: nn.Parameter, grid: TokenGrid) -> None:

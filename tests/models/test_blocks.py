@@ -57,6 +57,8 @@ def test_taps_count_from_one_and_recomputation_changes_nothing():
     blocks = randomised(build_blocks(VIDEO, 12, 3, 3))
     x = torch.randn(2, 7, 12, requires_grad=True)
     last, features = run_blocks(blocks, x, taps=(1, 3))
+    _, asked = run_blocks(blocks, x, taps=(3, 1, 3))
+    assert all(map(torch.equal, asked, (features[1], features[0], features[1])))
     assert torch.equal(features[0], blocks[0](x)) and torch.equal(features[1], last)
     last.sum().backward()
     gradient, x.grad = x.grad, None

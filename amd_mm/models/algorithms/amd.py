@@ -2,6 +2,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -43,7 +44,7 @@ class AMD(MaskedPretraining):
         taps: Student blocks, counted from 1, aligned with the teacher's taps in order; None with
             several teachers.
         mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.
-        neck: An ``amd_mm.AlignmentNeck``; None with several teachers.
+        neck: An ``amd_mm.AlignmentNeck`` or ``amd_mm.RelationNeck``; None with several teachers.
         decoder: An ``amd_mm.PixelDecoder``, or None for no reconstruction.
         head: An ``amd_mm.PixelHead``, or None with ``decoder=None``.
         data_preprocessor: The host's.
@@ -85,13 +86,7 @@ class AMD(MaskedPretraining):
         else:
             self.necks = ModuleDict({lesson.name: lesson.neck for lesson in self.lessons})
         self.taps = sorted({tap for lesson in self.lessons for tap in lesson.taps})
-        if self.decoder is None:
-            if self.taps[-1] != self.backbone.depth:
-                raise ValueError(
-                    f'Without a decoder the deepest student tap must be the last block '
-                    f'{self.backbone.depth}, got {self.taps[-1]}: the blocks behind it would '
-                    'never train.')
-            self.backbone.drop_final_norm()
+        self._drop_what_nothing_reads()
 
     @property
     def teacher(self) -> Teacher:
@@ -109,25 +104,36 @@ class AMD(MaskedPretraining):
 
         - ``loss_dir``, direct alignment at the tokens that both see (equation 5),
         - ``loss_gen``, generation alignment at the tokens that only the teacher sees (equation 6),
-        - ``loss_rec``, the pixels that the student does not see.
+        - ``loss_rec``, the pixels that the student does not see,
+        - ``loss_qk``, ``loss_vv``, relations between tokens, of ``amd_mm.RelationNeck``.
 
-        Of several teachers each has the first two, with its name behind: ``loss_dir_image``.
+        Of several teachers each has its own, with its name behind: ``loss_dir_image``.
 
         Args:
             images: (B, C, (T,) H, W), normalised.
             mask: ``visible`` to the student, ``extra`` to the teacher, ``masked``.
         """
         masks = self._masks(mask)
-        targets = [lesson.teacher(images, seen.teacher_visible)
+        targets = [lesson.read_teacher(images, seen)
                    for lesson, seen in zip(self.lessons, masks, strict=True)]
-        latent, features = self.backbone.encode(images, mask.visible, self.taps)
-        student = dict(zip(self.taps, features, strict=True))
+        latent, student = self._read_student(images, mask)
         losses: dict[str, Tensor] = {}
         for lesson, target, seen in zip(self.lessons, targets, masks, strict=True):
-            losses |= lesson.loss(student, target, seen)
+            losses |= lesson.loss(student[lesson.neck.reads], target, seen)
         if self.decoder is not None and self.head is not None:
             losses |= self.head.loss(self.decoder(latent, mask), images, mask)
         return losses
+
+    def observe(self, images: Tensor, mask: TokenMask) -> None:
+        """Let necks gather statistics of their teachers, as long as they want to.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            mask: Tokens of each.
+        """
+        for lesson, seen in zip(self.lessons, self._masks(mask), strict=True):
+            if lesson.neck.is_observing:
+                lesson.neck.observe(lesson.read_teacher(images, seen), seen)
 
     def check_first_batch(self, images: Tensor, mask: TokenMask,
                           losses: dict[str, Tensor]) -> None:
@@ -150,6 +156,34 @@ class AMD(MaskedPretraining):
         for lesson in self.lessons:
             if lesson.neck.takes_raw_features and (text := _drowning(lesson, values)):
                 print_log(text, 'current', level=logging.WARNING)
+
+    def _read_student(self, images: Tensor,
+                      mask: TokenMask) -> tuple[Tensor | None, dict[str, dict[int, Any]]]:
+        """The latent, and what necks read of blocks by number; nothing is run for nobody."""
+        latent, features, taps = None, list[Tensor](), self._taps_of('features')
+        if taps or self.decoder is not None:
+            latent, features = self.backbone.encode(images, mask.visible, taps)
+        relations = {tap: self.backbone.project(images, mask.visible, tap)
+                     for tap in self._taps_of('relations')}
+        return latent, dict(features=dict(zip(taps, features, strict=True)), relations=relations)
+
+    def _taps_of(self, reads: str) -> list[int]:
+        """The student's blocks of which necks read this."""
+        return sorted({tap for lesson in self.lessons for tap in lesson.taps
+                       if lesson.neck.reads == reads})
+
+    def _drop_what_nothing_reads(self) -> None:
+        if self.decoder is not None:
+            return
+        if self.taps[-1] != self.backbone.depth:
+            raise ValueError(
+                f'Without a decoder the deepest student tap must be the last block '
+                f'{self.backbone.depth}, got {self.taps[-1]}: the blocks behind it would '
+                'never train.')
+        if self.backbone.depth in self._taps_of('features'):
+            self.backbone.drop_final_norm()
+        else:
+            self.backbone.freeze_behind_projections()
 
     def _masks(self, mask: TokenMask) -> list[TokenMask]:
         """What each teacher sees; a single ratio serves all of them."""

@@ -128,9 +128,12 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         """
         images = self._fold_views(inputs)
         mask = self.draw_mask(images, self._sample_keys(images, data_samples))
-        losses = self.masked_loss(images, mask)
         # Imagined tensors, in which costs are counted, have no values to look at.
-        if self._is_first_batch and detect_fake_mode(list(losses.values())) is None:
+        is_real = detect_fake_mode([images]) is None
+        if self.training and is_real:
+            self.observe(images, mask)
+        losses = self.masked_loss(images, mask)
+        if self._is_first_batch and is_real:
             self._is_first_batch = False
             self.check_first_batch(images, mask, losses)
         return losses
@@ -143,6 +146,14 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             keys: (B,) int64, one a sample.
         """
         return self.mask_generator(keys, images)
+
+    def observe(self, images: Tensor, mask: TokenMask) -> None:
+        """Called in training with every batch, before its losses; never compiled.
+
+        Args:
+            images: As in :meth:`masked_loss`.
+            mask: Tokens of each.
+        """
 
     def check_first_batch(self, images: Tensor, mask: TokenMask,
                           losses: dict[str, Tensor]) -> None:

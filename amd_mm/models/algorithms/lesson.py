@@ -3,12 +3,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from amd_mm.models.backbones import Encoder
 from amd_mm.models.masks import AsymmetricMaskGenerator
-from amd_mm.models.necks import AlignmentNeck
+from amd_mm.models.necks import Neck
 from amd_mm.models.teachers import Teacher
 from amd_mm.models.teachers.base import check_taps
 from amd_mm.registry import MODELS
@@ -34,15 +35,24 @@ class Lesson:
     place: str
     teacher: Teacher
     taps: list[int]
-    neck: AlignmentNeck
+    neck: Neck
 
-    def loss(self, features: Mapping[int, Tensor], targets: Sequence[Tensor],
+    def read_teacher(self, images: Tensor, mask: TokenMask) -> list:
+        """What the neck reads of the teacher, one a tap.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised.
+            mask: What this teacher sees.
+        """
+        return self.teacher(images, mask.teacher_visible, self.neck.reads)
+
+    def loss(self, features: Mapping[int, Any], targets: Sequence[Any],
              mask: TokenMask) -> dict[str, Tensor]:
         """The neck's losses, with the teacher's name behind theirs.
 
         Args:
-            features: Of the student's blocks, by number.
-            targets: The teacher's, one a tap.
+            features: What the neck reads of the student's blocks, by number.
+            targets: Of the teacher's, one a tap.
             mask: Which tokens these are.
         """
         losses = self.neck.loss([features[tap] for tap in self.taps], targets, mask)
@@ -156,7 +166,7 @@ def _build(name: str, place: str, entry: dict, student: Encoder,
     taps = check_taps(entry['taps'], student.depth, 'student')
     teacher: Teacher = MODELS.build(entry['teacher'], default_args=dict(
         input_statistics, student_grid=student.grid))
-    neck: AlignmentNeck = MODELS.build(entry['neck'], default_args=dict(
+    neck: Neck = MODELS.build(entry['neck'], default_args=dict(
         student_dims=student.embed_dims,
         teacher_dims=teacher.embed_dims,
         num_pairs=len(taps),
@@ -192,7 +202,13 @@ def _check_fit(lesson: Lesson, student: Encoder, num_visible: int, num_extra: in
             'The class token can be aligned where both have one, got '
             f'{student.num_prefix_tokens} of the student and {teacher.num_prefix_tokens} of the '
             'teacher: set model.neck.align_cls_token=False.')
-    if lesson.neck.generation is not None and num_extra == 0:
+    if lesson.neck.reads == 'relations' and not teacher.gives_relations:
+        raise ValueError(
+            f'Queries, keys and values cannot be read of this {type(teacher).__name__}: they can '
+            'be of amd_mm.FrozenTeacher, and of amd_mm.TimmTeacher for pictures whose tokens agree '
+            'and whose blocks have neither rotary nor relative positions (ViT, DINOv2, SigLIP, '
+            'CLIP), from its second block on; model.teacher.shard=False.')
+    if lesson.neck.generates and num_extra == 0:
         remedy = 'raise the student' if num_visible == tokens else 'lower the teacher'
         raise ValueError(
             'Generation alignment needs tokens that only the teacher sees, got equal masks '

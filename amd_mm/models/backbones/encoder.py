@@ -6,6 +6,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from amd_mm.checkpoints.loading import LoadableEncoder
+from amd_mm.models.blocks import Projections
 from amd_mm.tokens import TokenGrid
 
 
@@ -64,6 +65,23 @@ class Encoder(LoadableEncoder, Protocol):
             Latent (B, prefix + V, D), after the final norm where there is one, and a list of
             (B, prefix + V, D) features, one a tap.
         """
+        ...
+
+    def project(self, x: Tensor, token_ids: Tensor, tap: int) -> Projections:
+        """Queries, keys and values of a block; nothing behind them is computed.
+
+        Args:
+            x: As in :meth:`encode`.
+            token_ids: As in :meth:`encode`.
+            tap: The block, counted from 1.
+
+        Returns:
+            (B, prefix + V, heads, D / heads) each.
+        """
+        ...
+
+    def freeze_behind_projections(self) -> None:
+        """Let nothing learn behind the queries, keys and values of the last block."""
         ...
 
     def drop_final_norm(self) -> None:

@@ -13,7 +13,17 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.checkpoints.facts import activation_of
-from amd_mm.models.blocks import INIT, INIT_CFG, NORM, SIDES, check_size, run_blocks
+from amd_mm.models.blocks import (
+    INIT,
+    INIT_CFG,
+    NORM,
+    SIDES,
+    Projections,
+    check_size,
+    freeze_behind_projections,
+    project,
+    run_blocks,
+)
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
@@ -224,16 +234,35 @@ class ImageVisionTransformer(VisionTransformer):
             Latent (B, 1 + V, D), class token first, after the final norm where there
             is one, and a list of (B, 1 + V, D) features, one a tap.
         """
+        latent, features = run_blocks(
+            self.layers, self._embed(x, token_ids), taps, self.with_cp and self.training)
+        return (self.ln1(latent) if self.final_norm else latent), features
+
+    def project(self, x: Tensor, token_ids: Tensor, tap: int) -> Projections:
+        """Queries, keys and values of a block; nothing behind them is computed.
+
+        Args:
+            x: As in :meth:`encode`.
+            token_ids: As in :meth:`encode`.
+            tap: The block, counted from 1.
+
+        Returns:
+            (B, 1 + V, heads, D / heads) each, class token first.
+        """
+        *before, block = self.layers[:tap]
+        tokens, _ = run_blocks(
+            before, self._embed(x, token_ids), with_cp=self.with_cp and self.training)
+        return project(block, tokens)
+
+    def _embed(self, x: Tensor, token_ids: Tensor) -> Tensor:
+        """(B, 1 + V, D), what the first block is given."""
         embedding = self.patch_embed.projection
         patches = gather_patches(x, token_ids, self.grid).flatten(2)
         tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)
         cls_position, positions = split_prefix(self.pos_embed, self.num_prefix_tokens)
         tokens = tokens + gather_tokens(positions, token_ids)
         cls_token = (self.cls_token + cls_position).expand(len(x), -1, -1)
-        tokens = self.drop_after_pos(torch.cat([cls_token, tokens], dim=1))
-        latent, features = run_blocks(
-            self.layers, tokens, taps, self.with_cp and self.training)
-        return (self.ln1(latent) if self.final_norm else latent), features
+        return self.drop_after_pos(torch.cat([cls_token, tokens], dim=1))
 
     def drop_final_norm(self) -> None:
         """Remove the norm after the last block, for uses that read raw features only."""
@@ -245,3 +274,8 @@ class ImageVisionTransformer(VisionTransformer):
         """Keep the first ``depth`` blocks and no final norm."""
         self.layers = self.layers[:depth]
         self.drop_final_norm()
+
+    def freeze_behind_projections(self) -> None:
+        """Let nothing learn behind the queries, keys and values of the last block."""
+        self.drop_final_norm()
+        freeze_behind_projections(self.blocks[-1])

@@ -10,7 +10,18 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
 from amd_mm.checkpoints.facts import SEQUENCE, activation_of
-from amd_mm.models.blocks import INIT, INIT_CFG, NORM, SIDES, VideoBlock, check_size, run_blocks
+from amd_mm.models.blocks import (
+    INIT,
+    INIT_CFG,
+    NORM,
+    SIDES,
+    Projections,
+    VideoBlock,
+    check_size,
+    freeze_behind_projections,
+    project,
+    run_blocks,
+)
 from amd_mm.positions import resize_positions, sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens
@@ -238,13 +249,32 @@ class VideoVisionTransformer(VisionTransformer):
             Latent (B, V, D), after the final norm where there is one, and a list of
             (B, V, D) features, one a tap.
         """
+        latent, features = run_blocks(
+            self.blocks, self._embed(x, token_ids), taps, self.with_cp and self.training)
+        return self.norm(latent), features
+
+    def project(self, x: Tensor, token_ids: Tensor, tap: int) -> Projections:
+        """Queries, keys and values of a block; nothing behind them is computed.
+
+        Args:
+            x: As in :meth:`encode`.
+            token_ids: As in :meth:`encode`.
+            tap: The block, counted from 1.
+
+        Returns:
+            (B, V, heads, D / heads) each.
+        """
+        *before, block = self.blocks[:tap]
+        tokens, _ = run_blocks(
+            before, self._embed(x, token_ids), with_cp=self.with_cp and self.training)
+        return project(block, tokens)
+
+    def _embed(self, x: Tensor, token_ids: Tensor) -> Tensor:
+        """(B, V, D), what the first block is given."""
         embedding = self.patch_embed.projection
         patches = gather_patches(x, token_ids, self.grid).flatten(2)
         tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)
-        tokens = self.pos_drop(tokens + gather_tokens(self.pos_embed, token_ids))
-        latent, features = run_blocks(
-            self.blocks, tokens, taps, self.with_cp and self.training)
-        return self.norm(latent), features
+        return self.pos_drop(tokens + gather_tokens(self.pos_embed, token_ids))
 
     def drop_final_norm(self) -> None:
         """Remove the norm after the last block, for uses that read raw features only."""
@@ -254,3 +284,8 @@ class VideoVisionTransformer(VisionTransformer):
         """Keep the first ``depth`` blocks and no final norm."""
         self.blocks = self.blocks[:depth]
         self.drop_final_norm()
+
+    def freeze_behind_projections(self) -> None:
+        """Let nothing learn behind the queries, keys and values of the last block."""
+        self.drop_final_norm()
+        freeze_behind_projections(self.blocks[-1])

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from amd_mm.models.losses.distances import DISTANCES
+from amd_mm.models.losses.distances import FEATURE_DISTANCES
 from amd_mm.registry import MODELS
 from amd_mm.values import number, one_of, takes
 
@@ -13,7 +13,9 @@ class FeatureAlignmentLoss(BaseModule):
     """Mean distance of features, computed in float32.
 
     Args:
-        distance: ``'l2'`` (mean squared error, AMD), ``'l1'`` (DMAE) or ``'smooth_l1'``.
+        distance: ``'l2'`` (mean squared error, AMD), ``'l1'`` (DMAE), ``'smooth_l1'``, or
+            ``'cosine'``: 1 - the cosine of the angle between both, a token at a time (EVA, CVPR
+            2023, without the 1).
         normalize: None compares raw features (AMD as released); ``'l2'`` scales both sides
             to length 1 over channels (DMAE); ``'layer_norm'`` normalises the teacher's
             features over channels without affine, which keeps a teacher with
@@ -27,7 +29,7 @@ class FeatureAlignmentLoss(BaseModule):
     NORMALIZATIONS = (None, 'l2', 'layer_norm')
 
     @takes(
-        distance=one_of(*DISTANCES),
+        distance=one_of(*FEATURE_DISTANCES),
         normalize=one_of(*NORMALIZATIONS),
         loss_weight=number(0))
     def __init__(self,
@@ -46,4 +48,4 @@ class FeatureAlignmentLoss(BaseModule):
             student, teacher = F.normalize(student, dim=-1), F.normalize(teacher, dim=-1)
         elif self.normalize == 'layer_norm':
             teacher = F.layer_norm(teacher, teacher.shape[-1:], eps=1e-6)
-        return self.loss_weight * DISTANCES[self.distance](student, teacher)
+        return self.loss_weight * FEATURE_DISTANCES[self.distance](student, teacher)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
+from amd_mm.models.blocks import Projections
 from amd_mm.tokens import TokenGrid
 from amd_mm.values import Rule, list_of, number, optional
 
@@ -38,6 +39,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         embed_dims: Width D of its features.
         num_prefix_tokens: Features before those of patches: 1 for a class token.
         sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
+        gives_relations: Whether queries, keys and values of its blocks can be read.
     """
 
     taps: list[int]
@@ -46,22 +48,30 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     embed_dims: int
     num_prefix_tokens: int
     sees_subsets: bool
+    gives_relations: bool = False
 
     @abstractmethod
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """As :meth:`forward`, of images that are normalised by the teacher's own statistics."""
 
+    def relations(self, images: Tensor, token_ids: Tensor) -> list[Projections]:
+        """As :meth:`forward`, where it ``gives_relations``."""
+        raise NotImplementedError
+
     @torch.no_grad()
-    def forward(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
-        """Features (B, prefix + K, D) at the taps, for the tokens ``token_ids`` (B, K).
+    def forward(self, images: Tensor, token_ids: Tensor, reads: str = 'features') -> list:
+        """What is read at the taps, for the tokens ``token_ids`` (B, K), one a tap.
 
         Args:
             images: (B, C, (T,) H, W), normalised by the statistics of the input.
             token_ids: (B, K) int64.
+            reads: ``'features'``, (B, prefix + K, D), or ``'relations'``,
+                :class:`~amd_mm.models.blocks.Projections` of (B, prefix + K, heads, D / heads).
         """
         if self.pixel_scale is not None and self.pixel_shift is not None:
             images = images * self.pixel_scale + self.pixel_shift
-        return self.features(images, token_ids)
+        read = self.relations if reads == 'relations' else self.features
+        return read(images, token_ids)
 
     @property
     def is_sharded(self) -> bool:
@@ -173,16 +183,16 @@ def warn_of_random_weights() -> None:
 
 
 def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
-    """``taps`` as a list, if they are increasing block numbers in 1..depth.
+    """``taps`` as a list, if they are block numbers in 1..depth, in any order.
 
     Raises:
         ValueError: If they are not.
     """
     taps = list(taps)
-    if not taps or taps != sorted(set(taps)) or taps[0] < 1 or taps[-1] > depth:
+    if not taps or min(taps) < 1 or max(taps) > depth:
         raise ValueError(
-            f'Taps of the {who} must be increasing block numbers, counted from 1, up to its '
-            f'depth {depth}, got {taps}.')
+            f'Taps of the {who} must be block numbers, counted from 1, up to its depth {depth}, '
+            f'got {taps}.')
     return taps
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from amd_mm.checkpoints import load_encoder
 from amd_mm.models.backbones import Encoder
+from amd_mm.models.blocks import Projections
 from amd_mm.models.teachers.base import (
     STATISTICS,
     Teacher,
@@ -44,7 +45,7 @@ class FrozenTeacher(Teacher):
         student_grid: The tokens of the student; filled in by the algorithm.
 
     Raises:
-        ValueError: If no checkpoint is given or it does not fit, if taps are not increasing
+        ValueError: If no checkpoint is given or it does not fit, if taps are not
             numbers between 1 and the depth, if mean and deviation are not what the file says
             or not one a channel, or if the student's tokens are others.
     """
@@ -97,9 +98,15 @@ class FrozenTeacher(Teacher):
             self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
             own = agreed_statistics(
                 own, load_encoder(self.backbone, checkpoint), given, checkpoint)
-        self.backbone.truncate(self.taps[-1])
+        self.backbone.truncate(max(self.taps))
         self.settle(own, given, self.backbone if shard else None)
+        # A shard is fetched where a block is called, and for relations none is.
+        self.gives_relations = not self.is_sharded
 
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """Raw outputs of the blocks; nothing is computed of other tokens."""
         return self.backbone.encode(images, token_ids, self.taps)[1]
+
+    def relations(self, images: Tensor, token_ids: Tensor) -> list[Projections]:
+        """Queries, keys and values of the blocks; nothing is computed of other tokens."""
+        return [self.backbone.project(images, token_ids, tap) for tap in self.taps]

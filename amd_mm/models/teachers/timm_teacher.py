@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import compare_weights, read_checkpoint
 from amd_mm.checkpoints.facts import NetworkFacts, facts_of
+from amd_mm.models.blocks import Projections
 from amd_mm.models.teachers.base import (
     STATISTICS,
     agreed_statistics,
@@ -119,19 +120,46 @@ class TimmTeacher(ImageTeacher):
         if self._keep is not None:
             self.network.patch_drop = self._keep
         self.settle(own, given, self.network if shard else None)
+        # Without rotary or relative positions, and with a block before it, whose output is known.
+        self.gives_relations = (
+            type(self.network.blocks[0].attn) is _timm().layers.Attention and min(self.taps) > 1
+            and self.sees_subsets and not self.is_sharded)
 
     def encode(self, pictures: Tensor,
                token_ids: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """As :meth:`ImageTeacher.encode`, by timm's ``forward_intermediates``."""
+        return self._outputs(pictures, token_ids, self.taps, self.normalize)
+
+    def relations(self, images: Tensor, token_ids: Tensor) -> list[Projections]:
+        """Of the blocks at the taps, of which only their first norm and projections are run."""
+        before = self._outputs(
+            self._pictures(images), token_ids, [tap - 1 for tap in self.taps], False)
+        return [_project(self.network.blocks[tap - 1], torch.cat(parts, 1))
+                for tap, parts in zip(self.taps, before, strict=True)]
+
+    def _outputs(self, pictures: Tensor, token_ids: Tensor | None, taps: Sequence[int],
+                 normalize: bool) -> list[tuple[Tensor, Tensor]]:
+        """As :meth:`encode`, of any blocks, with or without the final norm."""
         if self._keep is not None:
             self._keep.token_ids = token_ids
+        blocks = sorted(set(taps))
         found = self.network.forward_intermediates(
-            pictures, indices=[tap - 1 for tap in self.taps], norm=self.normalize,
+            pictures, indices=[block - 1 for block in blocks], norm=normalize, stop_early=True,
             output_fmt='NLC', intermediates_only=True, return_prefix_tokens=True)
         if self.network.num_prefix_tokens == 0:
             # timm gives no pairs then.
-            return [(patches[:, :0], patches) for patches in found]
-        return [(prefix[:, :self.num_prefix_tokens], patches) for patches, prefix in found]
+            found = [(patches, patches[:, :0]) for patches in found]
+        parts = {block: (prefix[:, :self.num_prefix_tokens], patches)
+                 for block, (patches, prefix) in zip(blocks, found, strict=True)}
+        return [parts[tap] for tap in taps]
+
+
+def _project(block: Any, x: Tensor) -> Projections:
+    """Queries, keys and values that a block of timm makes of its input (B, N, D)."""
+    attn = block.attn
+    queries, keys, values = (part.unflatten(-1, (attn.num_heads, -1))
+                             for part in attn.qkv(block.norm1(x)).chunk(3, -1))
+    return Projections(attn.q_norm(queries), attn.k_norm(keys), values)
 
 
 class _KeptTokens(nn.Module):

@@ -196,6 +196,10 @@ HALF_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random', stude
 ALL_SEEN = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='tube', student_ratio=0.)
 CONFIGURATIONS = dict(
     amd_video=lambda: amd_video(),
+    amd_video_parallel=lambda: amd_video(dict(
+        alignment='parallel', projection='mlp', direct_pairs=[2], generation_pairs=[1])),
+    amd_video_standardized=lambda: amd_video(dict(standardize=dict(
+        type='amd_mm.TeacherStandardization', method='phi_s', samples=2))),
     amd_video_direct_only=lambda: amd_video(dict(generation=None)),
     amd_video_generation_only=lambda: amd_video(dict(direct=None, generation=LAYER_NORM_L2)),
     masked_feature_prediction=lambda: amd_video(
@@ -251,6 +255,29 @@ def test_losses_are_weighted_and_averaged_over_pairs():
     model, losses = video_step(dict(direct=weights))
     expected = golden.golden('amd.loss_dir')[''].item() / 4
     assert losses['loss_dir'].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_each_alignment_has_blocks_of_its_own():
+    """The four flags of AMD's released code: blocks of both, for each of the alignments."""
+    usual, _ = video_step()
+    config = golden.amd_video_config(dict(direct_pairs=[1, 2], generation_pairs=[3]))
+    config['teacher']['taps'] = (6, 3, 3)
+    model = MODELS.build(dict(config, taps=(4, 2, 2)))
+    for name in ('backbone', 'decoder', 'teacher'):
+        getattr(model, name).load_state_dict(getattr(usual, name).state_dict())
+    for mine, theirs in zip(model.neck.projections, (1, 0, 0), strict=True):
+        mine.load_state_dict(usual.neck.projections[theirs].state_dict())
+    model.neck.generators[0].load_state_dict(usual.neck.generators[0].state_dict())
+    images = model._fold_views(golden.golden('amd.clips')[''][:, None])
+    mask = usual.mask_generator.mask
+    losses = model.masked_loss(images, mask)
+    assert losses['loss_dir'].item() == pytest.approx(
+        golden.golden('amd.loss_dir')[''].item(), rel=1e-6)
+    _, features = usual.backbone.encode(images, mask.visible, (2, ))
+    seed = usual.neck.projections[0](features[0])
+    extra = mask.split_teacher(usual.teacher(images, mask.teacher_visible)[0]).extra
+    assert losses['loss_gen'].item() == pytest.approx(
+        (usual.neck.generators[0](seed, mask) - extra).pow(2).mean().item(), rel=1e-6)
 
 
 def test_frozen_mask_tokens_stay_at_their_initial_value():

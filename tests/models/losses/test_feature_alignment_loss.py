@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmpretrain.models.losses import CosineSimilarityLoss
 
 from amd_mm.models.losses import FeatureAlignmentLoss
 
@@ -16,6 +17,15 @@ TEACHER = 10 * torch.randn(2, 3, 5, generator=GENERATOR)
 def test_distances(distance, by_hand):
     loss = FeatureAlignmentLoss(distance, None, .3)(STUDENT, TEACHER)
     assert loss.item() == pytest.approx(.3 * by_hand(STUDENT - TEACHER).mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize('normalize', [None, 'l2'])
+def test_cosine_by_hand_and_by_the_host(normalize):
+    cosines = (STUDENT * TEACHER).sum(-1) / STUDENT.norm(dim=-1) / TEACHER.norm(dim=-1)
+    loss = FeatureAlignmentLoss('cosine', normalize, .3)(STUDENT, TEACHER).item()
+    assert loss == pytest.approx(.3 * (1 - cosines.mean().item()), rel=1e-6)
+    host = CosineSimilarityLoss(shift_factor=1., scale_factor=1.)
+    assert loss == pytest.approx(.3 * host(STUDENT, TEACHER).item(), rel=1e-6)
 
 
 def test_layer_norm_touches_the_teacher_only():

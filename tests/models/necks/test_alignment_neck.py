@@ -91,3 +91,74 @@ def test_something_must_be_aligned():
 def test_frozen_mask_tokens_stay():
     made = neck(train_mask_tokens=False)
     assert not any(generator.mask_token.requires_grad for generator in made.generators)
+
+
+def test_each_alignment_has_pairs_of_its_own():
+    made = neck(pairs=3, direct_pairs=[3, 1], generation_pairs=[2])
+    assert len(made.projections) == 3 and len(made.generators) == 1
+    features, teacher, mask = example(pairs=3)
+    losses = made.loss(features, teacher, mask)
+    direct = sum(F.mse_loss(features[i] @ made.projections[i].weight.T, teacher[i][:, :3])
+                 for i in (0, 2)) / 2
+    assert losses['loss_dir'].item() == pytest.approx(direct.item(), rel=1e-6)
+    generated = made.generators[0](features[1] @ made.projections[1].weight.T, mask)
+    assert losses['loss_gen'].item() == pytest.approx(
+        F.mse_loss(generated, teacher[1][:, 3:]).item(), rel=1e-6)
+
+
+def test_a_parallel_generator_starts_from_a_projection_of_its_own():
+    made = neck(alignment='parallel', direct_pairs=[1])
+    assert len(made.projections) == 1 and len(made.generator_projections) == 2
+    features, teacher, mask = example()
+    losses = made.loss(features, teacher, mask)
+    direct = F.mse_loss(features[0] @ made.projections[0].weight.T, teacher[0][:, :3])
+    assert losses['loss_dir'].item() == pytest.approx(direct.item(), rel=1e-6)
+    generation = sum(F.mse_loss(generator(f @ own.weight.T, mask), t[:, 3:])
+                     for generator, own, f, t in zip(
+                         made.generators, made.generator_projections, features, teacher,
+                         strict=True)) / 2
+    assert losses['loss_gen'].item() == pytest.approx(generation.item(), rel=1e-6)
+    gradients = torch.autograd.grad(losses['loss_gen'], list(made.projections.parameters()),
+                                    allow_unused=True)
+    assert gradients == (None, )
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_a_projection_of_two_layers_by_hand(bias):
+    made = neck(pairs=1, generation=None, projection='mlp', projection_bias=bias)
+    projection, = made.projections
+    first, second = projection[0], projection[2]
+    assert (first.bias is not None) == (second.bias is not None) == bias
+    assert first.weight.shape == (TEACHER, STUDENT) and second.weight.shape == (TEACHER, TEACHER)
+    if bias:
+        with torch.no_grad():
+            first.bias.uniform_(-1, 1), second.bias.uniform_(-1, 1)
+    features, teacher, mask = example(pairs=1)
+    hidden = features[0] @ first.weight.T + (first.bias if bias else 0)
+    hidden = hidden * (1 + torch.erf(hidden / 2**.5)) / 2
+    expected = hidden @ second.weight.T + (second.bias if bias else 0)
+    assert made.loss(features, teacher, mask)['loss_dir'].item() == pytest.approx(
+        F.mse_loss(expected, teacher[0][:, :3]).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('settings', [
+    dict(pairs=3, direct_pairs=[1, 2], generation_pairs=[3]),
+    dict(alignment='parallel', direct_pairs=[2], generation_pairs=[1]),
+    dict(alignment='parallel', projection='mlp'), dict(direct=None, projection='mlp')])
+def test_no_parameter_is_dead(settings):
+    made = neck(**settings)
+    features, teacher, mask = example(pairs=settings.get('pairs', 2))
+    sum(made.loss(features, teacher, mask).values()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in made.parameters())
+
+
+@pytest.mark.parametrize('settings, words', [
+    (dict(direct_pairs=[1, 3]), r'direct_pairs must be different pairs .* up to 2, got \[1, 3\]'),
+    (dict(generation_pairs=[1, 1]), r'generation_pairs must be different .* got \[1, 1\]'),
+    (dict(direct_pairs=[1], generation_pairs=[1]), r'2 pairs of which \[2\] are in neither'),
+    (dict(generation=None, generation_pairs=[1]), 'belongs to a loss, got .* generation=None'),
+    (dict(direct=None, alignment='parallel'), "'parallel' of AlignmentNeck needs both"),
+])
+def test_pairs_that_mean_nothing_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        neck(**settings)

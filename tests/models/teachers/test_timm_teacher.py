@@ -87,6 +87,39 @@ def test_features_of_all_tokens_are_timms(kind, normalize, small_timm, tmp_path)
         assert_same([have], [want])
 
 
+@pytest.mark.parametrize('kind', list(KINDS)[:2])
+@torch.no_grad()
+def test_gives_features_in_the_order_asked_for(kind, small_timm, tmp_path):
+    _, path = file_of(kind, small_timm, tmp_path)
+    pictures = torch.randn(1, 3, ROWS * 8, COLUMNS * 8)
+    ids = torch.arange(ROWS * COLUMNS)[None]
+    first, second = teacher(kind, path)(pictures, ids)
+    found = teacher(kind, path, taps=(2, 1, 2))(pictures, ids)
+    assert all(map(torch.equal, found, (second, first, second)))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@torch.no_grad()
+def test_relations_are_timms(kind, small_timm, tmp_path, monkeypatch):
+    """Against what timm itself hands to torch's attention."""
+    network, path = file_of(kind, small_timm, tmp_path)
+    model = teacher(kind, path, taps=(2, ))
+    plain = type(network.blocks[0].attn) is timm.layers.Attention
+    assert model.gives_relations == plain and not teacher(kind, path, taps=(1, )).gives_relations
+    if not plain:
+        return
+    pictures, ids = torch.randn(1, 3, ROWS * 4, COLUMNS * 4), torch.arange(ROWS * COLUMNS)[None]
+    seen, fused = [], torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional, 'scaled_dot_product_attention',
+        lambda *args, **settings: (seen.append(args), fused(*args, **settings))[1])
+    network.forward_features(pictures)
+    prefix = network.num_prefix_tokens
+    kept = [*range(model.num_prefix_tokens), *range(prefix, prefix + ROWS * COLUMNS)]
+    found, = model(pictures, ids, 'relations')
+    assert_same(list(found), [part.transpose(1, 2)[:, kept] for part in seen[1]])
+
+
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'beit'])
 @torch.no_grad()
 def test_features_of_some_tokens_are_timms_without_the_others(kind, small_timm, tmp_path):
