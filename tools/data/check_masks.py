@@ -2,9 +2,9 @@
 
     python tools/data/check_masks.py configs/segmentation/RECIPE.py
 
-Training checks the same things when it starts: that every picture can be opened and has a mask of its
-size, and that labels are classes. All faults of a part are counted and listed, five of each kind
-with their files. Pixels of each class are printed, in percent.
+Training checks the same things when it starts: that every picture can be opened and has a mask of
+its size, and that labels are classes. All faults of a part are counted, and five of each kind
+named. Pixels of each class are printed, in percent.
 """
 import argparse
 import sys
