@@ -26,7 +26,8 @@ CLAIM = re.compile(r'publish|releas|\bas (AMD|DMAE|MAE|VideoMAE)\b', re.IGNORECA
 NOT_PAGES = {'docs/api.md', 'docs/make_api.py'}
 PAGES_WITH_RESULTS = (
     'README.md', 'configs/amd/README.md', 'configs/detection/README.md', 'configs/dmae/README.md',
-    'configs/finetune/README.md', 'docs/dense.md', 'docs/detection.md', 'docs/finetuning.md', 'docs/transfer.md')
+    'configs/finetune/README.md', 'docs/dense.md', 'docs/detection.md', 'docs/finetuning.md',
+    'docs/transfer.md')
 
 
 def matching(pattern: str) -> list[str]:

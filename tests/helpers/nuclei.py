@@ -1,11 +1,16 @@
 """The nuclei of tests/data as small sets with masks, and the segmentation recipes made small."""
+import copy
 from pathlib import Path
 
 import numpy as np
 import tiny_vits
+import torch
 from mmengine.config import Config
 from PIL import Image
 from recipes import CONFIGS, nodes, shorten
+from torch import nn
+
+from amd_mm.registry import MODELS
 
 DATA = Path(__file__).parents[1] / 'data/nuclei'
 RECIPES = {path.stem: path for path in sorted((CONFIGS / 'segmentation').glob('*.py'))}
@@ -88,6 +93,19 @@ def small(name: str, work_dir: Path, student: Path | None) -> Config:
     cfg.train_cfg.val_interval = 1
     cfg.global_batch_size = 2
     return cfg
+
+
+def segmented(folder: Path, root: Path) -> tuple[Config, nn.Module]:
+    """The small recipe for own masks below ``root`` and its model, in ``folder/last.pth``."""
+    cfg = small('vit-small-p16_amd-pre_b16-upernet-50e_own-masks-512x512', folder, None)
+    use(cfg, root)
+    parts = copy.deepcopy(cfg.model)
+    parts.decode_head.num_classes = parts.auxiliary_head.num_classes = len(CLASSES)
+    model = tiny_vits.randomise(MODELS.build(parts), seed=5)
+    meta = dict(classes=CLASSES, palette=[(0, 0, 255), (250, 100, 0)])
+    torch.save(dict(meta=dict(dataset_meta=meta, epoch=1), state_dict=model.state_dict()),
+               folder / 'last.pth')
+    return cfg, model
 
 
 def datasets(cfg: Config) -> dict[str, dict]:

@@ -35,10 +35,8 @@ def main() -> None:
     cfg = read_config(args)
     for part in ('train', 'val', 'test'):
         config = cfg[f'{part}_dataloader'].dataset
-        # What an update sees wraps what reads the files.
-        config = dict(config.get('dataset', config), pipeline=[])
         try:
-            dataset = DATASETS.build(config)
+            dataset = DATASETS.build(dict(config, pipeline=[]))
         except (ValueError, OSError) as error:
             raise ValueError(f'{part}: {error}') from error
         if not has_masks(dataset):
