@@ -13,6 +13,7 @@ ELSEWHERE = {
     'engine/strategies.py': 'integration/test_large_teachers.py',
     'models/teachers/base.py': 'models/teachers/test_frozen_teacher.py',
     'models/teachers/image_teacher.py': 'models/teachers/test_timm_teacher.py',
+    'inference/fine_tuned.py': 'inference/test_classifier.py',
     'export/model_card.py': 'export/test_files.py',
     'export/onnx_file.py': 'export/test_files.py',
     'export/transformers_folder.py': 'interop/test_transformers_weights.py',

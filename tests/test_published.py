@@ -26,7 +26,8 @@ CLAIM = re.compile(r'publish|releas|\bas (AMD|DMAE|MAE|VideoMAE)\b', re.IGNORECA
 NOT_PAGES = {'docs/api.md', 'docs/make_api.py'}
 PAGES_WITH_RESULTS = (
     'README.md', 'configs/amd/README.md', 'configs/detection/README.md', 'configs/dmae/README.md',
-    'configs/finetune/README.md', 'docs/detection.md', 'docs/finetuning.md', 'docs/transfer.md')
+    'configs/finetune/README.md', 'docs/dense.md', 'docs/detection.md', 'docs/finetuning.md',
+    'docs/transfer.md')
 
 
 def matching(pattern: str) -> list[str]:
@@ -119,7 +120,8 @@ def test_results_on_the_pages_are_the_published_ones():
 def test_the_tool_of_all_transfers_compares_with_the_published_results():
     tasks = runpy.run_path(str(ROOT / 'tools/transfer_benchmark.py'))['TASKS']
     data = {'in1k-ft': 'IN1K', 'k400': 'K400', 'sthv2': 'SSv2', 'ucf101': 'UCF101',
-            'hmdb51': 'HMDB51', 'ava': 'AVA', 'ava-k400': 'AVA, with Kinetics labels'}
+            'hmdb51': 'HMDB51', 'ava': 'AVA', 'ava-k400': 'AVA, with Kinetics labels',
+            'ade20k': 'ADE20K'}
     results = {(row['data'], row['size'], row['method']): row['value'] for row in TABLE['results']
                if row['metric'] != 'top-5' and ',' not in row['method']}
     found = {(data[name], size, method): value for name, task in tasks.items()

@@ -1,5 +1,8 @@
 """Says what is in pictures or videos: the classes of a fine-tuned model with the best scores.
 
+Of a segmentation config: the classes that cover most of a picture. With --out, NAME.png has them in
+colours and NAME.labels.png as numbers.
+
 Inputs are files, folders (everything below) and lists (.txt or .csv: a path a line, perhaps with
 a label), as the config reads them: pictures, or videos. They go through the config's own test
 pipeline with all of its views. A file that cannot be read is reported, the others are done, and
@@ -19,7 +22,14 @@ from mmengine.device import get_device
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, device, new_file, read_config
 from amd_mm.failures import USER_ERROR, command
-from amd_mm.inference import Classifier, Predictor, find_files
+from amd_mm.inference import (
+    Classifier,
+    MaskPredictor,
+    Predictor,
+    Segmentor,
+    find_files,
+    is_segmentor,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,20 +65,29 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def prepare(args: argparse.Namespace) -> Classifier:
+def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor:
     config = read_config(args)
-    classifier = Classifier(config, args.checkpoint, args.classes, args.device)
-    if not classifier.is_video and (args.sliding or args.camera is not None):
+    model: Classifier | Segmentor
+    if is_segmentor(config):
+        model = Segmentor(config, args.checkpoint, args.classes, args.device)
+        is_video = False
+    else:
+        model = Classifier(config, args.checkpoint, args.classes, args.device)
+        is_video = model.is_video
+    if not is_video and (args.sliding or args.camera is not None):
         raise ValueError('--sliding and --camera need a config of videos, this one is of pictures')
-    return classifier
+    if isinstance(model, Segmentor):
+        return MaskPredictor(model, args.top_k, args.out)
+    return Predictor(model, args.top_k, args.out, args.window, args.stride)
 
 
-def predict(predictor: Predictor, args: argparse.Namespace) -> int:
+def predict(predictor: Predictor | MaskPredictor, args: argparse.Namespace) -> int:
     """Go through the inputs; return how many could not be read."""
     if args.camera is not None:
         predictor.camera(args.camera, args.seconds)
         return 0
-    files = find_files(args.inputs, predictor.classifier.is_video, args.root)
+    is_video = isinstance(predictor, Predictor) and predictor.classifier.is_video
+    files = find_files(args.inputs, is_video, args.root)
     failed = 0
     for path in files:
         try:
@@ -84,7 +103,7 @@ def predict(predictor: Predictor, args: argparse.Namespace) -> int:
 @command
 def main() -> int:
     args = parse_args()
-    predictor = Predictor(prepare(args), args.top_k, args.out, args.window, args.stride)
+    predictor = prepare(args)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     failed = predict(predictor, args)

@@ -50,6 +50,7 @@ class Task:
         recipes: Below configs/, by size; of several the mean counts.
         published: By size, by method; by the papers' authors.
         is_trained: Else the student itself is tested.
+        is_own: Needs data of one's own; done only when it is asked for.
         start: The task whose fine-tuned network takes the student's place.
     """
 
@@ -59,6 +60,7 @@ class Task:
     recipes: dict[str, tuple[str, ...]]
     published: dict[str, dict[str, float]] = field(default_factory=dict)
     is_trained: bool = True
+    is_own: bool = False
     start: str | None = None
 
 
@@ -80,6 +82,14 @@ TASKS = {
     'knn': Task(
         'image', 'ImageNet-1K, 20 nearest neighbours, top-1', ('accuracy/top1', 1.),
         _recipes('probe/vit-{size}-p16_knn_in1k.py'), is_trained=False),
+    'ade20k': Task(
+        'image', 'ADE20K, UPerNet, mIoU', ('mIoU', 1.),
+        _recipes('segmentation/vit-{size}-p16_amd-pre_b16-upernet-127e_ade20k-512x512.py'),
+        dict(base=dict(MAE=48.1))),
+    'own-masks': Task(
+        'image', "one's own masks, UPerNet, mIoU", ('mIoU', 1.),
+        _recipes('segmentation/vit-{size}-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'),
+        is_own=True),
     'k400': Task(
         'video', 'Kinetics-400, top-1, 5 x 3 views', ('acc/top1', 100.),
         _recipes(_VIDEO + 'k400-amd-pre_b512-16x4x1-{part}_kinetics400-rgb.py',
@@ -130,7 +140,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint', help='of pre-training')
     parser.add_argument('--tasks', metavar='A,B', help=f'of {", ".join(TASKS)} (default: all that '
-                        'the student can do)')
+                        "the student can do without data of one's own)")
     parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/transfer/')
     parser.add_argument('--print-commands', action='store_true', help='run nothing')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
@@ -238,7 +248,8 @@ def plan(student: Student, args: argparse.Namespace) -> dict[str, list[Run]]:
         ValueError: For an unknown task, or one of the other modality.
     """
     able = [name for name, task in TASKS.items() if task.modality == student.modality]
-    chosen = able if args.tasks is None else args.tasks.split(',')
+    chosen = ([name for name in able if not TASKS[name].is_own] if args.tasks is None
+              else args.tasks.split(','))
     wrong = [name for name in chosen if name not in able]
     if wrong:
         raise ValueError(f'--tasks: this student of {student.modality}s can do '

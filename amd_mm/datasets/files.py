@@ -171,7 +171,7 @@ class Walk(NamedTuple):
 
     def __str__(self) -> str:
         """One line: how many there are, and what was left out and why."""
-        reasons = [f'{len(names)} {reason} ({_some(self._shown(reason))})'
+        reasons = [f'{len(names)} {reason} ({few(self._shown(reason))})'
                    for reason, names in self.left_out.items()]
         return (f'{printable(self.folder)}: {len(self.files)} {self.kind.name}'
                 + (f'; left out: {", ".join(reasons)}' if reasons else ''))
@@ -313,11 +313,12 @@ def class_folders(folder: str | Path, kind: Kind) -> ClassFolders:
     if empty:
         raise ValueError(
             f'{shown}: every class folder must hold at least one file ending in '
-            f'{", ".join(kind.suffixes)}, but {len(empty)} hold none: {_some(empty)}; fill or '
+            f'{", ".join(kind.suffixes)}, but {len(empty)} hold none: {few(empty)}; fill or '
             'remove them')
     return ClassFolders(tuple(classes), files, found)
 
 
-def _some(names: Sequence[str]) -> str:
+def few(names: Sequence[object]) -> str:
+    """The first of some names, and how many more there are."""
     rest = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
     return ', '.join(map(printable, names[:_SHOWN])) + rest

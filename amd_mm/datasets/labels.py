@@ -12,10 +12,9 @@ from mmengine.fileio import LocalBackend, exists, get_file_backend
 from mmengine.logging import print_log
 from torch import Tensor
 
-from amd_mm.datasets.files import PICTURES, class_folders, printable
+from amd_mm.datasets.files import PICTURES, class_folders, few
 from amd_mm.datasets.lists import read_text, said_while
 
-_SHOWN = 5
 _OF_SEVERAL_LABELS = {'mean_average_precision', 'mmit_mean_average_precision'}
 _OF_ONE_LABEL = ('acc/top1', 'acc/top5', 'acc/mean1')
 _SEVERAL_METRIC = "dict(type='mmaction.AccMetric', metric_list='mean_average_precision')"
@@ -78,12 +77,12 @@ def check_labels(dataset: BaseDataset, classes: Sequence[str], name: str,
     if missing:
         raise ValueError(
             f'{name}: every file must exist, but {len(missing)} of {len(dataset)} are missing: '
-            f'{_few(missing)}; check data_prefix, or make the list again')
+            f'{few(missing)}; check data_prefix, or make the list again')
     without = [f'{classes[label]!r} ({label})'
                for label in sorted(set(range(len(classes))) - labels)]
     if without:
         rule = (f'{name}: every class must have a sample, but {len(without)} of {len(classes)} '
-                f'have none: {_few(without)}')
+                f'have none: {few(without)}')
         if need_all:
             raise ValueError(f'{rule}; check that list and class list belong together')
         print_log(f'{rule}; their accuracy cannot be measured', 'current', level=30)
@@ -139,7 +138,7 @@ def fill_classes(cfg: ConfigDict) -> tuple[str, ...]:
     _set_num_classes(list(cfg.values()), len(classes))
     for dataset in chain(*parts.values()):
         dataset.metainfo = dict(classes=classes)
-    print_log(f'{len(classes)} classes from the {first} data: {_few(classes)}', 'current')
+    print_log(f'{len(classes)} classes from the {first} data: {few(classes)}', 'current')
     return classes
 
 
@@ -156,7 +155,7 @@ def leaf_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
 def _require_same(others: Sequence[str], classes: Sequence[str], name: str, first: str) -> None:
     if others != classes:
         apart = sorted(set(others) ^ set(classes))
-        what = f'only one of the two has {_few(apart)}' if apart else 'their order differs'
+        what = f'only one of the two has {few(apart)}' if apart else 'their order differs'
         raise ValueError(
             f'{name} data: must have the classes of the {first} data, in that order, but '
             f'{what}; one class more or less would shift every label after it')
@@ -245,14 +244,9 @@ def _require_range(labels: set[int], num_classes: int, name: str) -> set[int]:
     if wrong:
         raise ValueError(
             f'{name}: labels must be in [0, {num_classes}), the number of classes, got '
-            f'{_few(wrong)}; check the list or the class list')
+            f'{few(wrong)}; check the list or the class list')
     return labels
 
 
 def _path(info: dict) -> str:
     return next(info[key] for key in ('filename', 'img_path', 'frame_dir') if key in info)
-
-
-def _few(items: Sequence[object]) -> str:
-    rest = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
-    return ', '.join(map(printable, items[:_SHOWN])) + rest

@@ -8,19 +8,18 @@ import numpy as np
 import torch
 from mmaction.apis import inference_recognizer
 from mmaction.models.recognizers.base import BaseRecognizer
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmpretrain.apis import ImageClassificationInferencer
 from mmpretrain.models.classifiers import BaseClassifier
 from torch import Tensor, nn
 
-from amd_mm.checkpoints import Checkpoint, compare_weights, read_checkpoint
-from amd_mm.checkpoints.matching import strip_outer_prefixes
-from amd_mm.datasets.labels import read_classes
+from amd_mm.checkpoints import read_checkpoint
 from amd_mm.datasets.transforms.pictures import read_picture
 from amd_mm.inference.files import reading
-from amd_mm.registry import DATASETS, MODELS
+from amd_mm.inference.fine_tuned import check_count, find_classes, load_exactly
+from amd_mm.registry import MODELS
 
 _VIDEO_RULE = 'a video that FFmpeg decodes'
 
@@ -61,10 +60,12 @@ class Classifier:
                  classes: str | Path | None = None, device: str | torch.device = 'cpu') -> None:
         config = copy.deepcopy(config)
         content = read_checkpoint(checkpoint)
-        self.classes = _find_classes(config, content, classes)
+        self.classes = find_classes(config, content, classes)
         self.model = _build(config, self.classes)
-        _check_count(self.model, self.classes)
-        _load(self.model, content)
+        head: Any = (self.model.cls_head if isinstance(self.model, BaseRecognizer)
+                     else self.model.head)
+        check_count(self.classes, head.num_classes)
+        load_exactly(self.model, content)
         self.model.to(device).eval()
         self.is_video = isinstance(self.model, BaseRecognizer)
         self._pipeline = config.test_dataloader.dataset.pipeline
@@ -144,47 +145,6 @@ def _build(config: Config, classes: Sequence[str] | None) -> nn.Module:
             'Predicting needs the config of a fine-tuned classifier of mmpretrain or recognizer '
             f'of mmaction2, got {model.type}')
     return built
-
-
-def _check_count(model: Any, classes: Sequence[str] | None) -> None:
-    head = model.cls_head if isinstance(model, BaseRecognizer) else model.head
-    if classes is not None and len(classes) != head.num_classes:
-        raise ValueError(
-            f'Class names must be as many as the classes of the model, got {len(classes)} and '
-            f'{head.num_classes}: name the right file by --classes')
-
-
-def _load(model: nn.Module, checkpoint: Checkpoint) -> None:
-    state = strip_outer_prefixes(checkpoint.state_dict)
-    if problems := str(compare_weights(state, model.state_dict())):
-        raise ValueError(
-            f'Checkpoint {checkpoint.path}: must fit the model exactly, but {problems}. Name the '
-            'config that it was trained with; a pre-trained one has to be fine-tuned first.')
-    model.load_state_dict(state)
-
-
-def _find_classes(config: Config, checkpoint: Checkpoint,
-                  given: str | Path | None) -> tuple[str, ...] | None:
-    if given is not None:
-        return read_classes(str(given))
-    meta = (checkpoint.meta.get('meta') or {}).get('dataset_meta') or {}
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    named = meta.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    if isinstance(named, str):
-        return read_classes(named) if Path(named).is_file() else None
-    if named:
-        return tuple(named)
-    return _classes_of_type(dataset)
-
-
-def _classes_of_type(dataset: ConfigDict) -> tuple[str, ...] | None:
-    """The names that the hosts know of a published data set."""
-    kind, scope = dataset.get('type'), dataset.get('_scope_')
-    if kind is None:
-        return None
-    found = DATASETS.get(kind if scope is None or '.' in kind else f'{scope}.{kind}')
-    names = getattr(found, 'METAINFO', {}).get('classes')
-    return tuple(names) if names else None
 
 
 def _inferencer(model: nn.Module, config: Config) -> ImageClassificationInferencer:

@@ -22,6 +22,19 @@ def lines_of(predictions: Sequence[Prediction]) -> list[str]:
             for label, name, score in predictions]
 
 
+class OwnNames:
+    """Names of files to write, each given once, for files of the same name in several folders."""
+
+    def __init__(self) -> None:
+        self._given: Counter[str] = Counter()
+
+    def __call__(self, stem: str) -> str:
+        """The stem, printable as not every writer of files takes every name, and a number."""
+        stem = printable(stem)
+        self._given[stem] += 1
+        return stem if self._given[stem] == 1 else f'{stem}-{self._given[stem]}'
+
+
 class Predictor:
     """Predicts, says, draws and remembers.
 
@@ -41,7 +54,7 @@ class Predictor:
         self.classifier = classifier
         self.top_k, self.out, self.window, self.stride = top_k, out, window, stride
         self.results: list[dict] = []
-        self._names: Counter[str] = Counter()
+        self._names = OwnNames()
 
     def one(self, path: Path) -> None:
         """A picture or a video as a whole."""
@@ -122,9 +135,5 @@ class Predictor:
                 file.write(caption(frame, lines_of(predictions)))
 
     def _name(self, stem: str, ending: str) -> Path:
-        """A file of its own, also for files of the same name in several folders."""
         assert self.out is not None
-        stem = printable(stem)  # not every writer of files takes every name
-        self._names[stem] += 1
-        number = f'-{self._names[stem]}' if self._names[stem] > 1 else ''
-        return self.out / f'{stem}{number}{ending}'
+        return self.out / f'{self._names(stem)}{ending}'

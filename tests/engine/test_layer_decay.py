@@ -21,8 +21,8 @@ def segmentor() -> EncoderDecoder:
     norm = dict(type='BN')
     return MODELS.build(dict(
         type='mmseg.EncoderDecoder',
-        backbone=dict(type='amd_mm.ImageVisionTransformer', arch=arch, img_size=32, out_type='featmap',
-                      out_indices=(0, 1, 2, 3), fixed_positions=False),
+        backbone=dict(type='amd_mm.ImageVisionTransformer', arch=arch, img_size=32,
+                      out_type='featmap', out_indices=(0, 1, 2, 3), fixed_positions=False),
         neck=dict(type='mmseg.Feature2Pyramid', embed_dim=WIDTH, rescales=[4, 2, 1, .5],
                   norm_cfg=norm),
         decode_head=dict(type='mmseg.UPerHead', in_channels=[WIDTH] * 4, in_index=[0, 1, 2, 3],

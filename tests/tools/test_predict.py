@@ -5,14 +5,16 @@ import sys
 from pathlib import Path
 
 import clips
+import nuclei
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
 
 from amd_mm.datasets.files import printable
-from amd_mm.inference import Classifier, video_frames
+from amd_mm.inference import Classifier, Segmentor, video_frames
 
 SCRIPT = Path(__file__).parents[2] / 'tools/predict.py'
 CLASSES = ('walking the dog', 'cutting wood', 'juggling', 'sleeping', 'tying a knot', 'waving')
@@ -121,6 +123,27 @@ def test_a_camera_is_watched_as_its_frames_come(tuned, command, tmp_path, capsys
     assert 'class' not in capsys.readouterr().out
     assert command(config, checkpoint, '--camera', tmp_path / 'none') == 2
     assert 'must be a camera or stream' in capsys.readouterr().err
+
+
+def test_masks_of_a_segmentation_config(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    root = nuclei.make_own(tmp_path / 'own')
+    cfg, _ = nuclei.segmented(tmp_path, root)
+    cfg.dump(tmp_path / 'config.py')
+    files = tmp_path / 'config.py', tmp_path / 'last.pth'
+    said, out = tmp_path / 'said.json', tmp_path / 'out'
+    assert command(*files, root / 'val/pictures', '--json', said, '--out', out) == 0
+    segmentor = Segmentor(cfg, files[1])
+    paths = sorted((root / 'val/pictures').rglob('*.png'))
+    maps = [segmentor.labels(path) for path in paths]
+    assert json.loads(said.read_text()) == [
+        dict(input=str(path), classes=[share._asdict() for share in segmentor.shares(labels)])
+        for path, labels in zip(paths, maps, strict=True)]
+    for path, labels in zip(paths, maps, strict=True):
+        assert (np.asarray(Image.open(out / f'{path.stem}.labels.png')) == labels).all()
+        assert Image.open(out / path.name).size == (nuclei.SIDE, nuclei.SIDE)
+    assert command(*files, root, '--sliding') == 2
+    assert 'need a config of videos' in capsys.readouterr().err
 
 
 def test_bad_wishes_are_refused(tuned, command, tmp_path, capsys):

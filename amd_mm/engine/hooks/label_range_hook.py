@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from amd_mm.datasets.labels import check_labels, check_range
+from amd_mm.datasets.mask_check import check_masks, has_masks
 from amd_mm.registry import HOOKS
 
 
@@ -27,22 +28,26 @@ def in_one_process(check: Callable[[], object]) -> None:
 
 @HOOKS.register_module()
 class LabelRangeHook(Hook):
-    """Stops before training where a label does not fit the classifier.
+    """Stops before training where a label does not fit the classifier or the segmentor.
 
-    mmpretrain's data sets take any number; an accelerator then ends with an assertion that
-    names nothing. The video data sets of this package check their lists themselves.
+    mmpretrain's and mmsegmentation's data sets take any number; an accelerator then ends with an
+    assertion that names nothing. The video data sets of this package check their lists
+    themselves.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Look at every label of the training and validation data.
+        """Look at every label, or mask, of the training and validation data.
 
         Raises:
-            ValueError: If one is negative or not below the number of classes.
+            ValueError: If one is negative or not below the number of classes; for masks see
+                :func:`amd_mm.datasets.check_masks`.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name, loader in _loaders(runner).items():
-            in_one_process(partial(
-                check_range, loader.dataset, model.head.num_classes, f'{name} data'))
+            masks = has_masks(loader.dataset)
+            check: Callable[..., object] = check_masks if masks else check_range
+            head = model.decode_head if masks else model.head
+            in_one_process(partial(check, loader.dataset, head.num_classes, f'{name} data'))
 
 
 class ClassLabelsHook(Hook):
@@ -76,8 +81,10 @@ class ClassLabelsHook(Hook):
     def _check(self, name: str, loader: DataLoader) -> None:
         if name not in self._checked:
             self._checked.add(name)
-            in_one_process(partial(
-                check_labels, loader.dataset, self.classes, f'{name} data', name == 'train'))
+            # Masks need no pixel of every class; LabelRangeHook looks at all of them.
+            if not has_masks(loader.dataset):
+                in_one_process(partial(
+                    check_labels, loader.dataset, self.classes, f'{name} data', name == 'train'))
 
 
 def _loaders(runner: Runner) -> dict[str, DataLoader]:

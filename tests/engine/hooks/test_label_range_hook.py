@@ -1,8 +1,10 @@
 from types import SimpleNamespace
 
+import nuclei
 import pytest
 from torch.utils.data import Dataset
 
+from amd_mm.datasets import MaskDataset
 from amd_mm.engine import LabelRangeHook
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 
@@ -53,7 +55,7 @@ def test_classes_are_checked_once_wherever_a_run_begins(monkeypatch):
     seen = []
     monkeypatch.setattr('amd_mm.engine.hooks.label_range_hook.check_labels',
                         lambda dataset, classes, name, need_all: seen.append((name, need_all)))
-    loader = SimpleNamespace(dataset=None)
+    loader = SimpleNamespace(dataset=Labels(0))
     runner = SimpleNamespace(train_dataloader=loader, val_dataloader=loader,
                              test_dataloader=loader, val_loop=object())
     hook = ClassLabelsHook(('x', 'y'))
@@ -63,3 +65,20 @@ def test_classes_are_checked_once_wherever_a_run_begins(monkeypatch):
     hook.before_test(runner)
     hook.before_test(runner)
     assert seen[2:] == [('test data', False)]
+
+
+def test_masks_are_read_where_the_samples_have_some(tmp_path):
+    root = nuclei.make_own(tmp_path)
+    data = MaskDataset(str(root), dict(img_path='train/pictures', seg_map_path='train/masks'),
+                       dict(classes=nuclei.CLASSES))
+
+    def run(num_classes: int) -> None:
+        LabelRangeHook().before_train(SimpleNamespace(
+            model=SimpleNamespace(decode_head=SimpleNamespace(num_classes=num_classes)),
+            train_dataloader=SimpleNamespace(dataset=data), val_loop=None))
+    run(2)
+    with pytest.raises(ValueError, match=r'train data: .*\n  4 masks have labels of no class'):
+        run(1)
+    # Labels of a sample are none of these.
+    ClassLabelsHook(nuclei.CLASSES).before_test(
+        SimpleNamespace(test_dataloader=SimpleNamespace(dataset=data)))
