@@ -67,7 +67,7 @@ class Foundation:
 
     @property
     def hub(self) -> str:
-        """timm's repository of its weights; networks with either GELU share one."""
+        """The repository of timm with its weights; networks with either GELU share one."""
         return f'timm/{self.timm.replace("_quickgelu", "")}'
 
 
