@@ -173,7 +173,6 @@ def test_register_tokens_stay_behind_the_class_token_to_be_aligned(kind, small_t
                 [torch.cat(parts, 1) for parts in library(network, pictures)])
 
 
-@MODELS.register_module(name='RegisterStudent')
 class RegisterStudent(ImageVisionTransformer):
     """One's own encoder with register tokens, which none of ours has."""
     num_prefix_tokens = 5
@@ -200,7 +199,7 @@ def test_register_tokens_are_aligned_with_a_student_that_has_them(small_timm):
         registers='align')
     for align, own in ((True, False), (False, True)):
         config['neck'] = dict(AMD_NECK, align_cls_token=align)
-        student = dict(config['backbone'], type='RegisterStudent') if own else config['backbone']
+        student = dict(config['backbone'], type=RegisterStudent) if own else config['backbone']
         with pytest.raises(ValueError, match=(
                 f'got {5 if own else 1} of the student, 5 of the teacher and '
                 f"align_cls_token={align}: set model.teacher.registers='drop'")):
