@@ -58,7 +58,7 @@ def list_foundation(entry: Foundation) -> None:
     kind = 'image' if entry.tubelet == 1 else f'video, tubelet {entry.tubelet}'
     mean, std = entry.statistics
     readers = [f'amd_mm.TimmTeacher, architecture {entry.architecture} '
-               f'(on the hub: {entry.timm})'] if entry.timm else []
+               f'(on the hub: {entry.hub})'] if entry.timm else []
     if entry.folder:
         readers.append(f'amd_mm.TransformersTeacher, folder (on the hub: {entry.folder})')
     print(f'{entry.name}\n    {kind}, width {entry.width}, depth {entry.depth}, patch '

@@ -123,7 +123,7 @@ def require_explained(match: Match, part: str = 'all') -> None:
     if not match.unexplained and not match.incomplete:
         return
     problems = []
-    if words := name_parts(match.unexplained):
+    if words := name_parts(match.unexplained, match.layout.modality):
         problems.append(f'it has {words}, which is not supported')
     if match.unexplained:
         problems.append(f'{len(match.unexplained)} keys are unknown: {show(match.unexplained)}')

@@ -21,7 +21,7 @@ _TELLTALES = tuple((re.compile(pattern), words) for pattern, words in (
     (r'patch_embed\.(norm|backbone|proj\.\d+)|patch_embed\.conv', 'a convolutional or normed stem'),
     (r'attn_?pool|attention_pool', 'attention pooling'),
     (r'\bexperts?\b|\bmoe\b', 'a mixture of experts'),
-    (r'logit_scale', 'scaled cosine attention'),
+    (r'logit_scale|\battn\.scale$', 'scaled cosine attention'),
     (r'temporal_|time_embed', 'attention that is divided in time and space'),
     (r'\blora_', 'LoRA adapters, which have to be merged first'),
     (r'_?flat_param', "FSDP's flattened shards, to be saved as a full state dict first"),
@@ -33,10 +33,21 @@ _OF_TYPE = {'dinov3_vit': 'rotary positions, register tokens and layer scale',
             'vjepa2': 'rotary positions', 'clip_vision_model': 'a norm before the first block'}
 
 
-def name_parts(names: Iterable[str]) -> str:
-    """The parts that names of weights tell, as ``'layer scale, rotary positions'``; or empty."""
+# Only encoders of clips lack them.
+_KEY_BIASES = (re.compile(r'\battn\.qkv\.bias$'),
+               'biases of keys (V-JEPA has them, with rotary positions)')
+
+
+def name_parts(names: Iterable[str], modality: str | None = None) -> str:
+    """The parts that names of weights tell, as ``'layer scale, rotary positions'``; or empty.
+
+    Args:
+        names: Of weights.
+        modality: Of the layout that has no place for them, where there is one.
+    """
     names = list(names)
-    return ', '.join(words for pattern, words in _TELLTALES
+    telltales = (*_TELLTALES, _KEY_BIASES) if modality == 'video' else _TELLTALES
+    return ', '.join(words for pattern, words in telltales
                      if any(pattern.search(name) for name in names))
 
 

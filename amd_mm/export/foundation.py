@@ -65,6 +65,11 @@ class Foundation:
         """What ``model.teacher.architecture`` of ``amd_mm.TimmTeacher`` is set to."""
         return self.timm.partition('.')[0]
 
+    @property
+    def hub(self) -> str:
+        """The repository of timm with its weights; networks with either GELU share one."""
+        return f'timm/{self.timm.replace("_quickgelu", "")}'
+
 
 def _dinov2(size: str, width: int, depth: int) -> tuple[Foundation, ...]:
     # Giants have 40 blocks; MODEL_CARD.md, and dinov2/models/vision_transformer.py.

@@ -21,6 +21,7 @@ ONE = torch.ones(1)
     ('blocks.0.mlp.w12.weight', 'a gated MLP'), ('dist_token', 'a distillation token'),
     ('norm_pre.weight', 'a norm before the first block'),
     ('attn_pool.latent', 'attention pooling'),
+    ('blocks.0.attn.scale', 'scaled cosine attention'),
     ('blocks.0.attn.qkv.lora_A.weight', 'LoRA adapters, which have to be merged first'),
     ('_flat_param', "FSDP's flattened shards, to be saved as a full state dict first")])
 def test_words_of_names(key: str, words: str) -> None:

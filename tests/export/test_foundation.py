@@ -42,8 +42,7 @@ def test_timm_builds_what_the_table_says(entry):
     assert network.num_prefix_tokens == entry.class_token + entry.registers
     for have, want in zip(entry.statistics, (said.mean, said.std), strict=True):
         assert have == pytest.approx([255 * value for value in want])
-    # The hub has files of this tag.
-    assert said.hf_hub_id
+    assert said.hf_hub_id == entry.hub
     assert entry in foundations_like(network.state_dict())
 
 

@@ -197,6 +197,14 @@ def _check_fit(lesson: Lesson, student: Encoder, num_visible: int, num_extra: in
             f'{type(teacher).__name__} must see all {tokens} tokens, it cannot leave some out '
             f'here, got {seen}: set model.mask_generator.teacher_ratio=0'
             f'{" at its place in the list" if lesson.name else ""}.')
+    if teacher.num_register_tokens and not (
+            lesson.neck.align_cls_token and teacher.num_prefix_tokens == student.num_prefix_tokens):
+        raise ValueError(
+            'Register tokens can be aligned where student and teacher have as many tokens before '
+            'those of patches and the neck aligns them (align_cls_token=True), got '
+            f'{student.num_prefix_tokens} of the student, {teacher.num_prefix_tokens} of the '
+            f'teacher and align_cls_token={lesson.neck.align_cls_token}: set '
+            "model.teacher.registers='drop'; encoders of amd_mm have no register tokens.")
     if lesson.neck.align_cls_token and teacher.num_prefix_tokens != student.num_prefix_tokens:
         raise ValueError(
             'The class token can be aligned where both have one, got '

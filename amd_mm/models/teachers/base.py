@@ -37,7 +37,8 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         grid: The tokens that its features belong to.
         channels: Of its input.
         embed_dims: Width D of its features.
-        num_prefix_tokens: Features before those of patches: 1 for a class token.
+        num_prefix_tokens: Features before those of patches: 1 for a class token, and registers.
+        num_register_tokens: So many of them are register tokens, which are there to be aligned.
         sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
         gives_relations: Whether queries, keys and values of its blocks can be read.
     """
@@ -47,6 +48,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     channels: int
     embed_dims: int
     num_prefix_tokens: int
+    num_register_tokens: int = 0
     sees_subsets: bool
     gives_relations: bool = False
 

@@ -33,8 +33,8 @@ class TimmTeacher(ImageTeacher):
 
     It attends over the tokens that it is told to see where timm's blocks allow it (absolute and
     rotary positions: ViT, DINOv2, DINOv3, EVA, SigLIP, CLIP), else it needs them all (BEiT's
-    relative positions, clips, ``match='interpolate'``): ``teacher_ratio=0``. Register tokens are
-    dropped, a class token stays. Blocks behind the deepest tap are not kept.
+    relative positions, clips, ``match='interpolate'``): ``teacher_ratio=0``. A class token stays.
+    Blocks behind the deepest tap are not kept.
 
     Args:
         architecture: timm's name, such as ``'vit_small_patch14_dinov2'``.
@@ -44,6 +44,8 @@ class TimmTeacher(ImageTeacher):
             downloads. It has to be given; None asks for random weights and warns.
         normalize: Whether features go through the network's final norm, as DINOv2's do in use;
             False: raw outputs of the blocks.
+        registers: ``'drop'``: features have no register tokens; ``'align'``: they stand behind the
+            class token, for a student of pictures that has as many.
         match: None: the input is resized so that tokens agree; ``'interpolate'``: pictures of the
             architecture's own size, features interpolated.
         frames: For clips ``'first'`` or ``'mean'`` of the frames of a token (UMT, MVD), else None.
@@ -65,6 +67,7 @@ class TimmTeacher(ImageTeacher):
         taps=list_of(whole(1)),
         checkpoint=optional(instance((str, Path), 'a path')),
         normalize=FLAG,
+        registers=one_of('drop', 'align'),
         match=one_of(None, 'interpolate'),
         frames=one_of(None, 'first', 'mean'),
         shard=FLAG,
@@ -75,6 +78,7 @@ class TimmTeacher(ImageTeacher):
                  taps: Sequence[int],
                  checkpoint: str | None = '',
                  normalize: bool = False,
+                 registers: str = 'drop',
                  match: str | None = None,
                  frames: str | None = None,
                  mean: Sequence[float] | None = None,
@@ -98,6 +102,9 @@ class TimmTeacher(ImageTeacher):
         self.embed_dims = self.network.embed_dim
         self.num_prefix_tokens = int(
             self.network.cls_token is not None and not self.grid.is_video)
+        if registers == 'align':
+            self.num_register_tokens = self._count_registers(architecture)
+            self.num_prefix_tokens += self.num_register_tokens
         self.normalize = normalize
         weights, said = None, NetworkFacts()
         if checkpoint is None:
@@ -124,6 +131,22 @@ class TimmTeacher(ImageTeacher):
         self.gives_relations = (
             type(self.network.blocks[0].attn) is _timm().layers.Attention and min(self.taps) > 1
             and self.sees_subsets and not self.is_sharded)
+
+    def _count_registers(self, architecture: str) -> int:
+        """How many there are to be aligned.
+
+        Raises:
+            ValueError: If there is none, or every frame of a clip has its own.
+        """
+        tokens = getattr(self.network, 'reg_token', None)
+        count = 0 if tokens is None else tokens.shape[1]
+        if count == 0 or self.grid.is_video:
+            raise ValueError(
+                "registers='align' needs a teacher with register tokens and a student of pictures, "
+                f'got {architecture} with {count} and a student of '
+                f"{'clips' if self.grid.is_video else 'pictures'}: set model.teacher.registers="
+                "'drop'")
+        return count
 
     def encode(self, pictures: Tensor,
                token_ids: Tensor | None) -> list[tuple[Tensor, Tensor]]:
@@ -199,7 +222,8 @@ def _build(architecture: str, size: tuple[int, int] | None) -> Any:
         ValueError: If timm does not know it, or it is of another kind.
     """
     timm = _timm()
-    kinds = 'a vision transformer with one grid of patches (ViT, DINO, EVA, SigLIP, CLIP, BEiT)'
+    kinds = ('a vision transformer with one grid of patches of pixels (ViT, DINO, EVA, SigLIP, '
+             'CLIP, BEiT)')
     if not timm.is_model(architecture):
         near = timm.list_models(f'*{architecture}*')[:3] or ['vit_small_patch14_dinov2']
         raise ValueError(f'architecture of amd_mm.TimmTeacher must be one that timm '
@@ -210,9 +234,12 @@ def _build(architecture: str, size: tuple[int, int] | None) -> Any:
             network = timm.create_model(architecture, pretrained=False, num_classes=0)
     else:
         network = timm.create_model(architecture, pretrained=False, num_classes=0, img_size=size)
-    if not isinstance(network, (timm.models.VisionTransformer, timm.models.Eva, timm.models.Beit)):
+    is_vit = isinstance(
+        network, (timm.models.VisionTransformer, timm.models.Eva, timm.models.Beit))
+    if not is_vit or not isinstance(network.patch_embed, timm.layers.PatchEmbed):
+        stem = ', whose patches are cut from features' if is_vit else ''
         raise ValueError(f'architecture of amd_mm.TimmTeacher must be {kinds}, got '
-                         f'{architecture!r}, a {type(network).__name__}')
+                         f'{architecture!r}, a {type(network).__name__}{stem}')
     return network
 
 

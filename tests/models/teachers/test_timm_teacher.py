@@ -1,15 +1,20 @@
 """Held to timm's own networks, of random weights and small sizes."""
 import amd_mm  # noqa: F401, I001  mends torchvision, which timm imports
 
+import json
+
 import pytest
 import timm
 import torch
 from losses import AMD_NECK
+from runs import command
 from safetensors.torch import save_file
 from tiny_vits import assert_same, pretraining_config, randomise
 
+from amd_mm.models.backbones import ImageVisionTransformer
+from amd_mm.models.blocks import run_blocks
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens
 
 pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
 
@@ -18,10 +23,15 @@ SMALL = dict(embed_dim=24, depth=3, num_heads=2, num_classes=0)
 KINDS = {
     'dinov2': ('vit_small_patch14_dinov2', dict(SMALL, patch_size=4)),
     'dinov2 with registers': ('vit_small_patch14_reg4_dinov2', dict(SMALL, patch_size=4)),
+    'dinov2 giant': ('vit_giant_patch14_dinov2', dict(SMALL, patch_size=4)),
     'dinov3': ('vit_small_patch16_dinov3', dict(SMALL, patch_size=4)),
+    'dinov3 plus': ('vit_small_plus_patch16_dinov3', dict(SMALL, patch_size=4)),
     'eva02': ('eva02_tiny_patch14_224', dict(SMALL, patch_size=4)),
     'siglip': ('vit_base_patch16_siglip_224', dict(SMALL, patch_size=4)),
     'clip': ('vit_base_patch16_clip_224', dict(SMALL, patch_size=4)),
+    'openai clip': ('vit_base_patch16_clip_quickgelu_224', dict(SMALL, patch_size=4)),
+    'perception encoder': ('vit_pe_core_base_patch16_224', dict(SMALL, patch_size=4)),
+    'learnt rotations': ('vit_small_patch16_rope_mixed_224', dict(SMALL, patch_size=4)),
     'mae': ('vit_base_patch16_224', dict(SMALL, patch_size=4)),
     'beit': ('beit_base_patch16_224', dict(SMALL, patch_size=4)),
 }
@@ -56,23 +66,23 @@ def teacher(kind, path, **settings):
         student_grid=TokenGrid((ROWS, COLUMNS), (8, 8))), **settings))
 
 
-def library(network, pictures, normalize=False):
-    """What timm itself gives: prefix and patches after the first and the second block."""
+def library(network, pictures, normalize=False, blocks=2):
+    """What timm itself gives: prefix and patches after the first blocks."""
     found = network.forward_intermediates(
-        pictures, indices=[0, 1], norm=normalize, output_fmt='NLC', intermediates_only=True,
-        return_prefix_tokens=True)
+        pictures, indices=list(range(blocks)), norm=normalize, output_fmt='NLC',
+        intermediates_only=True, return_prefix_tokens=True)
     if network.num_prefix_tokens == 0:
         return [(patches[:, :0], patches) for patches in found]
     return [(prefix, patches) for patches, prefix in found]
 
 
-@pytest.mark.parametrize('normalize', [False, True])
+@pytest.mark.parametrize(('normalize', 'blocks'), [(False, 3), (True, 2)])
 @pytest.mark.parametrize('kind', KINDS)
 @torch.no_grad()
-def test_features_of_all_tokens_are_timms(kind, normalize, small_timm, tmp_path):
+def test_features_of_all_tokens_are_timms(kind, normalize, blocks, small_timm, tmp_path):
     network, path = file_of(kind, small_timm, tmp_path)
-    model = teacher(kind, path, normalize=normalize)
-    assert len(model.network.blocks) == 2 and model.embed_dims == 24
+    model = teacher(kind, path, normalize=normalize, taps=range(1, blocks + 1))
+    assert len(model.network.blocks) == blocks and model.embed_dims == 24
     pictures = torch.randn(2, 3, ROWS * 8, COLUMNS * 8)
     ids = torch.stack([torch.randperm(ROWS * COLUMNS) for _ in range(2)])
     found = model(pictures, ids)
@@ -81,7 +91,7 @@ def test_features_of_all_tokens_are_timms(kind, normalize, small_timm, tmp_path)
     has_class = network.cls_token is not None
     assert model.num_prefix_tokens == has_class
     for have, (prefix, patches) in zip(
-            found, library(network, resized, normalize), strict=True):
+            found, library(network, resized, normalize, blocks), strict=True):
         want = torch.cat([prefix[:, :int(has_class)], patches.gather(
             1, ids[..., None].expand(-1, -1, 24))], 1)
         assert_same([have], [want])
@@ -133,22 +143,72 @@ def test_features_of_some_tokens_are_timms_without_the_others(kind, small_timm, 
 
     def cut(_, inputs, settings):
         if rotary:
-            settings['rope'] = settings['rope'][kept[0]]
+            settings['rope'] = settings['rope'][..., kept[0], :]
         return (inputs[0][:, places], ), settings
 
     def cut_rope(_, inputs, settings):
-        settings['rope'] = settings['rope'][kept[0]]
+        settings['rope'] = settings['rope'][..., kept[0], :]
         return inputs, settings
 
     network.blocks[0].register_forward_pre_hook(cut, with_kwargs=True)
     for block in network.blocks[1:]:
         if rotary:
             block.register_forward_pre_hook(cut_rope, with_kwargs=True)
-    expected = library(network, pictures)
-    found = teacher(kind, path)(pictures, kept)
+    expected = library(network, pictures, blocks=3)
+    found = teacher(kind, path, taps=(1, 2, 3))(pictures, kept)
     for have, (prefix, patches) in zip(found, expected, strict=True):
         want = torch.cat([prefix[:, :int(network.cls_token is not None)], patches], 1)
         assert_same([have], [want])
+
+
+@pytest.mark.parametrize('kind', ['dinov2 with registers', 'dinov3'])
+@torch.no_grad()
+def test_register_tokens_stay_behind_the_class_token_to_be_aligned(kind, small_timm, tmp_path):
+    network, path = file_of(kind, small_timm, tmp_path)
+    model = teacher(kind, path, registers='align')
+    assert (model.num_prefix_tokens, model.num_register_tokens) == (5, 4)
+    pictures = torch.randn(2, 3, ROWS * 4, COLUMNS * 4)
+    every = torch.arange(ROWS * COLUMNS).expand(2, -1)
+    assert_same(model(pictures, every),
+                [torch.cat(parts, 1) for parts in library(network, pictures)])
+
+
+class RegisterStudent(ImageVisionTransformer):
+    """One's own encoder with register tokens, which none of ours has."""
+    num_prefix_tokens = 5
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.registers = torch.nn.Parameter(torch.zeros(1, 4, self.embed_dims))
+
+    def encode(self, x, token_ids, taps=()):
+        embedding = self.patch_embed.projection
+        patches = gather_patches(x, token_ids, self.grid).flatten(2)
+        tokens = torch.nn.functional.linear(
+            patches, embedding.weight.flatten(1), embedding.bias)
+        tokens = tokens + gather_tokens(self.pos_embed[:, 1:], token_ids)
+        prefix = torch.cat([self.cls_token, self.registers], 1).expand(len(x), -1, -1)
+        latent, features = run_blocks(self.layers, torch.cat([prefix, tokens], 1), taps, False)
+        return self.ln1(latent), features
+
+
+def test_register_tokens_are_aligned_with_a_student_that_has_them(small_timm):
+    config = pretraining_config('image', amd=True)
+    config['teacher'] = dict(
+        type='amd_mm.TimmTeacher', architecture=KINDS['dinov3'][0], taps=(1, 2), checkpoint=None,
+        registers='align')
+    for align, own in ((True, False), (False, True)):
+        config['neck'] = dict(AMD_NECK, align_cls_token=align)
+        student = dict(config['backbone'], type=RegisterStudent) if own else config['backbone']
+        with pytest.raises(ValueError, match=(
+                f'got {5 if own else 1} of the student, 5 of the teacher and '
+                f"align_cls_token={align}: set model.teacher.registers='drop'")):
+            MODELS.build(dict(config, backbone=student))
+    config['neck'] = dict(AMD_NECK, align_cls_token=True)
+    model = MODELS.build(dict(config, backbone=student))
+    model.init_weights()
+    model.loss(torch.randn(2, 3, 32, 32))['loss_dir'].backward()
+    assert (model.backbone.registers.grad != 0).any()
 
 
 def test_what_sees_all_tokens_only(small_timm):
@@ -224,6 +284,11 @@ def test_amd_learns_from_it(small_timm, tmp_path):
     (dict(architecture='vit_small_dinov9'), "that timm .* knows, got 'vit_small_dinov9'"),
     (dict(architecture='resnet18'), 'must be a vision transformer.*a ResNet'),
     (dict(architecture='swin_tiny_patch4_window7_224'), 'a SwinTransformer'),
+    (dict(architecture='vit_small_r26_s32_224'), 'whose patches are cut from features'),
+    (dict(registers='align'), 'needs a teacher with register tokens.*vit_tiny_patch16_224 with 0'),
+    (dict(registers='align', architecture='vit_small_patch16_dinov3', frames='first',
+          student_grid=TokenGrid((2, 2, 2), (2, 16, 16))), 'with 4 and a student of clips'),
+    (dict(registers='keep'), "must be one of 'drop', 'align', got 'keep'"),
     (dict(taps=(1, 13)), 'Taps of the teacher .* up to its depth 12'),
     (dict(match='crop'), "match of TimmTeacher must be one of None, 'interpolate', got 'crop'"),
     (dict(frames='mean'), "must be None for a student of pictures, got 'mean'"),
@@ -245,6 +310,57 @@ def test_weights_of_another_network_are_refused(small_timm, tmp_path):
     _, path = file_of('dinov2 with registers', small_timm, tmp_path)
     with pytest.raises(ValueError, match='must hold the weights of vit_small_patch14_dinov2'):
         teacher('dinov2', path)
+
+
+def test_a_folder_needs_weights_and_runs_nothing(small_timm, tmp_path):
+    (tmp_path / 'config.json').write_text(json.dumps(dict(
+        architecture=KINDS['dinov2'][0], auto_map=dict(AutoModel='modeling.Model'))))
+    (tmp_path / 'modeling.py').write_text('raise RuntimeError("was run")')
+    with pytest.raises(ValueError, match='must hold one of model.safetensors'):
+        teacher('dinov2', tmp_path)
+    network, path = file_of('dinov2', small_timm, tmp_path)
+    path.rename(tmp_path / 'model.safetensors')
+    pictures, every = torch.randn(1, 3, ROWS * 4, COLUMNS * 4), torch.arange(12)[None]
+    with torch.no_grad():
+        assert_same([teacher('dinov2', tmp_path)(pictures, every)[1]],
+                    [torch.cat(library(network, pictures)[1], 1)])
+
+
+SHARDED = """
+import amd_mm
+import timm, torch
+from amd_mm.models.teachers import TimmTeacher
+from amd_mm.tokens import TokenGrid
+create = timm.create_model
+timm.create_model = lambda name, **settings: create(name, **{**settings, **SMALL})
+torch.distributed.init_process_group('gloo')
+teacher = TimmTeacher(ARCHITECTURE, (1, 2), PATH, shard=True,
+                      student_grid=TokenGrid((ROWS, COLUMNS), (4, 4)))
+assert teacher.is_sharded
+assert sum(p.to_local().numel() for p in teacher.parameters()) < sum(
+    p.numel() for p in teacher.parameters())
+pictures, ids, wanted = torch.load(PATH + '.expected')
+rank = torch.distributed.get_rank()
+for have, want in zip(teacher(pictures[rank], ids[rank]), wanted, strict=True):
+    torch.testing.assert_close(have, want[rank], rtol=1e-6, atol=1e-6)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize('kind', ['dinov2', 'dinov3'])
+def test_shared_out_is_the_same_as_whole(kind, small_timm, tmp_path):
+    """Two processes, each with half of the weights and pictures of its own."""
+    _, path = file_of(kind, small_timm, tmp_path)
+    pictures = torch.randn(2, 1, 3, ROWS * 4, COLUMNS * 4)
+    ids = torch.tensor([[[7, 2, 3, 11, 0]], [[1, 2, 5, 8, 9]]])
+    whole = teacher(kind, path)
+    wanted = zip(*(whole(*one) for one in zip(pictures, ids, strict=True)), strict=True)
+    torch.save((pictures, ids, list(wanted)), f'{path}.expected')
+    architecture, small = KINDS[kind]
+    script = tmp_path / 'sharded.py'
+    script.write_text(f'SMALL, ARCHITECTURE, PATH = {small!r}, {architecture!r}, {str(path)!r}\n'
+                      f'ROWS, COLUMNS = {ROWS}, {COLUMNS}\n{SHARDED}')
+    command('python', '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2', script)
 
 
 def test_a_failed_download_says_what_to_fetch(small_timm, monkeypatch):
