@@ -47,21 +47,18 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/studies/')
     parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
                         help='stages to run side by side (default: the number of cores)')
-    parser.add_argument('--smoke', action='store_true',
-                        help='with the trial settings of the study; the numbers mean nothing')
     args = parser.parse_args()
     if len(set(args.seeds)) < len(args.seeds):
         parser.error('--seeds must be different numbers: a repeated one is no new evidence')
     study = read_study(args.study)
     if args.split not in study.splits:
         parser.error(f'--split must be one of {", ".join(study.splits)}, got {args.split}')
-    run = (args.work_dir or REPO / 'work_dirs/studies' / (
-        args.study.stem + '_smoke' * args.smoke)).absolute()
+    run = (args.work_dir or REPO / 'work_dirs/studies' / args.study.stem).absolute()
     run.mkdir(parents=True, exist_ok=True)
 
     end_stages_when_killed()
     stages = {stage.name: stage for seed in args.seeds
-              for stage in plan_study(study, run, seed, args.split, args.smoke)}
+              for stage in plan_study(study, run, seed, args.split)}
     try:
         StageRunner(run, args.jobs, REPO).run_all(list(stages.values()))
     finally:

@@ -28,7 +28,7 @@ def test_stage(seed: int, evaluation: str, arm: str, split: str) -> str:
     return f'seed{seed}/{split}_{evaluation}_{arm}'
 
 
-def plan_study(study: Study, run: Path, seed: int, split: str, smoke: bool = False) -> list[Stage]:
+def plan_study(study: Study, run: Path, seed: int, split: str) -> list[Stage]:
     """The stages of one seed, in an order in which they can be run.
 
     Args:
@@ -36,10 +36,8 @@ def plan_study(study: Study, run: Path, seed: int, split: str, smoke: bool = Fal
         run: Folder of the study; a stage works in ``run/<its name>``.
         seed: Of initial weights, order, crops and masks.
         split: Of ``study.splits``.
-        smoke: With ``study.smoke``'s settings.
     """
     stages: dict[str, Stage] = {}
-    trial = dict(study.smoke) if smoke else {}
 
     def add(name: str, command: tuple[str, ...], output: Path, config: Path | None = None,
             needs: tuple[Stage, ...] = ()) -> Stage:
@@ -48,7 +46,7 @@ def plan_study(study: Study, run: Path, seed: int, split: str, smoke: bool = Fal
 
     def train(name: str, config: Path, needs: tuple[Stage, ...],
               options: Mapping[str, Any]) -> Stage:
-        options = {'randomness.seed': seed, **options, **_those_of(trial, config)}
+        options = {'randomness.seed': seed, **_those_of(study.options, config), **options}
         return add(name, ('tools/train.py', str(config), '--resume', '--work-dir', str(run / name),
                           '--cfg-options', *_words(options)),
                    run / name / _last_checkpoint(config, options), config, needs)
@@ -67,6 +65,10 @@ def plan_study(study: Study, run: Path, seed: int, split: str, smoke: bool = Fal
             options['model.teacher.checkpoint'] = str(teacher.output)
         return train(pretraining_stage(seed, name), setting.config, needs, options)
 
+    # The longest chain first: the others fill the time beside it.
+    for name in sorted(study.pretrainings, key=lambda name: -len(study.chain(name))):
+        if any(name in study.chain(arm.start) for arm in study.arms.values() if arm.start):
+            pretrain(name)
     for arm_name, arm in study.arms.items():
         start = None if arm.start is None else pretrain(arm.start)
         needs = first if start is None else (*first, start)
@@ -83,7 +85,7 @@ def plan_study(study: Study, run: Path, seed: int, split: str, smoke: bool = Fal
                                {**options, **weights})
             assert judged is not None
             test = test_stage(seed, name, arm_name, split)
-            settings = {**options, **study.splits[split], **_those_of(trial, config)}
+            settings = {**_those_of(study.options, config), **options, **study.splits[split]}
             add(test, ('tools/test.py', str(config), str(judged.output), '--work-dir',
                        str(run / test), '--cfg-options', *_words(settings)),
                 run / test, config, (*first, judged))
@@ -95,7 +97,7 @@ def _words(options: Mapping[str, Any]) -> list[str]:
 
 
 def _those_of(options: Mapping[str, Any], config: Path) -> dict[str, Any]:
-    """Those that a config has a place for: a trial's are for configs of several kinds."""
+    """Those that a config has a place for: some are for pre-training, others for tests."""
     content = Config.fromfile(config)
     found = {}
     for key, value in options.items():

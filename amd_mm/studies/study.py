@@ -66,7 +66,7 @@ class Study:
         chance: What guessing gives, a fraction; None: not drawn.
         data: Arguments of the command that makes the data, or none.
         data_output: What that leaves, a path.
-        smoke: Settings of every config in a trial run whose numbers mean nothing.
+        options: Settings of every config that has a place for them.
     """
     pretrainings: Mapping[str, Pretraining]
     evaluations: Mapping[str, Evaluation]
@@ -76,7 +76,7 @@ class Study:
     chance: float | None = None
     data: tuple[str, ...] = ()
     data_output: Path | None = None
-    smoke: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def config_of(self, arm: str, evaluation: str) -> Path | None:
         """What judges an arm; None where it is not judged so."""
@@ -98,11 +98,13 @@ def read_study(path: Path) -> Study:
     Args:
         path: With the names of :class:`Study`'s attributes; in short a config may stand for a
             :class:`Pretraining`, and the name of a pre-training (or None) for an :class:`Arm`.
+            Names that begin with ``_`` are its own.
 
     Raises:
         ValueError: For a name that is not known, or one that is referred to and not there.
     """
-    content = Config.fromfile(path).to_dict()
+    content = {name: value for name, value in Config.fromfile(path).to_dict().items()
+               if not name.startswith('_')}
     folder = path.parent
     what = f'Study {path}'
 

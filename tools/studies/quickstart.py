@@ -15,4 +15,3 @@ splits = dict(val={'test_dataloader.dataset.ann_file': 'val.txt'},
 chance = 1 / 8
 data = ['tools/data/moving_digits.py', '--out=data/moving_digits']
 data_output = 'data/moving_digits/test.txt'
-smoke = {'train_cfg.max_epochs': 1}
