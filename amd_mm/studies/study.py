@@ -172,7 +172,8 @@ def _check(study: Study, what: str) -> None:
             seen.add(link)
             link = study.pretrainings[link].teacher
     for name, arm in study.arms.items():
-        known({arm.start} - {None}, study.pretrainings, f'start of arm {name}', 'a pre-training')
+        known({arm.start} if arm.start is not None else set(), study.pretrainings,
+              f'start of arm {name}', 'a pre-training')
         known(set(arm.options) | set(arm.configs), study.evaluations, f'arm {name}',
               'an evaluation')
     for pair in study.compare:

@@ -1,4 +1,5 @@
 """Stages of a study: what they need, what they are told, and what is shared."""
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,10 @@ def test_seeds_and_splits_share_what_does_not_depend_on_them(study, tmp_path):
 
 
 def test_options_of_an_arm_reach_only_its_own_stages(study, tmp_path):
-    arm = type(study.arms['scratch'])(None, {'top1': {'train_cfg.max_epochs': 40}})
-    changed = type(study)(**{**vars(study), 'arms': {'long': arm, 'scratch': study.arms['scratch']}})
-    stages = {stage.name: stage for stage in plan_study(changed, tmp_path, 0, 'test')}
+    scratch = study.arms['scratch']
+    long = replace(scratch, options={'top1': {'train_cfg.max_epochs': 40}})
+    stages = {stage.name: stage for stage in plan_study(
+        replace(study, arms=dict(long=long, scratch=scratch)), tmp_path, 0, 'test')}
     assert stages['seed0/top1_long'].output.name == 'epoch_40.pth'
     assert stages['seed0/top1_scratch'].output.name == 'epoch_10.pth'
     # Nothing is pre-trained that no arm asks for.

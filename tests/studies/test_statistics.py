@@ -22,7 +22,7 @@ def test_five_seeds_of_one_sign_flip_to_two_of_32():
 
 
 def test_sign_flips_by_hand():
-    # |sum| of +-1 +-2 +-3 with 1 - 2 + 3 = 2: of 8 choices 6, 0, 2, 4 and their mirrors; 6 are >= 2.
+    # 1 - 2 + 3 = 2; the 8 choices of signs give 6, 4, 2, 0 and their mirrors: 6 are at least 2.
     assert compare([1, 0, 3], [0, 2, 0]).sign_flip == pytest.approx(6 / 8)
 
 
