@@ -86,7 +86,7 @@ class StageRunner:
         """Run what has not ended.
 
         Raises:
-            RuntimeError: When a stage fails; with the end of its log.
+            ValueError: When a stage fails; with the end of its log.
         """
         waiting = [stage for stage in stages if not self.has_ended(stage)]
         open_names = {stage.name for stage in waiting}
@@ -132,7 +132,7 @@ class StageRunner:
         if process.returncode:
             log = self.run / stage.name / 'output.log'
             end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
-            raise RuntimeError(
+            raise ValueError(
                 f'{stage.name} ended with status {process.returncode}; the end of {log}:\n'
                 f'{end}')
         self.write_note(stage, seconds=round(seconds, 1),

@@ -66,7 +66,7 @@ def test_failed_stage_is_told_and_run_again(tmp_path):
     broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
     toys = [toy_stage(tmp_path, 'a', 'pass')]
     toys.append(toy_stage(tmp_path, 'b', broken, toys))
-    with pytest.raises(RuntimeError, match='b ended with status 1(?s:.*)no luck'):
+    with pytest.raises(ValueError, match='b ended with status 1(?s:.*)no luck'):
         run_toys(tmp_path, toys)
     (tmp_path / 'mended').touch()
     assert run_toys(tmp_path, toys) == ['b']

@@ -28,7 +28,6 @@ def load(name):
 
 
 quickstart = load('quickstart')
-study = load('quickstart_study')
 digits = load('data/moving_digits')
 
 
@@ -127,14 +126,6 @@ def test_seconds_of_all_calls_count_until_settings_change(tmp_path):
     calls = [('a', 5., 5.), ('a', 0., 5.), ('a', 2., 7.), ('b', 3., 3.)]
     assert [quickstart.count_seconds(tmp_path, key, seconds) for key, seconds, _ in calls] == [
         total for _, _, total in calls]
-
-
-def test_study_gives_spread_and_paired_difference():
-    table = study.summarise(dict(
-        teacher=[.5, .7], videomae_student=[.5, .6], amd_student=[.6, .8]))
-    assert table['teacher']['mean'] == pytest.approx(.6)
-    assert table['teacher']['std'] == pytest.approx(.02**.5)
-    assert table['difference']['values'] == pytest.approx([.1, .2])
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

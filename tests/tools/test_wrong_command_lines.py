@@ -253,8 +253,11 @@ def test_configs(wrong, name, config, message):
     ('transfer_benchmark.py', '{weights}', 'text.pth'),
     ('transfer_benchmark.py', '{weights} --gpus 0', '--gpus'),
     ('quickstart.py', '--jobs 0', '--jobs'),
-    ('quickstart_study.py', '--jobs 0', '--jobs'),
-    ('quickstart_study.py', '--seeds 1', '--seeds'),
+    ('study.py', 'tools/studies/smoke.py --jobs 0', '--jobs'),
+    ('study.py', 'tools/studies/smoke.py --seeds 1 1', '--seeds'),
+    ('study.py', 'tools/studies/smoke.py --split train', '--split'),
+    ('study.py', '{root}/no.py', 'no.py'),
+    ('study.py', '{config}', 'must have only'),
 ])
 def test_lines(wrong, name, line, message):
     assert message in wrong(name, line)

@@ -1,0 +1,84 @@
+"""Stages of a study: what they need, what they are told, and what is shared."""
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from amd_mm.config_keys import merge_options
+from amd_mm.studies import plan_study, read_study
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def study():
+    return read_study(REPO / 'tools/studies/quickstart.py')
+
+
+def options_of(stage):
+    words = stage.command[stage.command.index('--cfg-options') + 1:]
+    return dict(word.split('=', 1) for word in words)
+
+
+def test_stages_are_in_order_and_a_teacher_is_trained_once(study, tmp_path):
+    stages = plan_study(study, tmp_path, 3, 'val')
+    names = [stage.name for stage in stages]
+    assert len(set(names)) == len(names)
+    for place, stage in enumerate(stages):
+        assert {need.name for need in stage.needs} <= set(names[:place])
+    assert [name for name in names if 'pretrain' in name] == [
+        'seed3/pretrain_teacher', 'seed3/pretrain_amd', 'seed3/pretrain_videomae']
+    assert names.count('seed3/val_top1_teacher') == 1
+    assert names[0] == 'data'
+
+
+def test_each_stage_gets_its_weights_and_its_seed(study, tmp_path):
+    stages = {stage.name: stage for stage in plan_study(study, tmp_path, 3, 'val')}
+    amd, tuned = stages['seed3/pretrain_amd'], stages['seed3/top1_amd']
+    assert options_of(amd) == {
+        'randomness.seed': '3',
+        'model.teacher.checkpoint': str(tmp_path / 'seed3/pretrain_teacher/epoch_6.pth')}
+    assert amd.output == tmp_path / 'seed3/pretrain_amd/epoch_3.pth'
+    assert options_of(tuned)['model.backbone.init_cfg.checkpoint'] == str(amd.output)
+    assert options_of(stages['seed3/top1_scratch'])['model.backbone.init_cfg'] == 'None'
+    test = stages['seed3/val_top1_amd']
+    assert test.command[3] == str(tuned.output)
+    assert options_of(test) == {'test_dataloader.dataset.ann_file': 'val.txt'}
+
+
+def test_seeds_and_splits_share_what_does_not_depend_on_them(study, tmp_path):
+    def keys(*settings):
+        return {stage.name: stage.key for stage in plan_study(study, tmp_path, *settings)}
+
+    first, other = keys(0, 'val'), keys(0, 'test')
+    assert {name for name in first if other.get(name) == first[name]} == {
+        name for name in first if 'val_' not in name}
+    assert set(keys(0, 'val')) & set(keys(1, 'val')) == {'data'}
+
+
+def test_options_of_an_arm_reach_only_its_own_stages(study, tmp_path):
+    scratch = study.arms['scratch']
+    long = replace(scratch, options={'top1': {'train_cfg.max_epochs': 40}})
+    stages = {stage.name: stage for stage in plan_study(
+        replace(study, arms=dict(long=long, scratch=scratch)), tmp_path, 0, 'test')}
+    assert stages['seed0/top1_long'].output.name == 'epoch_40.pth'
+    assert stages['seed0/top1_scratch'].output.name == 'epoch_10.pth'
+    # Nothing is pre-trained that no arm asks for.
+    assert not [name for name in stages if 'pretrain' in name]
+
+
+@pytest.mark.parametrize('name', ['quickstart', 'smoke'])
+def test_configs_have_a_place_for_every_option(name, tmp_path):
+    study = read_study(REPO / f'tools/studies/{name}.py')
+    for stage in plan_study(study, tmp_path, 0, 'test'):
+        if stage.config is not None:
+            merge_options(Config.fromfile(stage.config), options_of(stage))
+
+
+def test_options_of_a_study_go_where_a_config_has_a_place(tmp_path):
+    stages = {stage.name: stage for stage in plan_study(
+        read_study(REPO / 'tools/studies/smoke.py'), tmp_path, 0, 'test')}
+    assert 'test_dataloader.dataset.data_root' not in options_of(stages['seed0/pretrain_amd'])
+    assert options_of(stages['seed0/test_top1_amd'])[
+        'test_dataloader.dataset.data_root'] == 'data/moving_digits_smoke'
