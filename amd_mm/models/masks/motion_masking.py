@@ -23,11 +23,12 @@ class MotionMasking(MaskStrategy):
     """Shows random tokens of the middle frame, and in other frames what they have moved to.
 
     In the manner of MGMAE (section 3): a mask of one frame is carried on from frame to frame by
-    motion, so that what is hidden stays hidden while it moves, and every frame shows as many tokens.
-    MGMAE estimates optical flow with a network and warps a map of pixels. Here a token moves by the
-    shift that leaves the least difference between the first frames of two tubelets, in cells of up
-    to 4 x 4 pixels; of equal shifts the smallest. It is neither optical flow nor the
-    motion vectors of a codec. Differences are whole numbers, so that equal input gives equal masks.
+    motion, so that what is hidden stays hidden while it moves, and every frame shows as many
+    tokens. MGMAE estimates optical flow with a network and warps a map of pixels. Here a token
+    moves by the shift that leaves the least difference between the first frames of two tubelets,
+    in cells of up to 4 x 4 pixels; of equal shifts the smallest. It is neither optical flow nor
+    the motion vectors of a codec. Differences are whole numbers, so that equal input gives equal
+    masks on every device.
 
     Args:
         grid: The tokens, of clips; filled in by the mask generator.

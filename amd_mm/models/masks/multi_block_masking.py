@@ -23,7 +23,7 @@ class MultiBlockMasking(MaskStrategy):
     Args:
         grid: The tokens; filled in by the mask generator.
         num_blocks: How many; V-JEPA has two kinds of masks, of 8 small blocks and of 2 large ones.
-        scale: Of a frame's area that a block covers, in (0, 1]; 0.15 and 0.7 in V-JEPA.
+        area: Fraction of a frame that a block covers, in (0, 1]; 0.15 and 0.7 in V-JEPA.
         aspect: Smallest and largest rows over columns; 0.75 and 1.5 in V-JEPA.
 
     Raises:
@@ -35,9 +35,9 @@ class MultiBlockMasking(MaskStrategy):
     @takes(
         grid=GRID,
         num_blocks=whole(1),
-        scale=number(above=0, high=1),
+        area=number(above=0, high=1),
         aspect=list_of(number(above=0), 2))
-    def __init__(self, grid: TokenGrid, num_blocks: int, scale: float,
+    def __init__(self, grid: TokenGrid, num_blocks: int, area: float,
                  aspect: Sequence[float]) -> None:
         super().__init__(grid)
         low, high = aspect
@@ -46,9 +46,9 @@ class MultiBlockMasking(MaskStrategy):
                 f'aspect of MultiBlockMasking must be (smallest, largest), got {tuple(aspect)}: '
                 'change it in model.mask_generator.strategy.')
         self.num_blocks = num_blocks
-        area = int(scale * self.length)
+        places = int(area * self.length)
         self.register_buffer('shapes', torch.tensor([
-            block_shape(area, low + (high - low) * step / (ASPECTS - 1), grid.size[-2:])
+            block_shape(places, low + (high - low) * step / (ASPECTS - 1), grid.size[-2:])
             for step in range(ASPECTS)]), persistent=False)
         self.shapes: Tensor
 

@@ -44,9 +44,9 @@ class LastAttention(TorchFunctionMode):
         """
         if self._last is None:
             raise ValueError(
-                'The attention of this teacher cannot be read: it has to be computed by torch\'s '
-                'fused attention, and none was (timm: TIMM_FUSED_ATTN=0 turns it off; Transformers: '
-                "attn_implementation='sdpa' turns it on).")
+                "The attention of this teacher cannot be read: it has to be computed by torch's "
+                'fused attention, and none was. For timm leave TIMM_FUSED_ATTN unset; for '
+                "Transformers set attn_implementation='sdpa'.")
         queries, keys, bias, scale = self._last
         asked = slice(0, 1 if class_token else None)
         if bias is not None:

@@ -6,12 +6,12 @@ from amd_mm.tokens import TokenGrid
 
 SMALL = TokenGrid((4, 4), (8, 8))
 CLIP = TokenGrid((8, 14, 14), (2, 16, 16))
-SHORT = dict(num_blocks=8, scale=.15, aspect=(.75, 1.5))
-LONG = dict(num_blocks=2, scale=.7, aspect=(.75, 1.5))
+SHORT = dict(num_blocks=8, area=.15, aspect=(.75, 1.5))
+LONG = dict(num_blocks=2, area=.7, aspect=(.75, 1.5))
 
 
 def test_one_block_of_a_quarter_is_what_is_masked():
-    strategy = dict(type='amd_mm.MultiBlockMasking', num_blocks=1, scale=.25, aspect=(1, 1))
+    strategy = dict(type='amd_mm.MultiBlockMasking', num_blocks=1, area=.25, aspect=(1, 1))
     mask = AsymmetricMaskGenerator(SMALL, strategy, student_ratio=.25)(torch.arange(4500))
     squares = {tuple(4 * (top + row) + left + column for row in (0, 1) for column in (0, 1))
                for top in range(3) for left in range(3)}
