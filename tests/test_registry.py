@@ -33,9 +33,14 @@ def one_of_each() -> dict[str, nn.Module]:
         relations=['qk'], align_cls_token=True))
     standardization = MODELS.build(dict(
         type='amd_mm.TeacherStandardization', dims=4, method='phi_s', samples=1))
+    clip = TokenGrid((2, 2, 2), (2, 4, 4))
+    masks = [MODELS.build(dict(settings, type=f'amd_mm.{name}', grid=clip)) for name, settings in (
+        ('AttentionMasking', {}), ('BlockMasking', dict(min_size=1, aspect=(1, 1))),
+        ('MotionMasking', dict(reach=4)), ('RunningCellMasking', {}),
+        ('MultiBlockMasking', dict(num_blocks=1, area=.5, aspect=(1, 1))))]
     roots = [
         pretraining('image'), image_vit(), neighbours, timm_teacher, extractor, relations,
-        standardization]
+        standardization, *masks]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

@@ -27,10 +27,10 @@ PARTS = sorted({part for name in registry.__all__
 BAD = (math.nan, math.inf, -1, .5, 'abc', None, [], True)
 # What a value of these means, where it means something.
 ALLOWED = {
-    .5: {'attn_drop_rate', 'decoder_ratio', 'drop_path_rate', 'drop_rate', 'hue', 'init_values',
-         'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait', 'mlp_ratio', 'prob',
-         'qk_scale', 'saturation', 'student_ratio', 'teacher_ratio', 'temperature', 'time_limit',
-         'value'},
+    .5: {'area', 'attn_drop_rate', 'decoder_ratio', 'drop_path_rate', 'drop_rate', 'hue',
+         'init_values', 'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait',
+         'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'student_ratio', 'teacher_ratio',
+         'temperature', 'time_limit', 'value'},
     -1: {'frozen_stages', 'out_indices'},
     'abc': {'ann_file', 'architecture', 'checkpoint', 'data_prefix', 'data_root', 'delimiter',
             'io_backend', 'label_file', 'proposal_file'},

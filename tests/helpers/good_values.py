@@ -8,6 +8,7 @@ from amd_mm.tokens import TokenGrid
 
 _ANY = dict(type='any')
 _VALUES = dict(
+    area=.5, aspect=(1, 2), min_size=1, num_blocks=1, reach=8,  # of masks
     align_cls_token=True, ann_file='list.txt', architecture='vit_tiny_patch16_224', backbone=_ANY,
     channels=3, clip_len=2, data_prefix=dict(img_path='a', seg_map_path='b'), data_root='.',
     dataloader={}, dataset=range(5), decoder=_ANY, dims=4, direct=_ANY, distance='l2',

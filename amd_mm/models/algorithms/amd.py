@@ -60,6 +60,7 @@ class AMD(MaskedPretraining):
             equal names, or a part of the student would get no gradient.
     """
 
+    offers_masks = frozenset({'images', 'attention'})
     lessons: list[Lesson]
 
     @takes(teacher=either(CONFIG, list_of(_ONE_OF_SEVERAL)), taps=optional(TAPS),
@@ -98,6 +99,12 @@ class AMD(MaskedPretraining):
         if len(self.lessons) > 1:
             raise AttributeError('there are several teachers, in lessons')
         return self.lessons[0].teacher
+
+    def draw_mask(self, images: Tensor, keys: Tensor) -> TokenMask:
+        """As the parent's, with the attention of the teacher, of several the first, if needed."""
+        if 'attention' not in self.mask_generator.needs:
+            return super().draw_mask(images, keys)
+        return self.mask_generator(keys, images, self.lessons[0].teacher.attention(images))
 
     def masked_loss(self, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
         """The terms of the training loss (AMD, section 3), which is the sum of those configured.

@@ -101,9 +101,9 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
                 'head to None where the algorithm can do without.')
         if lacking := self.mask_generator.needs - self.offers_masks:
             raise ValueError(
-                f'{type(self.mask_generator.strategy).__name__} decides by {min(lacking)} of a '
-                f'teacher, and {type(self).__name__} has none: use another strategy, or '
-                'amd_mm.AMD.')
+                f'{type(self.mask_generator.strategy).__name__} decides by the {min(lacking)} of a '
+                f'teacher, and {type(self).__name__} has none: use another strategy in '
+                'model.mask_generator, or amd_mm.AMD.')
         self._is_first_batch = True
 
     @abstractmethod

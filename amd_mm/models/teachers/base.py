@@ -12,6 +12,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.blocks import Projections
+from amd_mm.models.teachers.attention_map import LastAttention
 from amd_mm.tokens import TokenGrid
 from amd_mm.values import Rule, list_of, number, optional
 
@@ -41,6 +42,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         num_register_tokens: So many of them are register tokens, which are there to be aligned.
         sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
         gives_relations: Whether queries, keys and values of its blocks can be read.
+        has_class_token: Whether its network has one, in front.
     """
 
     taps: list[int]
@@ -51,6 +53,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     num_register_tokens: int = 0
     sees_subsets: bool
     gives_relations: bool = False
+    has_class_token: bool
 
     @abstractmethod
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
@@ -74,6 +77,31 @@ class Teacher(BaseModule, metaclass=ABCMeta):
             images = images * self.pixel_scale + self.pixel_shift
         read = self.relations if reads == 'relations' else self.features
         return read(images, token_ids)
+
+    def attention(self, images: Tensor) -> Tensor:
+        """What the patches of the student's grid are attended to in the last block that is kept.
+
+        A pass of its own over all tokens, whatever the teacher is told to see for its features.
+
+        Args:
+            images: As in :meth:`forward`.
+
+        Returns:
+            (B, N) float32, mean over heads: the attention of the class token where there is one,
+            else the mean over all tokens.
+
+        Raises:
+            ValueError: If the network does not go through torch's fused attention.
+        """
+        return self._attention(images, self.grid.num_tokens)
+
+    @torch.no_grad()
+    def _attention(self, images: Tensor, count: int) -> Tensor:
+        """(B, K) at the ``count`` tokens of patches that the network has."""
+        everything = torch.arange(self.grid.num_tokens, device=images.device)
+        with LastAttention() as last:
+            self(images, everything.expand(len(images), -1))
+        return last.received(count, self.has_class_token)
 
     @property
     def is_sharded(self) -> bool:

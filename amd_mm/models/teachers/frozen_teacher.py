@@ -86,6 +86,7 @@ class FrozenTeacher(Teacher):
         self.channels = self.backbone.architecture.channels
         self.embed_dims = self.backbone.embed_dims
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
+        self.has_class_token = self.num_prefix_tokens > 0
         if student_grid not in (None, self.grid):
             raise ValueError(
                 'Student and teacher must cut the input into the same tokens, got '

@@ -72,6 +72,13 @@ class ImageTeacher(Teacher):
             return [torch.cat(parts, 1) for parts in self.encode(pictures, token_ids)]
         return [self._at(token_ids, *parts) for parts in self.encode(pictures, None)]
 
+    def attention(self, images: Tensor) -> Tensor:
+        """As :meth:`Teacher.attention`, of every picture on its own."""
+        found = self._attention(images, self._own_grid.num_tokens)
+        if self.match is not None:
+            found = _resized(found[..., None], self._own_grid.size, self.grid.size[-2:])
+        return found.reshape(len(images), -1)
+
     def _pictures(self, images: Tensor) -> Tensor:
         """(B, C, (T,) H, W) to (B or B * frames, C, *picture_size)."""
         if self.grid.is_video:

@@ -100,8 +100,8 @@ class TimmTeacher(ImageTeacher):
         self.network = _build(architecture, self.picture_size)
         self.taps = check_taps(taps, len(self.network.blocks), 'teacher')
         self.embed_dims = self.network.embed_dim
-        self.num_prefix_tokens = int(
-            self.network.cls_token is not None and not self.grid.is_video)
+        self.has_class_token = self.network.cls_token is not None
+        self.num_prefix_tokens = int(self.has_class_token and not self.grid.is_video)
         if registers == 'align':
             self.num_register_tokens = self._count_registers(architecture)
             self.num_prefix_tokens += self.num_register_tokens

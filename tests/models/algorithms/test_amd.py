@@ -5,6 +5,7 @@ import torch
 from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden, renamed
 from losses import AMD_NECK, LAYER_NORM_L2, RAW_L2
 from mmpretrain.structures import DataSample
+from tiny_vits import pixels, pretraining_config, randomise
 from torch import Tensor, nn
 
 from amd_mm.keys import view_keys
@@ -16,6 +17,8 @@ from amd_mm.tokens import TokenMask
 
 class FixedMasks(nn.Module):
     """Stands in for the mask generator and returns one given mask."""
+
+    needs: frozenset[str] = frozenset()
 
     def __init__(self, mask: TokenMask) -> None:
         super().__init__()
@@ -422,3 +425,26 @@ def test_what_drowns():
     assert _drowning(only, dict(loss_dir=1.8, loss_gen=1.7, loss_rec=.36)) is None
     # masked feature prediction: there are no pixels
     assert _drowning(only, dict(loss_gen=1e6)) is None
+
+
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_masks_can_hang_on_what_the_teacher_attends_to(modality):
+    config = pretraining_config(modality, amd=True)
+    config['mask_generator'].update(strategy=dict(type='amd_mm.AttentionMasking'))
+    model = MODELS.build(config)
+    randomise(model.teacher)
+    images, keys = pixels(modality), torch.tensor([5, 6])
+    attention = model.teacher.attention(images)
+    mask = model.draw_mask(images, keys)
+    expected = model.mask_generator(keys, attention=attention)
+    assert all(torch.equal(a, b) for a, b in zip(mask[:4], expected[:4], strict=True))
+    losses = model.masked_loss(images, mask)
+    found = model.loss(images, samples(5, 6))
+    assert {name: loss.item() for name, loss in found.items()} == {
+        name: loss.item() for name, loss in losses.items()}
+    # The more attention, the more often seen.
+    many = model.mask_generator(torch.arange(2000), attention=attention[:1].expand(2000, -1))
+    counts = torch.bincount(many.visible.flatten(), minlength=attention.shape[1]).float()
+    frames = counts.view(model.backbone.grid.num_frames, -1)
+    for count, weight in zip(frames, attention[0].view_as(frames), strict=True):
+        assert torch.corrcoef(torch.stack([count, weight]))[0, 1] > .9

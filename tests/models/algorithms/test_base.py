@@ -98,3 +98,25 @@ def test_channels_of_the_parts_agree():
     with pytest.raises(ValueError, match='mean of the data preprocessor.* channels, 1, .*got 3'):
         MODELS.build(dict(pretraining_config('image'), backbone=config['backbone'],
                           data_preprocessor=preprocessor))
+
+
+def test_masks_can_follow_the_motion_of_the_input():
+    config = pretraining_config('video')
+    config['mask_generator'].update(strategy=dict(type='amd_mm.MotionMasking', reach=8))
+    model = MODELS.build(config)
+    clips, keys = tiny_vits.pixels('video'), torch.tensor([5, 7])
+    mask = model.draw_mask(clips, keys)
+    assert torch.equal(mask.visible, model.mask_generator(keys, clips).visible)
+    assert not torch.equal(mask.visible, model.draw_mask(clips.flip(2), keys).visible)
+    samples = [BaseDataElement(metainfo=dict(sample_key=key)) for key in (5, 7)]
+    expected = model.masked_loss(clips, mask)['loss_rec']
+    assert torch.equal(model.loss(clips[:, None], samples)['loss_rec'], expected)
+    assert torch.equal(model.reconstruct(clips[:, None], samples).mask.visible, mask.visible)
+
+
+def test_masks_by_attention_need_a_teacher():
+    config = pretraining_config('image')
+    config['mask_generator'].update(strategy=dict(type='amd_mm.AttentionMasking'))
+    with pytest.raises(ValueError, match='AttentionMasking decides by the attention of a teacher, '
+                                         'and MaskedAutoencoder has none: .* amd_mm.AMD'):
+        MODELS.build(config)

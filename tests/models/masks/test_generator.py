@@ -21,6 +21,16 @@ GOLDEN = [
         predicted=[[2, 5, 6, 12, 13, 14, 16, 17, 18, 20], [1, 3, 5, 6, 9, 11, 13, 15, 16, 21]])),
 ]
 
+# One of each, for clips; those of pictures are all but the last two.
+STRATEGIES = [
+    'random', 'tube',
+    dict(type='amd_mm.BlockMasking', min_size=2, aspect=(.5, 2)),
+    dict(type='amd_mm.MultiBlockMasking', num_blocks=2, area=.5, aspect=(.75, 1.5)),
+    dict(type='amd_mm.AttentionMasking'),
+    dict(type='amd_mm.RunningCellMasking'),
+    dict(type='amd_mm.MotionMasking', reach=4),
+]
+
 
 @pytest.mark.parametrize('strategy, settings, expected', GOLDEN)
 def test_masks_stay_what_they_were(strategy, settings, expected):
@@ -170,3 +180,36 @@ def test_a_student_can_see_everything():
     assert torch.equal(mask.visible, torch.arange(1568).expand(len(KEYS), -1))
     assert (generator.num_visible, generator.num_extra) == (1568, 0)
     assert [ids.shape for ids in mask[1:4]] == [(5, 0)] * 3
+
+
+@pytest.mark.parametrize('grid', [TokenGrid((4, 5), (4, 4)), TokenGrid((4, 4, 5), (2, 4, 4))])
+@pytest.mark.parametrize('strategy', STRATEGIES, ids=lambda each: str(dict(type=each)))
+@pytest.mark.parametrize('decoder_strategy', STRATEGIES, ids=lambda each: str(dict(type=each)))
+def test_what_masks_promise_holds_for_every_strategy(grid, strategy, decoder_strategy):
+    if not grid.is_video and not {str(strategy), str(decoder_strategy)}.isdisjoint(
+            map(str, STRATEGIES[-2:])):
+        return
+    generator = AsymmetricMaskGenerator(
+        grid, strategy, .8, [.5, .1], decoder_ratio=.5, decoder_strategy=decoder_strategy)
+    given = dict(images=torch.randn(5, 3, *grid.input_size),
+                 attention=torch.rand(5, grid.num_tokens).softmax(1))
+    mask = generator(KEYS, **given)
+    frames, total = grid.num_frames, grid.num_tokens
+    assert (generator.num_visible, generator.num_extras) == (total // 5, tuple(
+        3 * total // 10 + extra for extra in (0, 2 * total // 5)))
+    assert mask.visible.shape == (5, total // 5) and mask.predicted.shape == (5, 2 * total // 5)
+    assert torch.equal(torch.cat([mask.visible, mask.masked], 1).sort().values,
+                       torch.arange(total).expand(5, -1))
+    for row in range(5):
+        sets = [set(ids[row].tolist()) for ids in (*mask.extras, mask.masked)]
+        assert sets[0] <= sets[1] <= sets[2] and set(mask.predicted[row].tolist()) <= sets[2]
+        assert mask.extras[1] is mask.extra
+    for ids in (*mask[:4], *mask.extras):
+        assert ids.dtype == torch.int64 and torch.equal(ids, ids.sort().values)
+    if generator.strategy.per_frame:
+        for ids in mask[:3]:
+            counts = torch.bincount((ids // grid.per_frame).flatten(), minlength=frames)
+            assert set(counts.tolist()) == {ids.numel() // frames}
+    # A function of the key and of what belongs to its sample, whatever else is in the batch.
+    alone = generator(KEYS[3:4], **{name: value[3:4] for name, value in given.items()})
+    assert all(torch.equal(one[0], many[3]) for one, many in zip(alone[:4], mask[:4], strict=True))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden import amd_video, load_golden
 from mmengine.model import ExponentialMovingAverage
-from tiny_vits import pretraining_config, video_vit
+from tiny_vits import HEADS, pixels, pretraining_config, randomise, video_vit
 from unsafe_files import serving
 
 from amd_mm.export.convert import Options
@@ -194,3 +194,27 @@ def test_a_teacher_may_stand_at_an_address(tmp_path, monkeypatch):
             build(checkpoint=f'{address}/b.pth')
     assert torch.equal(teacher.backbone.blocks[2].mlp.layers[1].weight,
                        weights['blocks.2.mlp.layers.1.weight'])
+
+
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_attention_is_that_of_the_last_block_that_is_kept(modality):
+    config = pretraining_config(modality, amd=True)['teacher']
+    teacher = randomise(MODELS.build(dict(config, taps=(1, ))))
+    images = pixels(modality)
+    inputs = []
+    attn = teacher.backbone.blocks[-1].attn
+    attn.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    found = teacher.attention(images)
+    x, = inputs
+    weight = attn.qkv.weight.view(3, HEADS, -1, x.shape[-1])
+    queries, keys = (torch.einsum('bnd,hcd->bhnc', x, part) for part in weight[:2])
+    if modality == 'image':
+        bias = attn.qkv.bias.view(3, HEADS, 1, -1)
+        queries, keys = queries + bias[0], keys + bias[1]
+    else:
+        queries = queries + attn.q_bias.view(HEADS, 1, -1)
+    weights = (queries @ keys.transpose(2, 3) / queries.shape[-1]**.5).softmax(-1).mean(1)
+    expected = weights[:, 0, 1:] if modality == 'image' else weights.mean(1)
+    assert found.shape == (2, teacher.grid.num_tokens)
+    torch.testing.assert_close(found, expected)
+    assert not found.requires_grad

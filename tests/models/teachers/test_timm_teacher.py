@@ -370,3 +370,47 @@ def test_a_failed_download_says_what_to_fetch(small_timm, monkeypatch):
     monkeypatch.setattr(timm.models, 'load_state_dict_from_hf', fail)
     with pytest.raises(ValueError, match='no network.*fetch model.safetensors of timm/x, copy it'):
         teacher('dinov2', 'hf://timm/x')
+
+
+def librarys_attention(network, pictures, block, class_token):
+    """By timm's own code without the fused operator, as (B, rows, columns)."""
+    found = []
+    attn = network.blocks[block].attn
+    attn.fused_attn = False
+    attn.attn_drop.register_forward_hook(lambda module, args, result: found.append(result))
+    with torch.no_grad():
+        network.forward_intermediates(pictures, intermediates_only=True)
+    weights = found[0].mean(1)
+    patches = weights[:, 0] if class_token else weights.mean(1)
+    return patches[:, network.num_prefix_tokens:].unflatten(1, (ROWS, COLUMNS))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_attention_is_the_librarys(kind, small_timm, tmp_path):
+    network, path = file_of(kind, small_timm, tmp_path)
+    pictures = torch.randn(2, 3, ROWS * 4, COLUMNS * 4)
+    expected = librarys_attention(network.eval(), pictures, 1, kind != 'siglip').flatten(1)
+    made = teacher(kind, path, student_grid=TokenGrid((ROWS, COLUMNS), (4, 4)))
+    torch.testing.assert_close(made.attention(pictures), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_attention_in_clips_is_that_of_every_picture(small_timm, tmp_path):
+    network, path = file_of('dinov2', small_timm, tmp_path)
+    clips = torch.randn(2, 3, 6, ROWS * 4, COLUMNS * 4)
+    made = teacher('dinov2', path, frames='first',
+                   student_grid=TokenGrid((3, ROWS, COLUMNS), (2, 4, 4)))
+    found = made.attention(clips).unflatten(1, (3, ROWS, COLUMNS))
+    for clip in range(2):
+        for frame in range(3):
+            expected = librarys_attention(network.eval(), clips[clip:, :, 2 * frame][:1], 1, True)
+            torch.testing.assert_close(found[clip, frame], expected[0], atol=1e-6, rtol=1e-5)
+
+
+def test_attention_on_another_grid_is_interpolated(small_timm, tmp_path):
+    network, path = file_of('dinov2', small_timm, tmp_path, size=(16, 16))
+    pictures = torch.randn(2, 3, 16, 16)
+    made = teacher('dinov2', path, match='interpolate', student_grid=TokenGrid((2, 2), (8, 8)))
+    own = teacher('dinov2', path, student_grid=TokenGrid((4, 4), (4, 4)))
+    expected = torch.nn.functional.interpolate(
+        own.attention(pictures).unflatten(1, (1, 4, 4)), (2, 2), mode='bilinear', antialias=True)
+    torch.testing.assert_close(made.attention(pictures), expected.flatten(1))
