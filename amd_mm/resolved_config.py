@@ -148,7 +148,8 @@ def _settings(key: str, value: Any, is_default: bool,
     """The settings at and below a key; ``given`` are arguments that somebody fills in."""
     if isinstance(value, dict) and value:
         arguments = effective(value)
-        below = _GIVEN | _HANDED_DOWN.intersection(arguments)
+        # What is no part, as one of several teachers, hands on what it is handed.
+        below = _GIVEN | _HANDED_DOWN.intersection(arguments if 'type' in value else given)
         for name, argument in arguments.items():
             if name in value or name not in given:
                 yield from _settings(

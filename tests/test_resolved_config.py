@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import _flexible_runner, runner
 from recipes import CONFIGS, shrink
+from teachers import two_teachers_config
 
 import amd_mm
 from amd_mm.models.necks import AlignmentNeck
@@ -126,6 +127,17 @@ def test_what_an_algorithm_hands_down_is_shown_where_it_is_said():
     model = MODELS.build(cfg.model)
     assert model.backbone.with_cp and all(g.with_cp for g in model.neck.generators)
     assert not model.decoder.with_cp and not model.teacher.backbone.with_cp
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_what_is_handed_down_to_the_necks_of_several_teachers_is_no_default():
+    model = two_teachers_config(with_cp=True)
+    found = settings(Config(dict(model=model)))
+    assert found['model.teacher.0.neck.generator_depth'] == Setting(2, True)
+    assert found['model.teacher.1.teacher.backbone.with_cp'] == Setting(False, True)
+    assert 'model.teacher.0.neck.with_cp' not in found
+    assert all(generator.with_cp for lesson in MODELS.build(model).lessons
+               for generator in lesson.neck.generators)
 
 
 def test_difference_is_what_differs_with_both_values():

@@ -31,16 +31,25 @@ def model_card(result: Conversion, target: str) -> str:
 def _training(config: Mapping[str, Any]) -> list[str]:
     model, wrapper, randomness = (_mapping(config.get(name)) for name in (
         'model', 'optim_wrapper', 'randomness'))
-    teacher = _mapping(model.get('teacher'))
     facts = {
         'Algorithm or model': model.get('type'),
         'Backbone': _mapping(model.get('backbone')).get('type'),
-        'Teacher': _mapping(teacher.get('backbone')).get('type'),
-        'Teacher checkpoint': teacher.get('checkpoint'),
+        **_teachers(model.get('teacher')),
         'Training loop': config.get('train_cfg'),
         'Optimizer': wrapper.get('optimizer'),
         'Seed': randomness.get('seed')}
     return [f'- {name}: `{value}`' for name, value in facts.items() if value is not None]
+
+
+def _teachers(teacher: object) -> dict[str, Any]:
+    """Network and checkpoint of the only teacher, or of each of several."""
+    if isinstance(teacher, (list, tuple)):
+        return {fact.replace('Teacher', f'Teacher {one.get("name")}'): value
+                for one in map(_mapping, teacher)
+                for fact, value in _teachers(one.get('teacher')).items()}
+    config = _mapping(teacher)
+    return {'Teacher': config.get('architecture', _mapping(config.get('backbone')).get('type')),
+            'Teacher checkpoint': config.get('checkpoint')}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

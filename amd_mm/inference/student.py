@@ -34,13 +34,13 @@ def build_student(config: Config) -> MaskedAutoencoder:
 def load_student(model: MaskedAutoencoder, path: str | Path) -> None:
     """Load encoder and decoder of a pre-training checkpoint, strictly.
 
-    Only the neck is left over: it speaks to the teacher and draws nothing.
+    Only necks are left over: they speak to teachers and draw nothing.
 
     Raises:
         ValueError: If the file cannot be read, is not one of pre-training or does not fit.
     """
     state = {name: value for name, value in strip_outer_prefixes(read_state_dict(path)).items()
-             if not name.startswith('neck.')}
+             if not name.startswith(('neck.', 'necks.'))}
     parts = {name.partition('.')[0] for name in state}
     for part in ('backbone', 'decoder'):
         if part not in parts:

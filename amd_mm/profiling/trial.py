@@ -9,7 +9,7 @@ from amd_mm.registry import MODELS
 
 
 def trial_model(cfg: Config) -> nn.Module:
-    """The model of a pre-training config, with random weights, its teacher's too; in train mode.
+    """The model of a pre-training config, with random weights, also of teachers; in train mode.
 
     Raises:
         ValueError: For a model that does not pre-train.
@@ -18,8 +18,11 @@ def trial_model(cfg: Config) -> nn.Module:
         raise ValueError('a pre-training config is needed, whose model has a mask_generator, got '
                          f'a model of type {cfg.model.type}')
     model = cfg.model.copy()
-    if 'teacher' in model:
+    if isinstance(model.get('teacher'), dict):
         model.teacher = dict(model.teacher, checkpoint=None)
+    elif 'teacher' in model:
+        model.teacher = [dict(one, teacher=dict(one.teacher, checkpoint=None))
+                         for one in model.teacher]
     return MODELS.build(model).train()
 
 

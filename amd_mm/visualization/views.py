@@ -18,16 +18,20 @@ def reconstruction_views(images: Tensor, painted: Tensor, mask: TokenMask,
     Args:
         images: (B, C, (T,) H, W) in [0, 1], the input.
         painted: Likewise, with the predictions at the masked tokens.
-        mask: The tokens. Without extra ones the teacher's view, being the student's, is
-            left out.
+        mask: The tokens. Without extra ones a teacher's view, being the student's, is left
+            out; several teachers are counted as in the config.
         grid: How the input is cut into tokens.
 
     Returns:
         Tensors of the input's shape; what a side does not see is :data:`GRAY`.
     """
     views = {'input': images, "student's view": _only(images, mask.visible, grid)}
-    if mask.extra.shape[1]:
-        views["teacher's view"] = _only(images, mask.teacher_visible, grid)
+    several = len(mask.extras) > 1
+    for number in range(max(1, len(mask.extras))):
+        seen = mask.seen_by(number)
+        if seen.extra.shape[1]:
+            who = f'teacher {number + 1}' if several else 'teacher'
+            views[f"{who}'s view"] = _only(images, seen.teacher_visible, grid)
     return {**views, 'reconstruction': painted}
 
 
@@ -45,7 +49,8 @@ def describe(model: MaskedPretraining) -> str:
     masks = model.mask_generator
     seen = f'The student sees {masks.num_visible} of {masks.grid.num_tokens} tokens'
     if masks.num_extra:
-        seen += f', the teacher {masks.num_visible + masks.num_extra}'
+        counts = ' and '.join(str(masks.num_visible + extra) for extra in masks.num_extras)
+        seen += f', the teacher{"s" * (len(masks.num_extras) > 1)} {counts}'
     if model.head is None or model.head.normalize is None:
         return f'{seen}.'
     return (f'{seen}. True patch statistics were used: mean and deviation of every '

@@ -8,6 +8,7 @@ import pytest
 import tiny_vits
 import torch
 from golden import golden
+from teachers import two_teachers_config
 from tiny_vits import image_vit, pretraining, video_vit
 
 from amd_mm.checkpoints import load_encoder, load_pretrained, read_state_dict
@@ -174,6 +175,17 @@ class TestPretrained:
         state = pretraining('video').state_dict() | {extra: torch.ones(1)}
         with pytest.raises(ValueError, match=message):
             self.init(save(tmp_path / 'a.pth', state))
+
+    @pytest.mark.filterwarnings('ignore:The teacher has random weights')
+    def test_necks_of_several_teachers_are_left_out(self, tmp_path: Path) -> None:
+        source = MODELS.build(two_teachers_config())
+        path = save(tmp_path / 'a.pth', source.state_dict())
+        found = tiny_vits.video_vit(use_mean_pooling=True)
+        load_pretrained(found, path)  # as any file
+        for model in (self.init(path, use_mean_pooling=True), found):
+            want = source.backbone.state_dict()
+            for name, value in model.state_dict().items():
+                assert name.startswith('fc_norm') or torch.equal(value, want[name]), name
 
     def test_stops_at_missing_keys(self, tmp_path: Path) -> None:
         state = pretraining('video').state_dict()

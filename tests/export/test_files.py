@@ -8,6 +8,7 @@ import pytest
 import tiny_vits
 import torch
 from golden import golden
+from teachers import two_teachers_config
 from tiny_vits import image_vit, pixels, pretraining, video_vit
 from unsafe_files import serving
 
@@ -16,6 +17,7 @@ from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export import onnx_file
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
+from amd_mm.registry import MODELS
 
 CFG = '''
 model = dict(
@@ -47,6 +49,27 @@ def test_the_config_in_the_checkpoint_gives_heads_and_sizes(student: Path, tmp_p
     assert (config['num_attention_heads'], config['image_size'], config['num_frames']) == (3, 32, 4)
     assert config['layer_norm_eps'] == 1e-6 and not config['use_mean_pooling']
     assert not (tmp_path / 'executed').exists()
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_a_student_of_several_teachers_is_exported(tmp_path: Path) -> None:
+    entries = """[
+        dict(name='image', teacher=dict(type='amd_mm.TimmTeacher', architecture='vit_x',
+                                        checkpoint='a.pth')),
+        dict(name='video', teacher=dict(type='amd_mm.FrozenTeacher', checkpoint='b.pth',
+                                        backbone=dict(type='amd_mm.VideoVisionTransformer')))]"""
+    start, end = CFG.index('dict(type=\'amd_mm.FrozenTeacher'), CFG.index(')\ntrain_cfg')
+    text = f'{CFG[:start]}{entries}{CFG[end:]}'
+    torch.save({'state_dict': MODELS.build(two_teachers_config()).state_dict(),
+                'meta': {'cfg': text, 'epoch': 1}}, tmp_path / 'epoch_1.pth')
+    convert_checkpoint(tmp_path / 'epoch_1.pth', tmp_path / 'out',
+                       Options('transformers', part='encoder'))
+    card = (tmp_path / 'out/README.md').read_text()
+    for fact in ('Teacher image: `vit_x`', 'Teacher image checkpoint: `a.pth`',
+                 'Teacher video: `amd_mm.VideoVisionTransformer`',
+                 'Teacher video checkpoint: `b.pth`',
+                 'dropped: necks.wide.'):
+        assert fact in card, fact
 
 
 def test_the_model_card_says_what_was_trained(student: Path, tmp_path: Path) -> None:

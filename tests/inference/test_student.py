@@ -4,6 +4,7 @@ import pytest
 import torch
 from golden import amd_video, load_golden
 from mmengine.config import Config
+from teachers import two_teachers_config
 
 from amd_mm.inference import build_student, fixed_keys, load_student, reconstruct
 from amd_mm.registry import MODELS
@@ -38,6 +39,19 @@ def test_it_draws_what_the_whole_model_draws(config, amd, tmp_path):
     clip = [torch.randint(256, (1, 3, *student.backbone.grid.input_size), dtype=torch.uint8)]
     for one, other in zip(reconstruct(student, clip, fixed_keys(1))[:2],
                           reconstruct(amd, clip, fixed_keys(1))[:2], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_necks_of_several_teachers_are_left_over(tmp_path):
+    config = two_teachers_config('image', mask_generator=dict(
+        type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
+        teacher_ratio=[.5, .25]))
+    amd = MODELS.build(config)
+    student = build_student(Config(dict(model=config)))
+    load_student(student, saved(tmp_path, amd.state_dict()))
+    image = torch.randint(256, (1, 3, *student.backbone.grid.input_size)).float()
+    for one, other in zip(reconstruct(student, image, fixed_keys(1))[:2],
+                          reconstruct(amd.eval(), image, fixed_keys(1))[:2], strict=True):
         assert torch.equal(one, other)
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from recipes import CONFIGS, shrink
+from teachers import two_teachers_config
 
 from amd_mm.profiling.trial import trial_inputs, trial_model
 
@@ -22,6 +23,15 @@ def test_a_recipe_is_tried_without_checkpoint_and_data(recipe, channels):
     torch.manual_seed(0)
     losses = model.loss(inputs)
     assert {'loss_rec', 'loss_dir'} <= set(losses) and all(loss > .01 for loss in losses.values())
+
+
+def test_no_checkpoint_of_several_teachers_is_read():
+    model = two_teachers_config()
+    for one in model['teacher']:
+        one['teacher']['checkpoint'] = f'nowhere-{one["name"]}.pth'
+    cfg = Config(dict(model=model))
+    assert [lesson.name for lesson in trial_model(cfg).lessons] == ['wide', 'narrow']
+    assert cfg.model.teacher[1].teacher.checkpoint == 'nowhere-narrow.pth'
 
 
 def test_other_models_are_refused():

@@ -107,6 +107,14 @@ def test_memory_of_the_parts(config, command):
     sharded = memory('--gpus', '8', '--cfg-options', 'model.teacher.shard=True')
     block = sum(w.nbytes for w in model.teacher.backbone.blocks[0].parameters())
     assert sharded['teacher'] == one['teacher'] // 8 + 2 * block
+    config_of_two, sizes = cfg.copy(), {}
+    config_of_two.model = dict(cfg.model, taps=None, neck=None, teacher=[
+        dict(name=name, taps=cfg.model.taps, neck=cfg.model.neck,
+             teacher=dict(cfg.model.teacher, shard=name == 'b')) for name in 'ab'])
+    for gpus in (1, 8):
+        sizes[gpus] = tool['estimate_memory'](tool['trial_model'](config_of_two), cfg, 1, gpus)
+    assert sizes[1]['teacher'] == 2 * one['teacher']
+    assert sizes[8]['teacher'] == one['teacher'] + sharded['teacher']
     assert one['activations and gradients'] == several['activations and gradients']
 
     smaller = memory('--gpus', '1', '--cfg-options', 'train_dataloader.batch_size=8')

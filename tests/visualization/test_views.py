@@ -2,10 +2,12 @@
 import pytest
 import torch
 from golden import amd_video, dmae_image, load_golden
+from teachers import two_teachers_config
 from torch import Tensor, nn
 
 from amd_mm.inference import fixed_keys, reconstruct
 from amd_mm.models.masks import AsymmetricMaskGenerator
+from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid
 from amd_mm.visualization import describe, reconstruction_views
 from amd_mm.visualization.views import GRAY
@@ -37,6 +39,20 @@ def test_each_side_shows_exactly_what_it_sees(grid):
     assert 0 < student.sum() < (student | extra).sum() < student.numel()
     for name, seen in (("student's view", student), ("teacher's view", student | extra)):
         assert torch.equal(views[name], torch.where(seen, images, torch.tensor(GRAY)))
+
+
+def test_each_of_several_teachers_has_a_view():
+    masks = AsymmetricMaskGenerator(
+        IMAGE, 'random', student_ratio=0.75, teacher_ratio=[0.75, 0.25, 0.5])
+    mask, images = masks(torch.arange(2)), torch.rand(2, 3, *IMAGE.input_size)
+    views = reconstruction_views(images, images, mask, IMAGE)
+    # The first sees what the student sees.
+    assert list(views) == ['input', "student's view", "teacher 2's view", "teacher 3's view",
+                           'reconstruction']
+    for number in (1, 2):
+        seen = pixels_of(mask.seen_by(number).teacher_visible, IMAGE)
+        assert torch.equal(views[f"teacher {number + 1}'s view"],
+                           torch.where(seen, images, torch.tensor(GRAY)))
 
 
 def test_no_teachers_view_where_it_is_the_students():
@@ -86,11 +102,11 @@ def network_scale(model: nn.Module, images: Tensor) -> Tensor:
     return ((images.movedim(1, -1) - mean) / std).movedim(-1, 1)
 
 
-MODELS = [(dmae_image, dict(normalize=n), n) for n in ('token', 'token_channel', None)] + [
+BUILDS = [(dmae_image, dict(normalize=n), n) for n in ('token', 'token_channel', None)] + [
     (amd_video, dict(), 'token_channel')]
 
 
-@pytest.mark.parametrize('build, arguments, normalize', MODELS)
+@pytest.mark.parametrize('build, arguments, normalize', BUILDS)
 def test_a_perfect_decoder_gives_the_input_back(build, arguments, normalize):
     model = load_golden(build(**arguments))
     inputs = inputs_for(model)
@@ -144,3 +160,8 @@ def test_the_description_says_when_true_statistics_were_used():
         assert ('True patch statistics were used' in text) == used
     assert describe(amd_video()).startswith(
         'The student sees 8 of 64 tokens, the teacher 16. True patch')
+    several = MODELS.build(two_teachers_config('image', mask_generator=dict(
+        type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
+        teacher_ratio=[.5, .25])))
+    assert describe(several).startswith(
+        'The student sees 4 of 16 tokens, the teachers 8 and 12. True patch')

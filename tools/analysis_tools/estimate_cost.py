@@ -30,6 +30,7 @@ import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, new_file, number, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.failures import command
+from amd_mm.models.teachers import Teacher
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
 from amd_mm.profiling.trial import trial_inputs, trial_model
@@ -81,19 +82,25 @@ def precision_of(cfg: Config) -> torch.dtype:
 def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> dict[str, int]:
     """Bytes on one GPU by what they are for."""
     trained = module_bytes(model, trained=True)
-    teacher = module_bytes(model.teacher) if 'teacher' in vars(model) else 0
-    if gpus > 1 and cfg.model.get('teacher', {}).get('shard'):
-        teacher = teacher // gpus + 2 * max(map(module_bytes, model.teacher.backbone.blocks))
     channels = model.backbone.architecture.channels
     return {
         'weights': module_bytes(model),
-        'teacher': teacher,
+        'teacher': sum(teacher_memory(lesson.teacher, gpus)
+                       for lesson in getattr(model, 'lessons', ())),
         'optimizer': 2 * trained,
         'gradient buckets': trained if gpus > 1 else 0,
         'activations and gradients': step_memory(
             model, (inputs, channels, *model.backbone.grid.input_size), precision_of(cfg),
             accumulating=count_batches(cfg, gpus) > 1),
     }
+
+
+def teacher_memory(teacher: Teacher, gpus: int) -> int:
+    """Bytes on one GPU; of one that is shared out, its share and the blocks at work."""
+    whole = module_bytes(teacher)
+    if gpus == 1 or teacher.shared_out is None:
+        return whole
+    return whole // gpus + 2 * max(map(module_bytes, teacher.shared_out.blocks))
 
 
 def count_batches(cfg: Config, gpus: int) -> int:

@@ -134,12 +134,12 @@ class ThroughputHook(Hook):
 
 
 def _is_sharded(model: nn.Module) -> bool:
-    """Whether weights, or a teacher's outside of the module tree, are shared out."""
+    """Whether weights, or those of teachers outside of the module tree, are shared out."""
     if is_model_wrapper(model):
         if not isinstance(model, DistributedDataParallel):
             return True
         model = model.module
-    parts = [model, *(part for part in vars(model).values() if isinstance(part, nn.Module))]
+    parts = [model, *(lesson.teacher for lesson in getattr(model, 'lessons', ()))]
     return any(isinstance(weight, DTensor) for part in parts for weight in part.parameters())
 
 

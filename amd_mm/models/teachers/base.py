@@ -43,6 +43,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
         gives_relations: Whether queries, keys and values of its blocks can be read.
         has_class_token: Whether its network has one, in front.
+        shared_out: Its network, with ``blocks``, if several processes share it; else None.
     """
 
     taps: list[int]
@@ -52,6 +53,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     num_prefix_tokens: int
     num_register_tokens: int = 0
     sees_subsets: bool
+    shared_out: Any
     gives_relations: bool = False
     has_class_token: bool
 
@@ -126,11 +128,12 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         Args:
             own: Pixel statistics that it was trained with.
             given: Those of its input.
-            shard: Its network, with ``blocks``, to be shared out over the processes; or None.
+            shard: Its network, with ``blocks``, to be shared out over processes; or None.
         """
         self._set_normalisation(own, given)
         self.requires_grad_(False)
         self.eval()
+        self.__dict__['shared_out'] = shard  # past nn.Module, which would name its weights twice
         if shard is not None and get_world_size() > 1:
             _shard(shard)
 
