@@ -5,14 +5,18 @@ import re
 import pytest
 import torch
 from losses import AMD_NECK
+from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
+from recipes import CONFIGS, shrink
 from teachers import alone, entry, two_teachers_config, with_teachers
 from tiny_vits import pixels, pretraining_config, randomise
 from torch import nn
 
+from amd_mm.config_keys import check_keys, merge_options
 from amd_mm.profiling.flops import count_flops
+from amd_mm.profiling.trial import trial_inputs
 from amd_mm.registry import MODELS
 
 pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
@@ -197,6 +201,24 @@ def test_several_compile_into_one_graph():
     expected, _ = step(model, 'video')
     model.compile_networks(backend='aot_eager', fullgraph=True)
     assert step(model, 'video')[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_page_of_recipes_shows_a_config_that_trains(tmp_path):
+    page = (CONFIGS.parent / 'docs' / 'recipes.md').read_text()
+    text = page.partition('## Several teachers')[2].partition('```python\n')[2].partition('```')[0]
+    assert len(text.splitlines()) <= 20
+    (tmp_path / 'config.py').write_text(text)
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    check_keys(cfg)
+    assert cfg.model.teacher[1].teacher.type == 'amd_mm.FrozenTeacher'
+    merge_options(cfg, {'model.teacher.1.teacher.checkpoint': 'a.pth'})
+    shrink(cfg)
+    model = MODELS.build(cfg.model)
+    losses = model.train().loss(trial_inputs(model, 1))
+    assert {*losses} == {
+        'loss_dir_image', 'loss_dir_video', 'loss_gen_video', 'loss_rec'}
+    sum(losses.values()).backward()
+    assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
 
 
 FROZEN = pretraining_config('image', amd=True)
