@@ -12,7 +12,7 @@ Example:
 import argparse
 import sys
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from amd_mm.checkpoints import load_encoder, read_checkpoint
 from amd_mm.checkpoints.architecture import Architecture
@@ -33,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     check = commands.add_parser('check', help='what a file is')
     check.add_argument('file', help='checkpoint file or Transformers folder')
     check.add_argument('--config', help='does it fit the teacher (else the backbone) of this?')
+    check.add_argument('--teacher', metavar='NAME', help='of several teachers of the config, this')
     check.add_argument('--trust', action='store_true',
                        help='unpickle arbitrary classes: runs code from the file')
     return parser.parse_args()
@@ -70,7 +71,19 @@ def list_foundation(entry: Foundation) -> None:
     print(f'    {entry.source}; licence {entry.licence}')
 
 
-def check(file: str, config: str | None, trust: bool) -> None:
+def read_model(config: str, name: str | None) -> ConfigDict:
+    """The model of a config, with one of its teachers where it has several."""
+    model = Config.fromfile(config).model
+    if isinstance(model.get('teacher'), list):
+        teachers = {one.name: one.teacher for one in model.teacher}
+        if name not in teachers:
+            raise ValueError(f'--teacher must be one of {", ".join(teachers)}, which {config} has, '
+                             f'got {name}')
+        model.teacher = teachers[name]
+    return model
+
+
+def check(file: str, config: str | None, name: str | None, trust: bool) -> None:
     checkpoint = read_checkpoint(file, trust)
     foundations = foundations_like(checkpoint.state_dict)
     try:
@@ -80,12 +93,13 @@ def check(file: str, config: str | None, trust: bool) -> None:
             raise
         match = None
     if foundations and (match is None or match.unexplained):
-        check_foundation(file, foundations, config)
+        check_foundation(file, foundations, config, name)
     else:
-        check_own(file, match, net, config, trust)
+        check_own(file, match, net, config, name, trust)
 
 
-def check_foundation(file: str, found: list[Foundation], config: str | None) -> None:
+def check_foundation(file: str, found: list[Foundation], config: str | None,
+                     name: str | None) -> None:
     print(f'{file}: looks like {" or ".join(entry.name for entry in found)}'
           f'{": their weights have the same shapes" if len(found) > 1 else ""}')
     for architecture in dict.fromkeys(entry.architecture for entry in found if entry.timm):
@@ -93,13 +107,14 @@ def check_foundation(file: str, found: list[Foundation], config: str | None) -> 
     if any(entry.folder for entry in found):
         print('as a folder of Transformers: amd_mm.TransformersTeacher')
     if config is not None:
-        model = Config.fromfile(config).model
+        model = read_model(config, name)
         grid = MODELS.build(model.backbone).grid
         MODELS.build(dict(model.teacher, checkpoint=file, student_grid=grid))
         print(f'fits the teacher in {config}')
 
 
-def check_own(file: str, match: Match, net: Architecture, config: str | None, trust: bool) -> None:
+def check_own(file: str, match: Match, net: Architecture, config: str | None, name: str | None,
+              trust: bool) -> None:
     parts = sorted({name.split('.')[0] for name in match.sources})
     print(f'{file}: {describe(net)}; layout {match.layout.label}; holds {", ".join(parts)}')
     print(f'what no tensor holds: {"; ".join(list_facts(net)) or "the file says nothing"}')
@@ -113,7 +128,7 @@ def check_own(file: str, match: Match, net: Architecture, config: str | None, tr
     else:
         print(f'looks like one of {", ".join(names)}: their weights have the same shapes')
     if config is not None:
-        model = Config.fromfile(config).model
+        model = read_model(config, name)
         who = 'teacher' if 'teacher' in model else 'model'
         backbone = MODELS.build((model.teacher if who == 'teacher' else model).backbone)
         if who == 'teacher':
@@ -128,7 +143,7 @@ def main() -> None:
     if args.command == 'list':
         list_published()
     else:
-        check(args.file, args.config, args.trust)
+        check(args.file, args.config, args.teacher, args.trust)
 
 
 if __name__ == '__main__':

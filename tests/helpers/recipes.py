@@ -41,8 +41,8 @@ def shorten(cfg: Config) -> None:
 def shrink(cfg: Config) -> None:
     """Widths / 16, blocks and taps / 3, 64 x 64 pixels, 4 frames, one data process; in place.
 
-    Heads, patches, ratios and whatever else a recipe says stay. The teacher, where there is
-    one, gets the random weights that a recipe must not have.
+    Heads, patches, ratios and whatever else a recipe says stay. Teachers get the random
+    weights that a recipe must not have.
     """
     for node in list(nodes(cfg._cfg_dict)):
         if 'arch' in node:
@@ -54,7 +54,7 @@ def shrink(cfg: Config) -> None:
         for key in ('depth', 'generator_depth'):
             if key in node:
                 node[key] = max(1, node[key] // 3)
-        if 'taps' in node:
+        if node.get('taps'):
             node.taps = tuple(tap // 3 for tap in node.taps)
         for key in ('img_size', 'scale'):
             if key in node:
@@ -64,5 +64,6 @@ def shrink(cfg: Config) -> None:
                 node[key] = 4
         if 'num_workers' in node:
             node.update(num_workers=0, persistent_workers=False)
-    if 'teacher' in cfg.model:
-        cfg.model.teacher.checkpoint = None
+    teachers = cfg.model.get('teacher', [])
+    for teacher in [teachers] if isinstance(teachers, dict) else [one.teacher for one in teachers]:
+        teacher.checkpoint = None

@@ -8,6 +8,7 @@ from golden import amd_video_config
 from losses import LAYER_NORM_L2
 from mmengine.config import Config
 from runs import recorded, run, run_processes, weights
+from teachers import entry, with_teachers
 from torch._dynamo.utils import counters
 
 CLIPS = ('bikes.mp4', 'bigbuckbunny.mp4', 'carphone_pristine.mp4', 'carphone_distorted.mp4')
@@ -123,3 +124,35 @@ def test_two_processes_equal_one(tmp_path):
         assert shared['losses'] == pytest.approx(whole['losses'], rel=1e-6)
     torch.testing.assert_close(
         weights(two, 'iter_4.pth'), weights(one, 'iter_4.pth'), rtol=1e-6, atol=1e-7)
+
+
+def several_config(work_dir: Path, **settings) -> Config:
+    """With two teachers, of which one is read at one block and sees more."""
+    cfg = config(work_dir, **settings)
+    model = amd_video_config(dict.fromkeys(('direct', 'generation'), LAYER_NORM_L2))
+    deep = dict(model['teacher'], taps=(5, ))
+    cfg.model = with_teachers(
+        dict(model, mask_generator=dict(model['mask_generator'], teacher_ratio=[.75, .5])),
+        entry(model, 'first'), entry(model, 'second', teacher=deep, taps=[3]))
+    return cfg
+
+
+def test_several_teachers_in_two_processes_and_resumed_equal_one_run(tmp_path):
+    """One of them is shared out over the processes; DDP finds a gradient for every weight."""
+    sgd = dict(type='SGD', lr=1e-3)
+    one, rest = (several_config(tmp_path / name, optimizer=sgd) for name in ('one', 'rest'))
+    two = several_config(tmp_path / 'two', batch_size=1, optimizer=sgd)
+    two.model.teacher[1].teacher.shard = True
+    run(one)
+    rest.update(resume=True, load_from=str(tmp_path / 'one' / 'iter_1.pth'))
+    run(rest)
+    run_processes(2, two)
+    for found, start in ((two, 0), (rest, 1)):
+        for expected, line in zip(recorded(one)[start:], recorded(found), strict=True):
+            assert sorted(line['keys']) == sorted(expected['keys'])
+            assert line['losses'] == pytest.approx(expected['losses'], rel=1e-6)
+        torch.testing.assert_close(
+            weights(found, 'iter_4.pth'), weights(one, 'iter_4.pth'), rtol=1e-6, atol=1e-7)
+    assert {'loss_dir_first', 'loss_gen_second', 'loss_rec'} <= recorded(one)[0]['losses'].keys()
+    saved = weights(one, 'iter_4.pth')
+    assert {name.split('.')[0] for name in saved} == {'backbone', 'necks', 'decoder'}

@@ -100,6 +100,20 @@ def test_model_zoo(run, source: Path) -> None:
     assert 'width: checkpoint 24, model 1024' in err
 
 
+def test_model_zoo_asks_which_of_several_teachers(run, source: Path, tmp_path: Path) -> None:
+    (tmp_path / 'config.py').write_text(f"""_base_ = '{AMD}'
+model = dict(taps=None, neck=None, teacher=[
+    dict(name=name, teacher={{{{_base_.model.teacher}}}}) for name in ('image', 'video')])
+""")
+    for name in ([], ['--teacher', 'clip']):
+        status, _, err = run('model_zoo.py', 'check', source, '--config', tmp_path / 'config.py',
+                             *name)
+        assert status == 2 and '--teacher must be one of image, video, which' in err
+    status, _, err = run('model_zoo.py', 'check', source, '--config', tmp_path / 'config.py',
+                         '--teacher', 'video')
+    assert status == 2 and 'width: checkpoint 24, model 1024' in err
+
+
 def test_model_zoo_knows_what_libraries_build(run, tmp_path: Path) -> None:
     status, out, _ = run('model_zoo.py', 'list')
     assert status == 0 and 'dinov3-7b\n    image, width 4096, depth 40, patch 16, a class token, ' \

@@ -229,6 +229,35 @@ def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
     return taps
 
 
+def check_grid(student: TokenGrid | None, own: TokenGrid) -> None:
+    """Raise a ValueError if a teacher that takes the input as it is has other tokens.
+
+    Args:
+        student: The student's; None: whatever the teacher's are.
+        own: The teacher's.
+    """
+    if student in (None, own):
+        return
+    assert student is not None
+    if student.is_video != own.is_video:
+        student_kind, own_kind = ('clips' if grid.is_video else 'pictures'
+                                  for grid in (student, own))
+        remedy = ("amd_mm.TimmTeacher, which sees clips frame by frame (frames='first' or 'mean')"
+                  if student.is_video else 'a backbone of pictures in model.teacher.backbone')
+        raise ValueError(
+            f'A student of {student_kind} must have a teacher that takes them, got one of '
+            f'{own_kind}: use {remedy}.')
+    raise ValueError(
+        f'Student and teacher must cut the input into the same tokens, got {_tokens(student)} of '
+        f'the student and {_tokens(own)} of the teacher: give both the same img_size, patch_size, '
+        'num_frames and tubelet_size, or use amd_mm.TimmTeacher, which resizes its input.')
+
+
+def _tokens(grid: TokenGrid) -> str:
+    size, patch = (' x '.join(map(str, sides)) for sides in (grid.size, grid.patch))
+    return f'{size} of {patch} pixels'
+
+
 def _per_channel(values: Sequence[float], channels: int) -> Tensor:
     if len(values) not in (1, channels):
         raise ValueError(

@@ -11,6 +11,7 @@ from amd_mm.models.teachers.base import (
     STATISTICS,
     Teacher,
     agreed_statistics,
+    check_grid,
     check_taps,
     pixel_statistics,
     warn_of_random_weights,
@@ -87,11 +88,7 @@ class FrozenTeacher(Teacher):
         self.embed_dims = self.backbone.embed_dims
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
         self.has_class_token = self.num_prefix_tokens > 0
-        if student_grid not in (None, self.grid):
-            raise ValueError(
-                'Student and teacher must cut the input into the same tokens, got '
-                f'{student_grid} and {self.grid}: give both the same img_size, patch_size, '
-                'num_frames and tubelet_size.')
+        check_grid(student_grid, self.grid)
         if checkpoint is None:
             warn_of_random_weights()
             self.backbone.init_weights()

@@ -35,7 +35,8 @@ class ImageTeacher(Teacher):
                 ``'mean'``.
 
         Raises:
-            ValueError: If ``frames`` do not go with the student.
+            ValueError: If ``frames`` do not go with the student, or for ``match`` where the patch
+                does not divide its own size.
         """
         if student_grid is None:
             student_grid = TokenGrid.of_input(own_size, patch)
@@ -45,6 +46,10 @@ class ImageTeacher(Teacher):
                 f"{'first or mean' if student_grid.is_video else 'None'} for a student of "
                 f"{'clips' if student_grid.is_video else 'pictures'}, got {frames!r}: set "
                 "model.teacher.frames")
+        if match and any(side % step for side, step in zip(own_size, patch, strict=True)):
+            raise ValueError(
+                f"match='interpolate' gives the teacher pictures of its own size, {own_size}, "
+                f'which must be a multiple of its patch {patch}: set model.teacher.match=None.')
         self.grid, self.frames, self.match = student_grid, frames, match
         rows, columns = student_grid.size[-2:]
         self.picture_size = own_size if match else (rows * patch[0], columns * patch[1])

@@ -5,14 +5,18 @@ import re
 import pytest
 import torch
 from losses import AMD_NECK
+from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
+from recipes import CONFIGS, shrink
 from teachers import alone, entry, two_teachers_config, with_teachers
 from tiny_vits import pixels, pretraining_config, randomise
 from torch import nn
 
+from amd_mm.config_keys import check_keys, merge_options
 from amd_mm.profiling.flops import count_flops
+from amd_mm.profiling.trial import trial_inputs
 from amd_mm.registry import MODELS
 
 pytestmark = pytest.mark.filterwarnings('ignore:The teacher has random weights')
@@ -79,22 +83,46 @@ def masks(strategy: str, teacher_ratio) -> dict:
                 teacher_ratio=teacher_ratio)
 
 
-@pytest.mark.parametrize('ratios', [(.5, .25), (0., .5), (.75, .5)])
-def test_each_teacher_sees_and_costs_what_it_does_alone(ratios):
-    """Also where one sees nothing beside the student's tokens: its neck then generates nothing."""
-    config = two_teachers_config(decoder=None, head=None, mask_generator=masks('tube', ratios))
-    if ratios[0] == .75:
-        config['teacher'][0]['neck'] = dict(AMD_NECK, generation=None)
+TIMM = dict(type='amd_mm.TimmTeacher', architecture='vit_tiny_patch16_224', taps=(2, ),
+            checkpoint=None)
+DIRECT = dict(AMD_NECK, generation=None)
+
+
+def mvd_config() -> dict:
+    """A teacher of pictures, frame by frame, and one of clips, for clips (in the manner of MVD)."""
+    config = pretraining_config('video', amd=True)
+    return with_teachers(
+        config, entry(config, 'wide', teacher=dict(TIMM, frames='mean'), taps=[2]),
+        entry(config, 'narrow', neck=DIRECT))
+
+
+def comad_config() -> dict:
+    """Two teachers of pictures, of other patches and widths (in the manner of CoMAD)."""
+    config = pretraining_config('image', amd=True)
+    return with_teachers(config, entry(config, 'wide', teacher=TIMM, taps=[2]),
+                         entry(config, 'narrow'))
+
+
+@pytest.mark.parametrize('modality, config, ratios', [
+    ('video', two_teachers_config(), (.5, .25)),
+    ('video', two_teachers_config(), (0., .5)),
+    # One sees nothing beside the student's tokens.
+    ('video', mvd_config(), (0., .75)),
+    ('image', comad_config(), (.5, .25)),
+], ids=['narrower', 'wider', 'mvd', 'comad'])
+def test_each_teacher_sees_and_costs_what_it_does_alone(modality, config, ratios):
+    strategy = 'tube' if modality == 'video' else 'random'
+    config = dict(config, decoder=None, head=None, mask_generator=masks(strategy, ratios))
     model = build(config)
-    losses, _ = step(model, 'video')
+    losses, _ = step(model, modality)
 
     def flops(model):
-        return count_flops(model, lambda copied: copied.loss(pixels('video').double(), SAMPLES))
+        return count_flops(model, lambda copied: copied.loss(pixels(modality).double(), SAMPLES))
 
     together, apart = flops(model), []
     for number, name in enumerate(('wide', 'narrow')):
-        one = alone(model, dict(config, mask_generator=masks('tube', ratios[number])), number)
-        for loss, value in step(one, 'video')[0].items():
+        one = alone(model, dict(config, mask_generator=masks(strategy, ratios[number])), number)
+        for loss, value in step(one, modality)[0].items():
             assert losses.pop(f'{loss}_{name}') == pytest.approx(value, rel=1e-12)
         apart.append(flops(one))
     assert not losses
@@ -175,6 +203,24 @@ def test_several_compile_into_one_graph():
     assert step(model, 'video')[0] == pytest.approx(expected, rel=1e-9)
 
 
+def test_the_page_of_recipes_shows_a_config_that_trains(tmp_path):
+    page = (CONFIGS.parent / 'docs' / 'recipes.md').read_text()
+    text = page.partition('## Several teachers')[2].partition('```python\n')[2].partition('```')[0]
+    assert len(text.splitlines()) <= 20
+    (tmp_path / 'config.py').write_text(text)
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    check_keys(cfg)
+    assert cfg.model.teacher[1].teacher.type == 'amd_mm.FrozenTeacher'
+    merge_options(cfg, {'model.teacher.1.teacher.checkpoint': 'a.pth'})
+    shrink(cfg)
+    model = MODELS.build(cfg.model)
+    losses = model.train().loss(trial_inputs(model, 1))
+    assert {*losses} == {
+        'loss_dir_image', 'loss_dir_video', 'loss_gen_video', 'loss_rec'}
+    sum(losses.values()).backward()
+    assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
+
+
 FROZEN = pretraining_config('image', amd=True)
 
 
@@ -205,3 +251,55 @@ FROZEN = pretraining_config('image', amd=True)
 def test_what_is_no_list_of_teachers_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         MODELS.build(with_teachers(FROZEN, entry(FROZEN, 'a'), **changes))
+
+
+def vit_teacher(modality: str, **changes) -> dict:
+    """A teacher of ours with some settings of its network changed."""
+    teacher = pretraining_config(modality, amd=True)['teacher']
+    return dict(teacher, backbone=dict(teacher['backbone'], **changes))
+
+
+@pytest.mark.parametrize('modality, teacher, words', [
+    ('image', dict(FROZEN['teacher'], taps=(1, 3)), r'Taps of the teacher .* depth 2, got \[1, 3'),
+    ('image', dict(TIMM, taps=(1, 13)), r'Taps of the teacher .* depth 12, got \[1, 13\]'),
+    ('image', vit_teacher('image', img_size=36), 'multiple of the patch size 8, got 36'),
+    ('image', dict(TIMM, architecture='vit_so400m_patch14_siglip_384', match='interpolate'),
+     r'multiple of its patch \(14, 14\): set .*match=None'),
+    ('image', vit_teacher('video'), 'student of pictures must .* got one of clips: use a backbone'),
+    ('video', vit_teacher('image'), 'student of clips must .* got one of pictures: use amd_mm.T'),
+    ('image', dict(TIMM, frames='mean'), "must be None for a student of pictures, got 'mean'"),
+    ('video', TIMM, 'must be first or mean for a student of clips, got None'),
+    ('image', vit_teacher('image', patch_size=16),
+     'got 4 x 4 of 8 x 8 pixels of the student and 2 x 2 of 16 x 16 pixels of the teacher'),
+    ('video', vit_teacher('video', num_frames=8), 'got 2 x 4 x 4 of 2 x 8 x 8 pixels .* 4 x 4 x 4'),
+    ('image', dict(TIMM, taps=(1, 2), match='interpolate'),
+     r'TimmTeacher must see all 16 tokens.*teacher_ratio=0'),
+])
+@pytest.mark.parametrize('several', [False, True])
+def test_a_teacher_that_does_not_fit_is_refused(several, modality, teacher, words):
+    config = dict(pretraining_config(modality, amd=True), teacher=teacher)
+    if several:
+        config = with_teachers(config, entry(config, 'image'))
+    with pytest.raises(ValueError, match=words) as error:
+        MODELS.build(config)
+    assert ("Teacher 'image': " in str(error.value)) == several
+
+
+def test_features_of_another_grid_are_interpolated_on_request():
+    """14 x 14 tokens of the teacher, 4 x 4 of the student."""
+    config = pretraining_config('image', amd=True)
+    model = build(dict(config, teacher=dict(TIMM, match='interpolate'), taps=[2],
+                       mask_generator=masks('random', 0.)))
+    pictures = pixels('image').double()
+    own = nn.functional.interpolate(pictures, (224, 224), mode='bicubic', antialias=True)
+    pixel_scale, pixel_shift = model.teacher.pixel_scale, model.teacher.pixel_shift
+    assert pixel_scale is None and pixel_shift is None
+    mask = model.draw_mask(pictures, torch.tensor([5, 6]))
+    found, = model.teacher(pictures, mask.teacher_visible)
+    want = model.teacher.network.forward_intermediates(
+        own, indices=[1], intermediates_only=True)[0]
+    want = nn.functional.interpolate(
+        want.float(), (4, 4), mode='bilinear', antialias=True).flatten(2).transpose(1, 2)
+    want = want.gather(1, mask.teacher_visible[..., None].expand(-1, -1, 192))
+    torch.testing.assert_close(found[:, 1:].float(), want)
+    assert step(model, 'image')[0].keys() == {'loss_dir', 'loss_gen', 'loss_rec'}
