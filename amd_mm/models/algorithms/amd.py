@@ -167,7 +167,9 @@ class AMD(MaskedPretraining):
     def _read_student(self, images: Tensor,
                       mask: TokenMask) -> tuple[Tensor | None, dict[str, dict[int, Any]]]:
         """The latent, and what necks read of blocks by number; nothing is run for nobody."""
-        latent, features, taps = None, list[Tensor](), self._taps_of('features')
+        latent: Tensor | None = None
+        features: list[Tensor] = []
+        taps = self._taps_of('features')
         if taps or self.decoder is not None:
             latent, features = self.backbone.encode(images, mask.visible, taps)
         relations = {tap: self.backbone.project(images, mask.visible, tap)
