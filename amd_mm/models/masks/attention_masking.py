@@ -1,4 +1,4 @@
-"""What the teacher looks at stays visible (UMT, section 3.2)."""
+"""What the teacher looks at stays visible (UMT, semantic masking)."""
 import torch
 from torch import Tensor
 
@@ -17,7 +17,7 @@ _LEVELS = 2**16
 class AttentionMasking(MaskStrategy):
     """Shows tokens with probabilities that are the teacher's attention, in every frame as many.
 
-    Drawn without replacement (UMT, section 3.2): the first with probabilities of the attention,
+    Drawn without replacement, as in UMT: the first with probabilities of the attention,
     the next of what is left, and so on. Attention is rounded to 2**-24 and the rest is done in
     numbers that all devices round alike, so that equal attention gives equal masks; what two
     devices compute of a teacher can differ in its last digits, and then a token in some thousands.

@@ -22,7 +22,7 @@ _OUTSIDE = 2**32
 class MotionMasking(MaskStrategy):
     """Shows random tokens of the middle frame, and in other frames what they have moved to.
 
-    In the manner of MGMAE (section 3): a mask of one frame is carried on from frame to frame by
+    In the manner of MGMAE: a mask of one frame is carried on from frame to frame by
     motion, so that what is hidden stays hidden while it moves, and every frame shows as many
     tokens. MGMAE estimates optical flow with a network and warps a map of pixels. Here a token
     moves by the shift that leaves the least difference between the first frames of two tubelets,
