@@ -35,6 +35,7 @@ _PARTS = dict(
     cls_head=registries.MODELS, mask_generator=registries.MODELS,
     data_preprocessor=registries.MODELS, direct=registries.MODELS,
     generation=registries.MODELS, loss=registries.MODELS,
+    strategy=registries.MODELS, decoder_strategy=registries.MODELS,
     dataset=registries.DATASETS, pipeline=registries.TRANSFORMS,
     sampler=registries.DATA_SAMPLERS, batch_sampler=registries.DATA_SAMPLERS,
     custom_hooks=registries.HOOKS, default_hooks=registries.HOOKS,
@@ -242,6 +243,9 @@ def _registry(place: Place) -> Registry | None:
     names = [name for name in place if not name.isdigit()]
     if len(names) == 2 and names[0] == 'default_hooks':
         return registries.HOOKS
+    # What strategy a run has is none of masks.
+    if names[-1] == 'strategy' and names[0] != 'model':
+        return None
     # A model's own train_cfg and test_cfg are no loops.
     if names[-1] in ('train_cfg', 'val_cfg', 'test_cfg', 'default_hooks') and len(names) > 1:
         return None

@@ -80,6 +80,10 @@ def test_a_variable_is_no_setting():
     (dict(model=dict(type='amd_mm.PixelDecoder', dpeth=3)),
      "model.dpeth: a key must be one that is read, got 'dpeth'; write 'depth'"),
     (dict(model=dict(type='amd_mm.PixelDecodr')), "write 'amd_mm.PixelDecoder'"),
+    (dict(model=dict(mask_generator=dict(strategy=dict(type='amd_mm.MotionMasking', raech=8)))),
+     "model.mask_generator.strategy.raech: .* got 'raech'; write 'reach'"),
+    (dict(model=dict(mask_generator=dict(decoder_strategy=dict(type='amd_mm.RunningCel')))),
+     "decoder_strategy.type must .* write 'amd_mm.RunningCellMasking'"),
     (dict(model=dict(type=3)), 'model.type must be a name or a class, got 3'),
     *((dict(model=dict(type=name)), f'must be registered as a model, got {name!r}')
       for name in ('', '.', '/', 'a.b')),  # found by fuzzing
@@ -97,6 +101,10 @@ def test_settings_that_others_take_out_are_left_alone():
     check_keys(Config(dict(model=dict(
         type='mmpretrain.ImageClassifier', train_cfg=dict(augments=dict(type='Mixup', alpha=1)),
         backbone=dict(type='mmpretrain.VisionTransformer', norm_cfg=dict(type='LN', eps=1))))))
+
+
+def test_a_runs_own_strategy_is_no_mask():
+    check_keys(Config(dict(strategy=dict(type='amd_mm.ShardedStrategy', anything=1))))
 
 
 def test_nearest():

@@ -1,4 +1,4 @@
-"""What the teacher looks at stays visible (UMT, section 3.2)."""
+"""What the teacher looks at stays visible (UMT, semantic masking)."""
 import torch
 from torch import Tensor
 
@@ -17,7 +17,7 @@ _LEVELS = 2**16
 class AttentionMasking(MaskStrategy):
     """Shows tokens with probabilities that are the teacher's attention, in every frame as many.
 
-    Drawn without replacement (UMT, section 3.2): the first with probabilities of the attention,
+    Drawn without replacement, as in UMT: the first with probabilities of the attention,
     the next of what is left, and so on. Attention is rounded to 2**-24 and the rest is done in
     numbers that all devices round alike, so that equal attention gives equal masks; what two
     devices compute of a teacher can differ in its last digits, and then a token in some thousands.
@@ -35,9 +35,9 @@ class AttentionMasking(MaskStrategy):
     def __init__(self, grid: TokenGrid) -> None:
         super().__init__(grid)
         uniform = (torch.arange(_LEVELS, dtype=torch.float64) + .5) / _LEVELS
-        # The largest is 11.8, so that rounded to steps of 2**-20 all are exact.
+        # In steps of 2**-20, of which floats hold the largest, 11.8; whole, so nothing casts it.
         self.register_buffer(
-            'exponential', (-uniform.log() * 2**20).round().float(), persistent=False)
+            'exponential', (-uniform.log() * 2**20).round().int(), persistent=False)
         self.exponential: Tensor
 
     def scores(self, draw: MaskDraw) -> Tensor:
@@ -49,4 +49,4 @@ class AttentionMasking(MaskStrategy):
         assert draw.attention is not None
         weights = (draw.attention.float() * _STEPS).round().clamp(min=1)
         luck = hash_positions(draw.keys, self.grid.num_tokens) % _LEVELS
-        return (self.exponential[luck] / weights).unflatten(1, (self.grid.num_frames, -1))
+        return (self.exponential[luck].float() / weights).unflatten(1, (self.grid.num_frames, -1))

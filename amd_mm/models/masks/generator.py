@@ -147,7 +147,7 @@ class AsymmetricMaskGenerator(BaseModule):
                 f'{type(self.strategy).__name__} needs {missing[0]} beside the keys, got none: '
                 f'call the mask generator with {missing[0]}=...')
         draw = MaskDraw(keys, self._student, images, attention)
-        order = sort_places(self.strategy.scores(draw), keys).view(len(keys), -1, self.length)
+        order = sort_places(_scores(self.strategy, draw), keys)
         extras = [self._token_ids(order[..., self._student:teacher])
                   for teacher in self._teachers]
         masked = self._token_ids(order[..., self._student:])
@@ -164,8 +164,7 @@ class AsymmetricMaskGenerator(BaseModule):
         # Not the keys of the order above, on which the choice would hang.
         draw = draw._replace(
             keys=~draw.keys, num_seen=int(self.decoder_ratio * self.decoder_strategy.length))
-        scores = self.decoder_strategy.scores(draw)
-        scores = scores.view(len(scores), -1, self.decoder_strategy.length).expand(
+        scores = _scores(self.decoder_strategy, draw).expand(
             -1, self.grid.num_tokens // self.decoder_strategy.length, -1).flatten(1)
         order = sort_places(scores.gather(1, masked), draw.keys)
         chosen = order[:, int(self.decoder_ratio * masked.shape[1]):].sort(dim=1).values
@@ -181,3 +180,16 @@ def _build(strategy: str | dict, grid: TokenGrid) -> MaskStrategy:
     if isinstance(strategy, str):
         strategy = dict(type=_NAMED[strategy])
     return MODELS.build(strategy, default_args=dict(grid=grid))
+
+
+def _scores(strategy: MaskStrategy, draw: MaskDraw) -> Tensor:
+    """(B, 1 or frames, L)."""
+    scores = strategy.scores(draw)
+    found, length = tuple(scores.shape), strategy.length
+    expected = [(len(draw.keys), length),
+                (len(draw.keys), strategy.grid.num_tokens // length, length)]
+    if found not in expected:
+        raise ValueError(
+            f'{type(strategy).__name__}.scores must be of shape {expected[0]} or {expected[1]}, '
+            f'a number for each of {length} places, got {found}: look at per_frame.')
+    return scores.reshape(len(draw.keys), -1, length)

@@ -22,7 +22,7 @@ _OUTSIDE = 2**32
 class MotionMasking(MaskStrategy):
     """Shows random tokens of the middle frame, and in other frames what they have moved to.
 
-    In the manner of MGMAE (section 3): a mask of one frame is carried on from frame to frame by
+    In the manner of MGMAE: a mask of one frame is carried on from frame to frame by
     motion, so that what is hidden stays hidden while it moves, and every frame shows as many
     tokens. MGMAE estimates optical flow with a network and warps a map of pixels. Here a token
     moves by the shift that leaves the least difference between the first frames of two tubelets,
@@ -65,15 +65,15 @@ class MotionMasking(MaskStrategy):
     def scores(self, draw: MaskDraw) -> Tensor:
         """As :meth:`MaskStrategy.scores`, (B, frames, L): those of where a token comes from."""
         assert draw.images is not None
-        frames = self._cells(draw.images).unbind(1)
-        base = len(frames) // 2
-        start = self.origin.expand(len(draw.keys), -1, -1)
-        origins = [start] * len(frames)
-        for direction in (1, -1):
-            end = len(frames) if direction == 1 else -1
-            for frame in range(base + direction, end, direction):
-                origins[frame] = self._carried(
-                    origins[frame - direction], frames[frame], frames[frame - direction])
+        cells = self._cells(draw.images)
+        base = self.grid.num_frames // 2
+        # From the middle outwards, each with the neighbour that comes before it.
+        frames = [*range(base + 1, self.grid.num_frames), *range(base - 1, -1, -1)]
+        neighbours = [frame - 1 if frame > base else frame + 1 for frame in frames]
+        shifts = self._shifts(cells[:, frames], cells[:, neighbours])
+        origins = [self.origin.expand(len(cells), -1, -1)] * self.grid.num_frames
+        for frame, neighbour, shift in zip(frames, neighbours, shifts.unbind(1), strict=True):
+            origins[frame] = self._carried(origins[neighbour], shift)
         scores = hash_positions(draw.keys, self.length)
         return torch.stack([scores.gather(1, self._token(origin)) for origin in origins], 1)
 
@@ -83,28 +83,35 @@ class MotionMasking(MaskStrategy):
         rows, columns = self.cell
         return first.unflatten(-1, (-1, columns)).unflatten(-3, (-1, rows)).sum((-3, -1))
 
-    def _carried(self, origin: Tensor, frame: Tensor, before: Tensor) -> Tensor:
-        """Where the tokens of a frame come from, by where those of the frame before come from.
+    def _carried(self, origin: Tensor, shift: Tensor) -> Tensor:
+        """Where tokens come from, in cells of the middle frame.
 
         Args:
-            origin: (B, L, 2), of tokens of the frame before: cells of the middle frame.
-            frame: (B, C, rows, columns), cells.
-            before: Likewise.
+            origin: (B, L, 2), of tokens of the neighbour.
+            shift: (B, L, 2), to where tokens are found in the neighbour.
         """
-        source = self.origin + self._shift(frame, before)
+        source = self.origin + shift
         token = self._token(source)
         return origin.gather(1, token[..., None].expand(-1, -1, 2)) + source - self.origin[token]
 
-    def _shift(self, frame: Tensor, before: Tensor) -> Tensor:
-        """(B, L, 2), to where the tokens of a frame are found in the frame before, in cells."""
+    def _shifts(self, cells: Tensor, neighbours: Tensor) -> Tensor:
+        """To where the tokens of frames are found in neighbours.
+
+        Args:
+            cells: (B, frames, C, rows, columns).
+            neighbours: Likewise.
+
+        Returns:
+            (B, frames, L, 2), in cells.
+        """
         down, right = self.reach
-        padded = F.pad(before, (right, right, down, down), value=_OUTSIDE)
-        (rows, columns), count = frame.shape[-2:], len(self.shift_list)
+        padded = F.pad(neighbours, (right, right, down, down), value=_OUTSIDE)
+        (rows, columns), count = cells.shape[-2:], len(self.shift_list)
         costs = []
         for number, (y, x) in enumerate(self.shift_list):
             other = padded[..., down + y:down + y + rows, right + x:right + x + columns]
-            cost = (frame - other).abs().sum(1).unflatten(2, (-1, self.side[1]))
-            cost = cost.unflatten(1, (-1, self.side[0])).sum((2, 4)).flatten(1)
+            cost = (cells - other).abs().sum(2).unflatten(3, (-1, self.side[1]))
+            cost = cost.unflatten(2, (-1, self.side[0])).sum((3, 5)).flatten(2)
             # Of equal ones the first, on every device.
             costs.append(cost * count + number)
         return self.shifts[torch.stack(costs).amin(0) % count]

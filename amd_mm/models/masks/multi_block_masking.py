@@ -1,4 +1,4 @@
-"""Some blocks of one size over all frames (V-JEPA, section 3; I-JEPA's targets)."""
+"""Some blocks of one size over all frames (V-JEPA, multi-block masks)."""
 from collections.abc import Sequence
 
 import torch

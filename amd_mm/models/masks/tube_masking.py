@@ -1,4 +1,4 @@
-"""The same places in every frame (VideoMAE, section 3.2)."""
+"""The same places in every frame (VideoMAE, section 3.3)."""
 from torch import Tensor
 
 from amd_mm.keys import hash_positions

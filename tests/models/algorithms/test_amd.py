@@ -211,6 +211,9 @@ CONFIGURATIONS = dict(
             teacher_ratio=0.)),
     feature_distillation=lambda: amd_video(
         dict(generation=None), **NO_DECODER, mask_generator=ALL_SEEN),
+    attention_masks=lambda: amd_video(mask_generator=dict(
+        type='amd_mm.AsymmetricMaskGenerator', strategy=dict(type='amd_mm.AttentionMasking'),
+        student_ratio=.9, teacher_ratio=0.)),
     dmae=lambda: dmae_image('token'),
     amd_image=lambda: dmae_image(
         'token', mask_generator=HALF_SEEN, neck=AMD_NECK),
@@ -341,8 +344,8 @@ def test_every_configuration_compiles_all_but_the_masks(name, monkeypatch):
     images = batch(model)
     expected = model.loss(images, samples(5, 6))
     draw, compiling = model.mask_generator.forward, []
-    monkeypatch.setattr(model.mask_generator, 'forward', lambda keys, images: (
-        compiling.append(torch.compiler.is_compiling()), draw(keys, images))[1])
+    monkeypatch.setattr(model.mask_generator, 'forward', lambda *given: (
+        compiling.append(torch.compiler.is_compiling()), draw(*given))[1])
     model.compile_networks(backend='eager', fullgraph=True)
     found = model.loss(images, samples(5, 6))
     assert compiling == [False]

@@ -71,6 +71,13 @@ def test_noise_below_the_last_digit_changes_nothing_and_half_precision_is_taken(
                        strategy.scores(MaskDraw(keys, 2, attention=exact)))
 
 
+def test_a_network_in_half_precision_draws_the_same():
+    masks = AsymmetricMaskGenerator(ROW, UMT, .5)
+    keys, attention = torch.arange(200), ATTENTION.expand(200, -1)
+    expected = masks(keys, attention=attention).visible
+    assert torch.equal(masks.bfloat16()(keys, attention=attention).visible, expected)
+
+
 def test_without_attention_it_says_what_is_missing():
     with pytest.raises(ValueError, match='AttentionMasking needs attention beside the keys'):
         AsymmetricMaskGenerator(ROW, UMT, .5)(torch.arange(2))

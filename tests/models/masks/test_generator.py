@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from amd_mm.keys import view_keys
 from amd_mm.models.masks import AsymmetricMaskGenerator
@@ -210,6 +211,11 @@ def test_what_masks_promise_holds_for_every_strategy(grid, strategy, decoder_str
         for ids in mask[:3]:
             counts = torch.bincount((ids // grid.per_frame).flatten(), minlength=frames)
             assert set(counts.tolist()) == {ids.numel() // frames}
+    # What would go to the host could not be imagined.
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        imagined = generator(mode.from_tensor(KEYS), **{
+            name: mode.from_tensor(value) for name, value in given.items()})
+    assert [ids.shape for ids in imagined[:4]] == [ids.shape for ids in mask[:4]]
     # A function of the key and of what belongs to its sample, whatever else is in the batch.
     alone = generator(KEYS[3:4], **{name: value[3:4] for name, value in given.items()})
     assert all(torch.equal(one[0], many[3]) for one, many in zip(alone[:4], mask[:4], strict=True))

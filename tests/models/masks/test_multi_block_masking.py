@@ -28,6 +28,12 @@ def test_sizes_are_those_of_v_jepa():
     assert shapes[0].tolist() == [10, 14] and shapes[-1].tolist() == [14, 10]
 
 
+@pytest.mark.parametrize('settings, share', [(SHORT, .63), (LONG, .84)])
+def test_what_the_page_says_of_coverage(settings, share):
+    scores = MultiBlockMasking(CLIP, **settings).scores(MaskDraw(torch.arange(4000), 0))
+    assert (scores > 0).float().mean().item() == pytest.approx(share, abs=.005)
+
+
 @pytest.mark.parametrize('settings', [SHORT, LONG])
 def test_all_that_is_covered_is_masked_if_it_is_not_too_much(settings):
     strategy = MultiBlockMasking(CLIP, **settings)
