@@ -1,6 +1,6 @@
 """Teachers of timm: DINOv2, DINOv3, EVA, SigLIP, CLIP, MAE, BEiT and whatever else it builds."""
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,6 +105,10 @@ class TimmTeacher(ImageTeacher):
         if registers == 'align':
             self.num_register_tokens = self._count_registers(architecture)
             self.num_prefix_tokens += self.num_register_tokens
+        if normalize and isinstance(self.network.norm, nn.Identity):
+            raise ValueError(
+                f'normalize=True needs a norm after the last block, but {architecture} has one '
+                'behind its pooling only: set model.teacher.normalize=False')
         self.normalize = normalize
         weights, said = None, NetworkFacts()
         if checkpoint is None:
@@ -255,11 +259,33 @@ def _read(network: Any, path: str) -> tuple[dict[str, Tensor], NetworkFacts]:
     else:
         checkpoint = read_checkpoint(path)
         state, said = checkpoint.state_dict, facts_of(checkpoint)
+    state = _without_zero_biases(state, network, path)
     translate = sys.modules[type(network).__module__].checkpoint_filter_fn
     try:
-        return translate(dict(state), network), said
+        return translate(state, network), said
     except (AttributeError, KeyError, RuntimeError, ValueError) as error:
         raise _wrong(network, path, f'timm cannot read them so ({error})') from error
+
+
+def _without_zero_biases(state: Mapping[str, Tensor], network: Any, path: str) -> dict[str, Tensor]:
+    """Leave out biases of DINOv3's authors for which timm's network has no place.
+
+    Their files have some for queries, keys (masked) and values, which are zero where timm builds
+    no biases; timm would drop others, too.
+
+    Raises:
+        ValueError: If they are not zero.
+    """
+    takes_biases = any(name.endswith('attn.q_bias') for name, _ in network.named_parameters())
+    if 'storage_tokens' not in state or takes_biases:
+        return dict(state)
+    biases = {name: value for name, value in state.items() if name.endswith('attn.qkv.bias')}
+    for name, value in biases.items():
+        queries, _, values = value.chunk(3)
+        if queries.any() or values.any():
+            raise _wrong(network, path, f'{name} is not zero, and that network has no such biases; '
+                         "timm's of the same name with _qkvb behind has")
+    return {name: value for name, value in state.items() if name not in biases}
 
 
 def _fill(network: Any, weights: dict[str, Tensor], path: str) -> None:
