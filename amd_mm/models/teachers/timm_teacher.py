@@ -23,6 +23,8 @@ from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_tokens, split_prefix
 from amd_mm.values import FLAG, TEXT, instance, list_of, one_of, optional, takes, whole
 
+# Whose positions timm resizes in a way of their own when it downloads them, and only then.
+_OTHER_RESIZING = ('flexivit', 'radio')
 # What comes after the blocks, and a token of pre-training: never read.
 _UNREAD = ('head', 'fc_norm', 'attn_pool', 'mask_token', 'norm', 'pool')
 
@@ -107,8 +109,8 @@ class TimmTeacher(ImageTeacher):
             self.num_prefix_tokens += self.num_register_tokens
         if normalize and isinstance(self.network.norm, nn.Identity):
             raise ValueError(
-                f'normalize=True needs a norm after the last block, but {architecture} has one '
-                'behind its pooling only: set model.teacher.normalize=False')
+                f'normalize=True needs a norm of tokens after the last block, but {architecture} '
+                'has none: set model.teacher.normalize=False')
         self.normalize = normalize
         weights, said = None, NetworkFacts()
         if checkpoint is None:
@@ -260,6 +262,14 @@ def _read(network: Any, path: str) -> tuple[dict[str, Tensor], NetworkFacts]:
         checkpoint = read_checkpoint(path)
         state, said = checkpoint.state_dict, facts_of(checkpoint)
     state = _without_zero_biases(state, network, path)
+    name = network.pretrained_cfg['architecture']
+    if any(kind in name for kind in _OTHER_RESIZING) and (
+            'pos_embed' not in state or state['pos_embed'].shape != network.pos_embed.shape):
+        raise ValueError(
+            f'Checkpoint {path}: positions of {name} must be those of timm, for pictures of '
+            f'{" x ".join(map(str, network.patch_embed.img_size))} pixels, because they are '
+            "resized in a way of their own, but are not: take timm's file and "
+            "model.teacher.match='interpolate'.")
     translate = sys.modules[type(network).__module__].checkpoint_filter_fn
     try:
         return translate(state, network), said

@@ -32,6 +32,7 @@ KINDS = {
     'openai clip': ('vit_base_patch16_clip_quickgelu_224', dict(SMALL, patch_size=4)),
     'perception encoder': ('vit_pe_core_base_patch16_224', dict(SMALL, patch_size=4)),
     'learnt rotations': ('vit_small_patch16_rope_mixed_224', dict(SMALL, patch_size=4)),
+    'radio': ('vit_base_patch16_radio_v3', dict(SMALL, patch_size=4)),
     'mae': ('vit_base_patch16_224', dict(SMALL, patch_size=4)),
     'beit': ('beit_base_patch16_224', dict(SMALL, patch_size=4)),
 }
@@ -76,13 +77,13 @@ def library(network, pictures, normalize=False, blocks=2):
     return [(prefix, patches) for patches, prefix in found]
 
 
-# Their only norm is behind pooling.
-POOLED = ('eva02', 'beit')
+# They have no norm, or one behind pooling.
+NO_NORM = ('eva02', 'beit', 'radio')
 
 
 @pytest.mark.parametrize(('kind', 'normalize', 'blocks'), [
     *((kind, False, 3) for kind in KINDS),
-    *((kind, True, 2) for kind in KINDS if kind not in POOLED)])
+    *((kind, True, 2) for kind in KINDS if kind not in NO_NORM)])
 @torch.no_grad()
 def test_features_of_all_tokens_are_timms(kind, normalize, blocks, small_timm, tmp_path):
     network, path = file_of(kind, small_timm, tmp_path)
@@ -322,9 +323,9 @@ def test_weights_of_another_network_are_refused(small_timm, tmp_path):
         teacher('dinov2', path)
 
 
-@pytest.mark.parametrize('kind', POOLED)
-def test_a_norm_behind_pooling_is_none_of_the_features(kind, small_timm):
-    with pytest.raises(ValueError, match='has one behind its pooling only.*normalize=False'):
+@pytest.mark.parametrize('kind', NO_NORM)
+def test_no_norm_is_none_of_the_features(kind, small_timm):
+    with pytest.raises(ValueError, match='needs a norm of tokens .* has none: .*normalize=False'):
         teacher(kind, None, normalize=True)
 
 
@@ -369,6 +370,20 @@ def test_files_of_its_authors_are_read(kind, small_timm, tmp_path, capsys):
     torch.save(state, tmp_path / 'theirs.pth')
     with pytest.raises(ValueError, match='not in the checkpoint: blocks.1.norm2.weight'):
         teacher(kind, tmp_path / 'theirs.pth')
+
+
+def test_positions_are_resized_as_timm_does_or_not_at_all(small_timm, tmp_path):
+    pictures, every = torch.randn(1, 3, ROWS * 4, COLUMNS * 4), torch.arange(12)[None]
+    for kind in ('dinov2', 'clip'):
+        network, path = file_of(kind, small_timm, tmp_path, size=(24, 24))
+        network.set_input_size((ROWS * 4, COLUMNS * 4))
+        with torch.no_grad():
+            assert_same([teacher(kind, path)(pictures, every)[1]],
+                        [torch.cat(library(network, pictures)[1], 1)])
+    _, path = file_of('radio', small_timm, tmp_path, size=(24, 24))
+    with pytest.raises(ValueError, match='positions of vit_base_patch16_radio_v3 must be those of '
+                       'timm, for pictures of 16 x 12 pixels.*match=.interpolate'):
+        teacher('radio', path)
 
 
 def test_biases_that_timm_would_drop_are_refused(small_timm, tmp_path):
