@@ -134,8 +134,9 @@ class TimmTeacher(ImageTeacher):
             self.network.patch_drop = self._keep
         self.settle(own, given, self.network if shard else None)
         # Without rotary or relative positions, and with a block before it, whose output is known.
+        attention = getattr(self.network.blocks[0], 'attn', None)  # parallel blocks have several
         self.gives_relations = (
-            type(self.network.blocks[0].attn) is _timm().layers.Attention and min(self.taps) > 1
+            type(attention) is _timm().layers.Attention and min(self.taps) > 1
             and self.sees_subsets and not self.is_sharded)
 
     def _count_registers(self, architecture: str) -> int:
