@@ -1,6 +1,6 @@
 """Teachers of timm: DINOv2, DINOv3, EVA, SigLIP, CLIP, MAE, BEiT and whatever else it builds."""
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,8 @@ from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_tokens, split_prefix
 from amd_mm.values import FLAG, TEXT, instance, list_of, one_of, optional, takes, whole
 
+# Whose positions timm resizes in a way of their own when it downloads them, and only then.
+_OTHER_RESIZING = ('flexivit', 'radio')
 # What comes after the blocks, and a token of pre-training: never read.
 _UNREAD = ('head', 'fc_norm', 'attn_pool', 'mask_token', 'norm', 'pool')
 
@@ -105,6 +107,10 @@ class TimmTeacher(ImageTeacher):
         if registers == 'align':
             self.num_register_tokens = self._count_registers(architecture)
             self.num_prefix_tokens += self.num_register_tokens
+        if normalize and isinstance(self.network.norm, nn.Identity):
+            raise ValueError(
+                f'normalize=True needs a norm of tokens after the last block, but {architecture} '
+                'has none: set model.teacher.normalize=False')
         self.normalize = normalize
         weights, said = None, NetworkFacts()
         if checkpoint is None:
@@ -128,8 +134,9 @@ class TimmTeacher(ImageTeacher):
             self.network.patch_drop = self._keep
         self.settle(own, given, self.network if shard else None)
         # Without rotary or relative positions, and with a block before it, whose output is known.
+        attention = getattr(self.network.blocks[0], 'attn', None)  # parallel blocks have several
         self.gives_relations = (
-            type(self.network.blocks[0].attn) is _timm().layers.Attention and min(self.taps) > 1
+            type(attention) is _timm().layers.Attention and min(self.taps) > 1
             and self.sees_subsets and not self.is_sharded)
 
     def _count_registers(self, architecture: str) -> int:
@@ -255,11 +262,41 @@ def _read(network: Any, path: str) -> tuple[dict[str, Tensor], NetworkFacts]:
     else:
         checkpoint = read_checkpoint(path)
         state, said = checkpoint.state_dict, facts_of(checkpoint)
+    state = _without_zero_biases(state, network, path)
+    name = network.pretrained_cfg['architecture']
+    if any(kind in name for kind in _OTHER_RESIZING) and (
+            'pos_embed' not in state or state['pos_embed'].shape != network.pos_embed.shape):
+        raise ValueError(
+            f'Checkpoint {path}: positions of {name} must be those of timm, for pictures of '
+            f'{" x ".join(map(str, network.patch_embed.img_size))} pixels, because they are '
+            "resized in a way of their own, but are not: take timm's file and "
+            "model.teacher.match='interpolate'.")
     translate = sys.modules[type(network).__module__].checkpoint_filter_fn
     try:
-        return translate(dict(state), network), said
+        return translate(state, network), said
     except (AttributeError, KeyError, RuntimeError, ValueError) as error:
         raise _wrong(network, path, f'timm cannot read them so ({error})') from error
+
+
+def _without_zero_biases(state: Mapping[str, Tensor], network: Any, path: str) -> dict[str, Tensor]:
+    """Leave out biases of DINOv3's authors for which timm's network has no place.
+
+    Their files have some for queries, keys (masked) and values, which are zero where timm builds
+    no biases; timm would drop others, too.
+
+    Raises:
+        ValueError: If they are not zero.
+    """
+    takes_biases = any(name.endswith('attn.q_bias') for name, _ in network.named_parameters())
+    if 'storage_tokens' not in state or takes_biases:
+        return dict(state)
+    biases = {name: value for name, value in state.items() if name.endswith('attn.qkv.bias')}
+    for name, value in biases.items():
+        queries, _, values = value.chunk(3)
+        if queries.any() or values.any():
+            raise _wrong(network, path, f'{name} is not zero, and that network has no such biases; '
+                         "timm's of the same name with _qkvb behind has")
+    return {name: value for name, value in state.items() if name not in biases}
 
 
 def _fill(network: Any, weights: dict[str, Tensor], path: str) -> None:

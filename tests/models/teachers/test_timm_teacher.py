@@ -32,6 +32,8 @@ KINDS = {
     'openai clip': ('vit_base_patch16_clip_quickgelu_224', dict(SMALL, patch_size=4)),
     'perception encoder': ('vit_pe_core_base_patch16_224', dict(SMALL, patch_size=4)),
     'learnt rotations': ('vit_small_patch16_rope_mixed_224', dict(SMALL, patch_size=4)),
+    'parallel blocks': ('vit_small_patch16_18x2_224', dict(SMALL, patch_size=4)),
+    'radio': ('vit_base_patch16_radio_v3', dict(SMALL, patch_size=4)),
     'mae': ('vit_base_patch16_224', dict(SMALL, patch_size=4)),
     'beit': ('beit_base_patch16_224', dict(SMALL, patch_size=4)),
 }
@@ -76,8 +78,13 @@ def library(network, pictures, normalize=False, blocks=2):
     return [(prefix, patches) for patches, prefix in found]
 
 
-@pytest.mark.parametrize(('normalize', 'blocks'), [(False, 3), (True, 2)])
-@pytest.mark.parametrize('kind', KINDS)
+# They have no norm, or one behind pooling.
+NO_NORM = ('eva02', 'beit', 'radio')
+
+
+@pytest.mark.parametrize(('kind', 'normalize', 'blocks'), [
+    *((kind, False, 3) for kind in KINDS),
+    *((kind, True, 2) for kind in KINDS if kind not in NO_NORM)])
 @torch.no_grad()
 def test_features_of_all_tokens_are_timms(kind, normalize, blocks, small_timm, tmp_path):
     network, path = file_of(kind, small_timm, tmp_path)
@@ -114,7 +121,7 @@ def test_relations_are_timms(kind, small_timm, tmp_path, monkeypatch):
     """Against what timm itself hands to torch's attention."""
     network, path = file_of(kind, small_timm, tmp_path)
     model = teacher(kind, path, taps=(2, ))
-    plain = type(network.blocks[0].attn) is timm.layers.Attention
+    plain = type(getattr(network.blocks[0], 'attn', None)) is timm.layers.Attention
     assert model.gives_relations == plain and not teacher(kind, path, taps=(1, )).gives_relations
     if not plain:
         return
@@ -307,9 +314,85 @@ def test_weights_of_another_network_are_refused(small_timm, tmp_path):
     _, path = file_of('dinov2', small_timm, tmp_path)
     with pytest.raises(ValueError, match='must hold the weights of vit_base_patch16_siglip_224'):
         teacher('siglip', path)
+    network, _ = file_of('dinov3', small_timm, tmp_path)
+    path = tmp_path / 'theirs.pth'
+    torch.save(as_its_authors_write('dinov3', network), path)
+    with pytest.raises(ValueError, match='must hold the weights of vit_base_patch16_siglip_224'):
+        teacher('siglip', path)
     _, path = file_of('dinov2 with registers', small_timm, tmp_path)
     with pytest.raises(ValueError, match='must hold the weights of vit_small_patch14_dinov2'):
         teacher('dinov2', path)
+
+
+@pytest.mark.parametrize('kind', NO_NORM)
+def test_no_norm_is_none_of_the_features(kind, small_timm):
+    with pytest.raises(ValueError, match='needs a norm of tokens .* has none: .*normalize=False'):
+        teacher(kind, None, normalize=True)
+
+
+def as_its_authors_write(kind, network):
+    """Weights of timm's network in the layout of facebookresearch/dinov2 and dinov3."""
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    width = network.embed_dim
+    if kind == 'dinov2 giant':
+        state = {name.replace('mlp.fc1', 'mlp.w12').replace('mlp.fc2', 'mlp.w3'): value
+                 for name, value in state.items()}
+    if kind == 'dinov2 with registers':
+        position = torch.randn(1, 1, width)
+        state['register_tokens'] = state.pop('reg_token')
+        state['cls_token'] -= position
+        state['pos_embed'] = torch.cat([position, state['pos_embed']], 1)
+    if kind.startswith('dinov3'):
+        state = {name.replace('gamma_', 'ls').replace('reg_token', 'storage_tokens'): value
+                 for name, value in state.items()}
+        state = {f'{name}.gamma' if name.endswith(('ls1', 'ls2')) else name.replace(
+            'mlp.fc1_g', 'mlp.w1').replace('mlp.fc1_x', 'mlp.w2').replace('mlp.fc2', 'mlp.w3')
+            if kind == 'dinov3 plus' else name: value for name, value in state.items()}
+        state['rope_embed.periods'] = torch.ones(4)
+        for index in range(3):
+            state[f'blocks.{index}.attn.qkv.bias'] = torch.zeros(3 * width)
+            state[f'blocks.{index}.attn.qkv.bias_mask'] = torch.ones(3 * width)
+    return state | {'mask_token': torch.zeros(1, width)}
+
+
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind.startswith('dino')])
+@torch.no_grad()
+def test_files_of_its_authors_are_read(kind, small_timm, tmp_path, capsys):
+    network, path = file_of(kind, small_timm, tmp_path)
+    state = as_its_authors_write(kind, network)
+    torch.save(state, tmp_path / 'theirs.pth')
+    pictures = torch.randn(2, 3, ROWS * 4, COLUMNS * 4)
+    every = torch.arange(ROWS * COLUMNS).expand(2, -1)
+    have = teacher(kind, tmp_path / 'theirs.pth')(pictures, every)
+    assert not capsys.readouterr().out
+    assert_same(have, [torch.cat([prefix[:, :1], patches], 1)
+                       for prefix, patches in library(network, pictures)])
+    del state['blocks.1.norm2.weight']
+    torch.save(state, tmp_path / 'theirs.pth')
+    with pytest.raises(ValueError, match='not in the checkpoint: blocks.1.norm2.weight'):
+        teacher(kind, tmp_path / 'theirs.pth')
+
+
+def test_positions_are_resized_as_timm_does_or_not_at_all(small_timm, tmp_path):
+    pictures, every = torch.randn(1, 3, ROWS * 4, COLUMNS * 4), torch.arange(12)[None]
+    for kind in ('dinov2', 'clip'):
+        network, path = file_of(kind, small_timm, tmp_path, size=(24, 24))
+        network.set_input_size((ROWS * 4, COLUMNS * 4))
+        with torch.no_grad():
+            assert_same([teacher(kind, path)(pictures, every)[1]],
+                        [torch.cat(library(network, pictures)[1], 1)])
+    _, path = file_of('radio', small_timm, tmp_path, size=(24, 24))
+    with pytest.raises(ValueError, match='positions of vit_base_patch16_radio_v3 must be those of '
+                       'timm, for pictures of 16 x 12 pixels.*match=.interpolate'):
+        teacher('radio', path)
+
+
+def test_biases_that_timm_would_drop_are_refused(small_timm, tmp_path):
+    state = as_its_authors_write('dinov3', file_of('dinov3', small_timm, tmp_path)[0])
+    state['blocks.2.attn.qkv.bias'][-1] = 1e-3
+    torch.save(state, tmp_path / 'theirs.pth')
+    with pytest.raises(ValueError, match='blocks.2.attn.qkv.bias is not zero.*_qkvb'):
+        teacher('dinov3', tmp_path / 'theirs.pth')
 
 
 def test_a_folder_needs_weights_and_runs_nothing(small_timm, tmp_path):
@@ -385,7 +468,7 @@ def librarys_attention(network, pictures, block, class_token):
     return patches[:, network.num_prefix_tokens:].unflatten(1, (ROWS, COLUMNS))
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'parallel blocks'])
 def test_attention_is_the_librarys(kind, small_timm, tmp_path):
     network, path = file_of(kind, small_timm, tmp_path)
     pictures = torch.randn(2, 3, ROWS * 4, COLUMNS * 4)
