@@ -30,7 +30,6 @@ def one_of_each() -> dict[str, nn.Module]:
             model_type='dinov2', hidden_size=8, num_attention_heads=2, num_hidden_layers=1)))
     extractor = MODELS.build(dict(
         type='amd_mm.MovingRoIExtractor', jitter=(.1, ) * 4, enlarge=(.1, .1), output_size=7))
-<<<<<<< HEAD
     relations = MODELS.build(dict(
         type='amd_mm.RelationNeck', student_dims=4, teacher_dims=4, num_pairs=1,
         grid=TokenGrid((2, 2), (4, 4)), loss=dict(type='amd_mm.RelationLoss', loss_weight=1.),
@@ -43,12 +42,8 @@ def one_of_each() -> dict[str, nn.Module]:
         ('MotionMasking', dict(reach=4)), ('RunningCellMasking', {}),
         ('MultiBlockMasking', dict(num_blocks=1, area=.5, aspect=(1, 1))))]
     roots = [
-        pretraining('image'), image_vit(), neighbours, timm_teacher, extractor, relations,
-        standardization, *masks]
-=======
-    roots = [pretraining('image'), image_vit(), neighbours, timm_teacher,
-             transformers_teacher, extractor]
->>>>>>> c865e19 (Let encoders of Transformers teach, from a folder, as the library builds and reads them)
+        pretraining('image'), image_vit(), neighbours, timm_teacher, transformers_teacher,
+        extractor, relations, standardization, *masks]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

@@ -58,6 +58,25 @@ class ImageTeacher(Teacher):
         self._own_grid = TokenGrid.of_input((*time, height, width), tuple(patch))
         self.sees_subsets = self.can_leave_out and match is None and frames is None
 
+    def align_registers(self, count: int, who: str) -> None:
+        """Let features have register tokens, behind the class token.
+
+        Args:
+            count: How many the encoder has.
+            who: Its name.
+
+        Raises:
+            ValueError: If there is none, or every frame of a clip has its own.
+        """
+        if count == 0 or self.grid.is_video:
+            raise ValueError(
+                "registers='align' needs a teacher with register tokens and a student of pictures, "
+                f'got {who} with {count} and a student of '
+                f"{'clips' if self.grid.is_video else 'pictures'}: set model.teacher.registers="
+                "'drop'")
+        self.num_register_tokens = count
+        self.num_prefix_tokens += count
+
     # Whether the library's blocks can attend over some tokens only.
     can_leave_out: bool = False
 

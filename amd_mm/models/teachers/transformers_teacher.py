@@ -76,8 +76,8 @@ class TransformersTeacher(ImageTeacher):
     DINOv2 (with and without registers), DINOv3, CLIP, SigLIP, ViT, MAE, MSN, I-JEPA, BEiT and
     data2vec see pictures; V-JEPA 2 and VideoMAE see clips. It attends over the tokens that it is
     told to see, except where positions are relative (BEiT, data2vec), pictures stand for clips or
-    ``match='interpolate'``: then it needs them all, ``teacher_ratio=0``. Register tokens are
-    dropped, a class token stays. Blocks behind the deepest tap are not kept.
+    ``match='interpolate'``: then it needs them all, ``teacher_ratio=0``. A class token stays.
+    Blocks behind the deepest tap are not kept.
 
     Args:
         taps: Blocks, counted from 1, whose outputs are the features.
@@ -88,6 +88,7 @@ class TransformersTeacher(ImageTeacher):
         architecture: For ``checkpoint=None``, what ``config.json`` would say; else None.
         normalize: Whether features go through the network's final norm; False: raw outputs of the
             blocks.
+        registers: As in :class:`amd_mm.TimmTeacher`.
         match: As in :class:`amd_mm.TimmTeacher`; None for a teacher of clips.
         frames: As in :class:`amd_mm.TimmTeacher`; None for a teacher of clips.
         mean, std: Of the pixels that it was trained on, one a channel, 0-255. None: as its folder
@@ -106,6 +107,7 @@ class TransformersTeacher(ImageTeacher):
         checkpoint=optional(instance((str, Path), 'a path')),
         architecture=optional(MAPPING),
         normalize=FLAG,
+        registers=one_of('drop', 'align'),
         match=one_of(None, 'interpolate'),
         frames=one_of(None, 'first', 'mean'),
         shard=FLAG,
@@ -116,6 +118,7 @@ class TransformersTeacher(ImageTeacher):
                  checkpoint: str | None = '',
                  architecture: dict | None = None,
                  normalize: bool = False,
+                 registers: str = 'drop',
                  match: str | None = None,
                  frames: str | None = None,
                  mean: Sequence[float] | None = None,
@@ -147,6 +150,9 @@ class TransformersTeacher(ImageTeacher):
         self.embed_dims = config.hidden_size
         self.has_class_token = kind.class_token
         self.num_prefix_tokens = int(kind.class_token and frames is None)
+        num_registers = getattr(config, 'num_register_tokens', 0)
+        if registers == 'align':
+            self.align_registers(num_registers, config.model_type)
         if read is None:
             warn_of_random_weights()
             with _quiet():
@@ -155,7 +161,7 @@ class TransformersTeacher(ImageTeacher):
             network = _load(kind, config, read, normalize, place)
         self.network = _Reader(
             network, self.taps, self._own_grid, normalize,
-            prefix=int(kind.class_token) + getattr(config, 'num_register_tokens', 0), place=place)
+            prefix=int(kind.class_token) + num_registers, place=place)
         own = pixel_statistics(mean, std, 'teacher')
         given = pixel_statistics(input_mean, input_std, "teacher's input")
         if read is not None:
@@ -168,8 +174,7 @@ class TransformersTeacher(ImageTeacher):
     def encode(self, pictures: Tensor,
                token_ids: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """As :meth:`ImageTeacher.encode`, by the network's own forward."""
-        prefix = self.network.prefix
-        return [(tokens[:, :int(self.has_class_token)], tokens[:, prefix:])
+        return [(tokens[:, :self.num_prefix_tokens], tokens[:, self.network.prefix:])
                 for tokens in self.network(pictures, token_ids)]
 
 

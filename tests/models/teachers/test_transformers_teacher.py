@@ -167,6 +167,33 @@ def test_features_go_through_the_final_norm_on_request(kind, norm, tmp_path):
 
 
 @torch.no_grad()
+def test_registers_are_aligned_on_request(tmp_path):
+    network = folder_of('dinov3', tmp_path)
+    model = teacher('dinov3', tmp_path, registers='align')
+    assert (model.num_prefix_tokens, model.num_register_tokens) == (3, 2)
+    pixels = pixels_of('dinov3', batch=1, patch=4)
+    have = model(pixels, torch.arange(12)[None])
+    assert_same(have, list(library('dinov3', network, pixels)[:2]))
+
+
+@pytest.mark.parametrize('kind', ['dinov3', 'clip', 'siglip', 'beit', 'vjepa2', 'videomae'])
+@torch.no_grad()
+def test_attention_is_the_librarys(kind, tmp_path):
+    network, prefix = folder_of(kind, tmp_path), KINDS[kind][3]
+    network.set_attn_implementation('eager')
+    model, pixels, weights = teacher(kind, tmp_path), pixels_of(kind, patch=4), []
+    block = next(part for part in network.modules()
+                 if isinstance(part, nn.ModuleList) and len(part) == 3)[1]
+    for name, part in block.named_modules():
+        if name in ('self_attn', 'attention.attention') or (
+                name == 'attention' and kind != 'videomae'):
+            part.register_forward_hook(lambda _, inputs, output: weights.append(output[1]))
+    library(kind, network, pixels)
+    want = weights[0].mean(1)[:, :1 if prefix else None, prefix:].mean(1)
+    torch.testing.assert_close(model.attention(pixels), want, rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
 def test_vjepa2_counts_rows_and_columns_of_any_student(tmp_path):
     """Against the library on the square that the student's tokens are the left part of."""
     network = folder_of('vjepa2', tmp_path)
@@ -340,6 +367,7 @@ def test_other_folders_are_refused(tmp_path):
     ('dinov2', dict(checkpoint='nothing'), 'there is nothing at this path'),
     ('dinov2', dict(architecture=dict(model_type='dinov2')), 'belongs to checkpoint=None'),
     ('dinov2', dict(student_grid=VIDEO), 'must be first or mean.*got None'),
+    ('dinov2', dict(registers='align'), 'needs a teacher with register tokens .* dinov2 with 0'),
     ('beit', dict(student_grid=PICTURES, frames='mean'), "must be None for a student of pictures"),
     ('vjepa2', dict(student_grid=PICTURES), 'A teacher of clips needs a student of clips'),
     ('vjepa2', dict(student_grid=TokenGrid((4, 4, 4), (1, 8, 8))),
