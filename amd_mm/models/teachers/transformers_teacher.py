@@ -332,7 +332,8 @@ def _config(said: Mapping[str, Any], place: str) -> tuple[_Kind, Any]:
     kind = None
     if name in (*_WITH_TEXT, *_KINDS):
         try:
-            config = library.CONFIG_MAPPING[name].from_dict(dict(said))
+            with _quiet():
+                config = library.CONFIG_MAPPING[name].from_dict(dict(said))
         except Exception as error:  # whatever a damaged one leads to
             raise ValueError(f'{place}: Transformers cannot read its config.json ({error}). '
                              'Download it again.') from error

@@ -255,6 +255,25 @@ def test_a_folder_that_does_not_say_its_pixels_is_warned_of(tmp_path):
     teacher('clip', tmp_path, mean=[127.5], std=[127.5])
 
 
+@pytest.mark.parametrize('kind', ['dinov3', 'vjepa2', 'siglip'])
+@torch.no_grad()
+def test_shared_out_it_gives_the_same(kind, tmp_path, monkeypatch):
+    """One process that shares with itself: weights are fetched and given back all the same."""
+    folder_of(kind, tmp_path)
+    pixels, kept = pixels_of(kind, patch=4), torch.tensor([[7, 2, 3, 11, 0]]).expand(2, -1)
+    want = teacher(kind, tmp_path, normalize=True)(pixels, kept)
+    monkeypatch.setattr('amd_mm.models.teachers.base.get_world_size', lambda: 2)
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = teacher(kind, tmp_path, normalize=True, shard=True)
+        assert model.is_sharded
+        for _ in range(2):
+            assert_same(model(pixels, kept), want)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 @pytest.mark.parametrize('kind', ['dinov3', 'vjepa2'])
 def test_amd_learns_from_it(kind, tmp_path):
     modality = 'video' if kind in CLIPS else 'image'
