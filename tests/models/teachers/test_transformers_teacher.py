@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers
 from losses import AMD_NECK
+from safetensors.torch import load_file, save_file
 from tiny_vits import assert_same, pretraining_config, randomise
 from torch import nn
 from unsafe_files import Bomb
@@ -301,6 +302,29 @@ def test_a_kind_with_relative_positions_needs_all_tokens(tmp_path):
         type='amd_mm.TransformersTeacher', taps=(1, 2), checkpoint=str(tmp_path))
     with pytest.raises(ValueError, match='must see all 16 tokens.*teacher_ratio=0'):
         MODELS.build(config)
+
+
+@pytest.mark.parametrize(('kind', 'names'), [
+    ('vit', {'layers.': 'encoder.layer.', 'mlp.fc1': 'intermediate.dense',
+             'mlp.fc2': 'output.dense'}),
+    ('dinov2', {}), ('dinov3', {'model.layer.': 'layer.'})])
+@torch.no_grad()
+def test_names_of_earlier_versions_are_understood(kind, names, tmp_path):
+    """Folders that were saved before Transformers 5 have these."""
+    if kind != 'dinov3':
+        names = names | {f'attention.{part[0]}_proj': f'attention.attention.{part}'
+                         for part in ('query', 'key', 'value')}
+        names['attention.o_proj'] = 'attention.output.dense'
+    folder_of(kind, tmp_path)
+    pixels, ids = pixels_of(kind), torch.arange(12).expand(2, -1)
+    want = teacher(kind, tmp_path)(pixels, ids)
+    weights = load_file(tmp_path / 'model.safetensors')
+    for new, old in names.items():
+        weights = {name.replace(new, old): weight for name, weight in weights.items()}
+    save_file(weights, tmp_path / 'model.safetensors')
+    assert any('1.attention.attention.query' in name or name.startswith('layer.1.')
+               for name in weights)
+    assert_same(teacher(kind, tmp_path)(pixels, ids), want)
 
 
 def test_weights_may_be_torchs_own(tmp_path):
