@@ -25,6 +25,9 @@ def one_of_each() -> dict[str, nn.Module]:
     timm_teacher = MODELS.build(dict(
         type='amd_mm.TimmTeacher', architecture='vit_tiny_patch16_224', taps=(1, ),
         checkpoint=None))
+    transformers_teacher = MODELS.build(dict(
+        type='amd_mm.TransformersTeacher', taps=(1, ), checkpoint=None, architecture=dict(
+            model_type='dinov2', hidden_size=8, num_attention_heads=2, num_hidden_layers=1)))
     extractor = MODELS.build(dict(
         type='amd_mm.MovingRoIExtractor', jitter=(.1, ) * 4, enlarge=(.1, .1), output_size=7))
     relations = MODELS.build(dict(
@@ -39,8 +42,8 @@ def one_of_each() -> dict[str, nn.Module]:
         ('MotionMasking', dict(reach=4)), ('RunningCellMasking', {}),
         ('MultiBlockMasking', dict(num_blocks=1, area=.5, aspect=(1, 1))))]
     roots = [
-        pretraining('image'), image_vit(), neighbours, timm_teacher, extractor, relations,
-        standardization, *masks]
+        pretraining('image'), image_vit(), neighbours, timm_teacher, transformers_teacher,
+        extractor, relations, standardization, *masks]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

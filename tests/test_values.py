@@ -53,11 +53,12 @@ ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
 # Of AlignmentNeck: all pairs; of RelationNeck: the teacher's.
 ALLOWED[None] |= {'direct_pairs', 'generation_pairs', 'RelationNeck.num_heads', 'standardize'}
 # Of a teacher that is trained on pixels as the student's.
-ALLOWED[None] |= {f'{teacher}.{name}' for teacher in ('FrozenTeacher', 'TimmTeacher')
+ALLOWED[None] |= {f'{teacher}.{name}'
+                  for teacher in ('FrozenTeacher', 'TimmTeacher', 'TransformersTeacher')
                   for name in ('mean', 'std', 'input_mean', 'input_std', 'student_grid')}
-# Of TimmTeacher, whose other values are texts.
-ALLOWED[None] |= {'match', 'frames'}
-ALLOWED[True] |= {'TimmTeacher.normalize'}
+# Of teachers of other libraries, whose other values are texts.
+ALLOWED[None] |= {'match', 'frames', 'TransformersTeacher.architecture'}
+ALLOWED[True] |= {'TimmTeacher.normalize', 'TransformersTeacher.normalize'}
 
 
 def is_allowed(part: type, name: str, value: object) -> bool:

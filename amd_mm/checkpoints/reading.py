@@ -41,7 +41,8 @@ class Checkpoint:
         meta: The rest of the envelope (epoch, ``args`` as a dict, ``meta`` of
             MMEngine, ...) without optimizer states.
         config: ``config.json`` of a folder, else empty.
-        preprocessor: Its ``preprocessor_config.json``, else empty.
+        preprocessor: Its ``preprocessor_config.json`` or ``video_preprocessor_config.json``, else
+            empty.
         path: Where it was read.
     """
 
@@ -229,8 +230,9 @@ def _read_folder(path: Path, trust: bool, weights_name: str | None = None) -> Ch
             _refuse(path, 'must hold every weight once', f'{shard} repeats {twice}',
                     'Delete the files that do not belong to the model.')
         weights.update(content)
-    return Checkpoint(weights, config=config, path=path,
-                      preprocessor=_read_json(path / 'preprocessor_config.json'))
+    preprocessor = (_read_json(path / 'preprocessor_config.json')
+                    or _read_json(path / 'video_preprocessor_config.json'))
+    return Checkpoint(weights, config=config, path=path, preprocessor=preprocessor)
 
 
 def _shards(path: Path, index: str) -> list[str]:

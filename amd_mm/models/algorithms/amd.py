@@ -38,9 +38,10 @@ class AMD(MaskedPretraining):
     Args:
         backbone: The student encoder.
         teacher: A :class:`~amd_mm.models.teachers.Teacher`, such as ``amd_mm.FrozenTeacher`` of
-            the student's modality and token grid, or any encoder of ``amd_mm.TimmTeacher``. Or a
-            list of several, each ``dict(name='image', teacher=dict(...), taps=[...],
-            neck=dict(...))``, whose names stand behind those of their losses.
+            the student's modality and token grid, or any encoder of ``amd_mm.TimmTeacher``
+            or ``amd_mm.TransformersTeacher``. Or a list of several, each ``dict(name='image',
+            teacher=dict(...), taps=[...], neck=dict(...))``, whose names stand behind those of
+            their losses.
         taps: Student blocks, counted from 1, aligned with the teacher's taps in order; None with
             several teachers.
         mask_generator: An ``amd_mm.AsymmetricMaskGenerator``.

@@ -105,8 +105,8 @@ class TimmTeacher(ImageTeacher):
         self.has_class_token = self.network.cls_token is not None
         self.num_prefix_tokens = int(self.has_class_token and not self.grid.is_video)
         if registers == 'align':
-            self.num_register_tokens = self._count_registers(architecture)
-            self.num_prefix_tokens += self.num_register_tokens
+            tokens = getattr(self.network, 'reg_token', None)
+            self.align_registers(0 if tokens is None else tokens.shape[1], architecture)
         if normalize and isinstance(self.network.norm, nn.Identity):
             raise ValueError(
                 f'normalize=True needs a norm of tokens after the last block, but {architecture} '
@@ -138,22 +138,6 @@ class TimmTeacher(ImageTeacher):
         self.gives_relations = (
             type(attention) is _timm().layers.Attention and min(self.taps) > 1
             and self.sees_subsets and not self.is_sharded)
-
-    def _count_registers(self, architecture: str) -> int:
-        """How many there are to be aligned.
-
-        Raises:
-            ValueError: If there is none, or every frame of a clip has its own.
-        """
-        tokens = getattr(self.network, 'reg_token', None)
-        count = 0 if tokens is None else tokens.shape[1]
-        if count == 0 or self.grid.is_video:
-            raise ValueError(
-                "registers='align' needs a teacher with register tokens and a student of pictures, "
-                f'got {architecture} with {count} and a student of '
-                f"{'clips' if self.grid.is_video else 'pictures'}: set model.teacher.registers="
-                "'drop'")
-        return count
 
     def encode(self, pictures: Tensor,
                token_ids: Tensor | None) -> list[tuple[Tensor, Tensor]]:
