@@ -196,7 +196,7 @@ def _with_our_parts(rows: Rows, block: Rows) -> Rows:
 
 
 _HOST_UNUSED = ((r'data_preprocessor\.(mean|std)', 'constants of the data preprocessor'),)
-_HOST_PARTS = (('decoder.', 'decoder'), ('neck.', 'neck'), ('head.', 'head'),
+_HOST_PARTS = (('decoder.', 'decoder'), ('neck.', 'neck'), ('necks.', 'neck'), ('head.', 'head'),
                ('cls_head.', 'head'))
 
 _IMAGE_FACTS = ('num_heads', 'norm_eps')

@@ -12,7 +12,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.blocks import Projections
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, TokenMask
 from amd_mm.values import Rule, list_of, number, optional
 
 # What pixels are normalised with unless something else is said.
@@ -41,6 +41,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         num_register_tokens: So many of them are register tokens, which are there to be aligned.
         sees_subsets: Whether it can attend over some tokens only; if not, it needs all of them.
         gives_relations: Whether queries, keys and values of its blocks can be read.
+        predicts_pixels: Whether it has a decoder, so that it can :meth:`predict`.
     """
 
     taps: list[int]
@@ -51,6 +52,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     num_register_tokens: int = 0
     sees_subsets: bool
     gives_relations: bool = False
+    predicts_pixels: bool = False
 
     @abstractmethod
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
@@ -70,10 +72,26 @@ class Teacher(BaseModule, metaclass=ABCMeta):
             reads: ``'features'``, (B, prefix + K, D), or ``'relations'``,
                 :class:`~amd_mm.models.blocks.Projections` of (B, prefix + K, heads, D / heads).
         """
-        if self.pixel_scale is not None and self.pixel_shift is not None:
-            images = images * self.pixel_scale + self.pixel_shift
         read = self.relations if reads == 'relations' else self.features
-        return read(images, token_ids)
+        return read(self.normalized(images), token_ids)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Images by the teacher's own statistics instead of those of its input."""
+        if self.pixel_scale is None or self.pixel_shift is None:
+            return images
+        return images * self.pixel_scale + self.pixel_shift
+
+    def predict(self, images: Tensor, mask: TokenMask) -> tuple[list[Tensor], Tensor]:
+        """Features as of :meth:`forward`, and pixels, where it ``predicts_pixels``.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised by the statistics of the input.
+            mask: What is seen, and of which tokens pixels are predicted.
+
+        Returns:
+            The features and (B, P, pixels of a token), in the order of ``mask.predicted``.
+        """
+        raise NotImplementedError
 
     @property
     def is_sharded(self) -> bool:
