@@ -122,8 +122,8 @@ def test_a_student_loads_without_its_necks(vit, prefix: str | None, tmp_path: Pa
     want, backbone = vit(), vit(seed=9)
     names = ('neck.projections.0.2.weight', 'neck.generator_projections.0.weight',
              'neck.standardizations.0.matrix', 'necks.image.projections.0.weight')
-    save(tmp_path / 'a.pth', {f'backbone.{name}': value for name, value in want.state_dict().items()}
-         | {name: torch.ones(2, 2) for name in names})
+    state = {f'backbone.{name}': value for name, value in want.state_dict().items()}
+    save(tmp_path / 'a.pth', state | {name: torch.ones(2, 2) for name in names})
     load_pretrained(backbone, tmp_path / 'a.pth', prefix)
     for name, value in backbone.state_dict().items():
         assert torch.equal(value, want.state_dict()[name])
