@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from amd_mm.checkpoints.adapting import adapt_to_grid, input_text
 from amd_mm.checkpoints.architecture import (
@@ -68,20 +68,21 @@ class LoadableEncoder(Protocol):
         """As a torch module's."""
 
 
-def load_encoder(backbone: LoadableEncoder, path: str | Path, *,
-                 trust: bool = False) -> Architecture:
+def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False,
+                 decoder: nn.Module | None = None) -> Architecture:
     """Load the encoder of a checkpoint of any layout, strictly.
 
-    Everything that is not the encoder (decoder, neck, head) is dropped. The norms behind
-    the last block and the pooling differ between pre-trained and fine-tuned files and touch
-    no block's output: they are dropped where the backbone has none, and where the file has
-    none a warning says so. Fixed positions may be missing in the file; positions of another
-    grid are an error.
+    Everything that is not the encoder (decoder, neck, head) is dropped, unless a decoder is
+    given. The norms behind the last block and the pooling differ between pre-trained and
+    fine-tuned files and touch no block's output: they are dropped where the backbone has none,
+    and where the file has none a warning says so. Fixed positions may be missing in the file;
+    positions of another grid are an error.
 
     Args:
         backbone: The encoder to fill, with all the blocks of the file.
         path: Checkpoint file or Transformers folder.
         trust: Unpickle arbitrary classes, see :func:`read_state_dict`.
+        decoder: The pixel decoder to fill from the same file, as strictly.
 
     Returns:
         What the file is, and what it says that its weights do not tell (pixel statistics).
@@ -91,8 +92,11 @@ def load_encoder(backbone: LoadableEncoder, path: str | Path, *,
             patch, tubelet, frames, heads or keys that do not.
     """
     checkpoint = read_checkpoint(path, trust)
-    weights = _encoder_of(checkpoint)
+    weights = _weights_of(checkpoint, 'encoder' if decoder is None else 'all')
     file = architecture_of(weights, checkpoint)
+    if decoder is not None:
+        _load_decoder(decoder, weights, file, backbone.layout, path)
+        weights = {name: value for name, value in weights.items() if name.startswith('encoder.')}
     _require_fit(weights, backbone, file, checkpoint.path)
     named = _our_names(weights, backbone)
     norms = {name for name in named.keys() ^ backbone.state_dict().keys()
@@ -127,7 +131,8 @@ def load_pretrained(backbone: LoadableEncoder, checkpoint: str | Path,
     content = read_checkpoint(checkpoint)
     if prefix is not None:
         content.state_dict = _behind(prefix, content)
-    weights = _encoder_of(content, LAYOUTS if prefix is None else (backbone.layout, ))
+    weights = _weights_of(
+        content, 'encoder', LAYOUTS if prefix is None else (backbone.layout, ))
     file, model = architecture_of(weights, content), backbone.architecture
     if file.modality == model.modality:
         file = adapt_to_grid(weights, file, model, content.path)
@@ -166,13 +171,45 @@ def _behind(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
     return state
 
 
-def _encoder_of(checkpoint: Checkpoint,
+def _weights_of(checkpoint: Checkpoint, part: str,
                 layouts: Collection[Layout] = LAYOUTS) -> dict[str, Tensor]:
-    """Canonical weights of the encoder."""
-    found = canonical_weights(checkpoint, 'encoder', layouts=layouts)
+    """Canonical weights of the encoder, or of all that is there."""
+    found = canonical_weights(checkpoint, part, layouts=layouts)
     print_log(f'{checkpoint.path}: encoder in the layout {found.layout.label}'
               + ''.join(f'; {line}' for line in count_reasons(found.dropped)), 'current')
     return found.weights
+
+
+def _load_decoder(decoder: nn.Module, weights: Mapping[str, Tensor], file: Architecture,
+                  layout: Layout, path: str | Path) -> None:
+    """Fill a pixel decoder of ours; the file's positions, where it has any, are taken too.
+
+    Raises:
+        ValueError: If the file has no decoder, or another one.
+    """
+    named = {name: value for name, value in weights.items() if name.startswith('decoder.')}
+    if not named:
+        raise ValueError(
+            f'Checkpoint {path}: must hold a pixel decoder, but has an encoder alone. Take the '
+            'file of the whole pre-training, or leave model.teacher.decoder out.')
+    heads = decoder.get_submodule('blocks.0.attn').num_heads
+    if file.decoder_heads not in (None, heads):
+        raise ValueError(
+            f'Checkpoint {path}: its decoder has {file.decoder_heads} heads, but '
+            f'model.teacher.decoder {heads}. Set num_heads there.')
+    positions = named.pop('decoder.pos_embed', None)
+    named = {name.removeprefix('decoder.'): value
+             for name, value in spell(named, layout)[0].items()}
+    own = decoder.state_dict()
+    if positions is not None:
+        named['pos_embed'], own['pos_embed'] = positions, decoder.get_buffer('pos_embed')
+    if problems := str(compare_weights(named, own)):
+        raise ValueError(f'Checkpoint {path}: must fit model.teacher.decoder exactly, but '
+                         f'{problems}. Make it agree with the checkpoint.')
+    check_values(named, str(path))
+    if positions is not None:
+        decoder.get_buffer('pos_embed').copy_(named.pop('pos_embed'))
+    decoder.load_state_dict(named)
 
 
 def _our_names(weights: Mapping[str, Tensor], backbone: LoadableEncoder) -> dict[str, Tensor]:

@@ -116,6 +116,20 @@ def test_a_key_too_many_or_too_few(tmp_path: Path) -> None:
         load_encoder(video_vit(), save(path, state))
 
 
+@pytest.mark.parametrize('prefix', ['backbone.', None])
+@pytest.mark.parametrize('vit', [image_vit, video_vit])
+def test_a_student_loads_without_its_necks(vit, prefix: str | None, tmp_path: Path) -> None:
+    """Of one or several teachers, with layers of any kind."""
+    want, backbone = vit(), vit(seed=9)
+    names = ('neck.projections.0.2.weight', 'neck.generator_projections.0.weight',
+             'neck.standardizations.0.matrix', 'necks.image.projections.0.weight')
+    state = {f'backbone.{name}': value for name, value in want.state_dict().items()}
+    save(tmp_path / 'a.pth', state | {name: torch.ones(2, 2) for name in names})
+    load_pretrained(backbone, tmp_path / 'a.pth', prefix)
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, want.state_dict()[name])
+
+
 def test_biases_that_a_file_lacks_everywhere_are_no_zeros(tmp_path: Path) -> None:
     state = {name: value for name, value in video_vit().state_dict().items()
              if not name.endswith(('q_bias', 'v_bias'))}

@@ -88,6 +88,7 @@ class AMD(MaskedPretraining):
         else:
             self.necks = ModuleDict({lesson.name: lesson.neck for lesson in self.lessons})
         self.taps = sorted({tap for lesson in self.lessons for tap in lesson.taps})
+        self._check_predictions()
         self._drop_what_nothing_reads()
 
     @property
@@ -112,7 +113,7 @@ class AMD(MaskedPretraining):
 
         - ``loss_dir``, direct alignment at the tokens that both see (equation 5),
         - ``loss_gen``, generation alignment at the tokens that only the teacher sees (equation 6),
-        - ``loss_rec``, the pixels that the student does not see,
+        - ``loss_rec``, the pixels that the student does not see, or a teacher's prediction of them,
         - ``loss_qk``, ``loss_vv``, relations between tokens, of ``amd_mm.RelationNeck``.
 
         Of several teachers each has its own, with its name behind: ``loss_dir_image``.
@@ -122,14 +123,16 @@ class AMD(MaskedPretraining):
             mask: ``visible`` to the student, ``extra`` to the teacher, ``masked``.
         """
         masks = self._masks(mask)
-        targets = [lesson.read_teacher(images, seen)
-                   for lesson, seen in zip(self.lessons, masks, strict=True)]
+        targets, pixels = zip(*(lesson.read_teacher(images, seen)
+                                for lesson, seen in zip(self.lessons, masks, strict=True)),
+                              strict=True)
         latent, student = self._read_student(images, mask)
         losses: dict[str, Tensor] = {}
         for lesson, target, seen in zip(self.lessons, targets, masks, strict=True):
             losses |= lesson.loss(student[lesson.neck.reads], target, seen)
         if self.decoder is not None and self.head is not None:
-            losses |= self.head.loss(self.decoder(latent, mask), images, mask)
+            predicted = next((found for found in pixels if found is not None), None)
+            losses |= self.head.loss(self.decoder(latent, mask), images, mask, predicted)
         return losses
 
     def observe(self, images: Tensor, mask: TokenMask) -> None:
@@ -141,7 +144,7 @@ class AMD(MaskedPretraining):
         """
         for lesson, seen in zip(self.lessons, self._masks(mask), strict=True):
             if lesson.neck.is_observing:
-                lesson.neck.observe(lesson.read_teacher(images, seen), seen)
+                lesson.neck.observe(lesson.read_teacher(images, seen)[0], seen)
 
     def check_first_batch(self, images: Tensor, mask: TokenMask,
                           losses: dict[str, Tensor]) -> None:
@@ -181,6 +184,15 @@ class AMD(MaskedPretraining):
         """The student's blocks of which necks read this."""
         return sorted({tap for lesson in self.lessons for tap in lesson.taps
                        if lesson.neck.reads == reads})
+
+    def _check_predictions(self) -> None:
+        predicting = sum(lesson.teacher.predicts_pixels for lesson in self.lessons)
+        if predicting > 1 or (predicting and self.decoder is None):
+            raise ValueError(
+                'One teacher can predict the pixels that the student learns, and the student needs '
+                f'a decoder then, got {predicting} teachers with a decoder and model.decoder '
+                f'{"None" if self.decoder is None else "set"}: set decoder=None of the others, or '
+                'give model.decoder and model.head.')
 
     def _drop_what_nothing_reads(self) -> None:
         if self.decoder is not None:

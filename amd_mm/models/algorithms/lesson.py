@@ -37,14 +37,16 @@ class Lesson:
     taps: list[int]
     neck: Neck
 
-    def read_teacher(self, images: Tensor, mask: TokenMask) -> list:
-        """What the neck reads of the teacher, one a tap.
+    def read_teacher(self, images: Tensor, mask: TokenMask) -> tuple[list, Tensor | None]:
+        """What the neck reads of the teacher, one a tap, and the pixels that it predicts.
 
         Args:
             images: (B, C, (T,) H, W), normalised.
             mask: What this teacher sees.
         """
-        return self.teacher(images, mask.teacher_visible, self.neck.reads)
+        if self.teacher.predicts_pixels:
+            return self.teacher.predict(images, mask)
+        return self.teacher(images, mask.teacher_visible, self.neck.reads), None
 
     def loss(self, features: Mapping[int, Any], targets: Sequence[Any],
              mask: TokenMask) -> dict[str, Tensor]:
@@ -210,6 +212,8 @@ def _check_fit(lesson: Lesson, student: Encoder, num_visible: int, num_extra: in
             'The class token can be aligned where both have one, got '
             f'{student.num_prefix_tokens} of the student and {teacher.num_prefix_tokens} of the '
             'teacher: set model.neck.align_cls_token=False.')
+    if teacher.predicts_pixels:
+        _check_prediction(lesson, num_extra)
     if lesson.neck.reads == 'relations' and not teacher.gives_relations:
         raise ValueError(
             f'Queries, keys and values cannot be read of this {type(teacher).__name__}: they can '
@@ -221,3 +225,21 @@ def _check_fit(lesson: Lesson, student: Encoder, num_visible: int, num_extra: in
         raise ValueError(
             'Generation alignment needs tokens that only the teacher sees, got equal masks '
             f'of {num_visible} visible tokens: {remedy} ratio, or set generation=None in the neck.')
+
+
+def _check_prediction(lesson: Lesson, num_extra: int) -> None:
+    """Refuse a teacher with a decoder whose predictions are no targets of the student's."""
+    remedy = 'or set model.teacher.decoder=None.'
+    if num_extra:
+        raise ValueError(
+            'A teacher that predicts pixels must see what the student sees, as it does not predict '
+            f'what it sees, got {num_extra} tokens more: set teacher_ratio to the student\'s, '
+            f'{remedy}')
+    if lesson.teacher.pixel_scale is not None:
+        raise ValueError(
+            'A teacher that predicts pixels must be trained on pixels normalised as the student\'s '
+            f'are: set mean and std of model.data_preprocessor to its own, {remedy}')
+    if lesson.neck.reads != 'features':
+        raise ValueError(
+            f'A teacher that predicts pixels goes with a neck that reads features, got '
+            f'{type(lesson.neck).__name__}: take amd_mm.AlignmentNeck, {remedy}')

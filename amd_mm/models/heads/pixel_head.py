@@ -23,6 +23,9 @@ class PixelHead(BaseModule):
       variance, 1e-6 added to the deviation.
     - None (DMAE as released): pixels as the network sees them.
 
+    Where a teacher's prediction is the target, this is how it was trained, and how pictures are
+    painted.
+
     Where a normalisation finds one value only, the target is 0, exactly: what rounding leaves of
     it, over an epsilon, would be noise that differs from compiled to eager mode.
 
@@ -61,17 +64,21 @@ class PixelHead(BaseModule):
         self.register_buffer('mean', torch.tensor(mean), persistent=False)
         self.register_buffer('std', torch.tensor(std), persistent=False)
 
-    def loss(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> dict[str, Tensor]:
+    def loss(self, prediction: Tensor, images: Tensor, mask: TokenMask,
+             target: Tensor | None = None) -> dict[str, Tensor]:
         """``loss_rec``.
 
         Args:
             prediction: (B, M, pixels of a token), from the decoder.
             images: (B, C, (T,) H, W), as the network sees them.
             mask: The masked tokens.
+            target: (B, M, pixels of a token), another network's prediction, normalised as that was
+                trained; None: the true pixels.
         """
-        pixels, mean, std, is_flat = self._pixels_and_statistics(images, mask)
-        target = ((pixels - mean) / std).masked_fill_(is_flat, 0.).flatten(2)
-        return dict(loss_rec=self.loss_module(prediction.float(), target))
+        if target is None:
+            pixels, mean, std, is_flat = self._pixels_and_statistics(images, mask)
+            target = ((pixels - mean) / std).masked_fill_(is_flat, 0.).flatten(2)
+        return dict(loss_rec=self.loss_module(prediction.float(), target.float()))
 
     def paint(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> Tensor:
         """Images on the 0-1 scale whose masked tokens are the predictions.

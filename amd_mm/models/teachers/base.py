@@ -13,7 +13,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from amd_mm.checkpoints.facts import IMAGENET, NetworkFacts, compare_facts, show_fact
 from amd_mm.models.blocks import Projections
 from amd_mm.models.teachers.attention_map import LastAttention
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, TokenMask
 from amd_mm.values import Rule, list_of, number, optional
 
 # What pixels are normalised with unless something else is said.
@@ -44,6 +44,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
         gives_relations: Whether queries, keys and values of its blocks can be read.
         has_class_token: Whether its network has one, in front.
         shared_out: Its network, with ``blocks``, if several processes share it; else None.
+        predicts_pixels: Whether it has a decoder, so that it can :meth:`predict`.
     """
 
     taps: list[int]
@@ -56,6 +57,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
     shared_out: Any
     gives_relations: bool = False
     has_class_token: bool
+    predicts_pixels: bool = False
 
     @abstractmethod
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
@@ -75,10 +77,26 @@ class Teacher(BaseModule, metaclass=ABCMeta):
             reads: ``'features'``, (B, prefix + K, D), or ``'relations'``,
                 :class:`~amd_mm.models.blocks.Projections` of (B, prefix + K, heads, D / heads).
         """
-        if self.pixel_scale is not None and self.pixel_shift is not None:
-            images = images * self.pixel_scale + self.pixel_shift
         read = self.relations if reads == 'relations' else self.features
-        return read(images, token_ids)
+        return read(self.normalized(images), token_ids)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Images by the teacher's own statistics instead of those of its input."""
+        if self.pixel_scale is None or self.pixel_shift is None:
+            return images
+        return images * self.pixel_scale + self.pixel_shift
+
+    def predict(self, images: Tensor, mask: TokenMask) -> tuple[list[Tensor], Tensor]:
+        """Features as of :meth:`forward`, and pixels, where it ``predicts_pixels``.
+
+        Args:
+            images: (B, C, (T,) H, W), normalised by the statistics of the input.
+            mask: What is seen, and of which tokens pixels are predicted.
+
+        Returns:
+            The features and (B, P, pixels of a token), in the order of ``mask.predicted``.
+        """
+        raise NotImplementedError
 
     def attention(self, images: Tensor) -> Tensor:
         """What the patches of the student's grid are attended to in the last block that is kept.

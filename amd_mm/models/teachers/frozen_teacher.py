@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from amd_mm.checkpoints import load_encoder
@@ -17,7 +18,7 @@ from amd_mm.models.teachers.base import (
     warn_of_random_weights,
 )
 from amd_mm.registry import MODELS
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, TokenMask
 from amd_mm.values import CONFIG, FLAG, instance, list_of, optional, takes, whole
 
 
@@ -26,13 +27,16 @@ class FrozenTeacher(Teacher):
     """An encoder of ours read at some blocks, without gradient, always in eval mode.
 
     It attends over the tokens that it is told to see. Only the blocks up to the deepest tap are
-    kept.
+    kept, unless its pixels are to be predicted.
 
     Args:
         backbone: Config of an encoder with ``encode``.
         taps: Blocks, counted from 1, whose raw outputs are the features.
         checkpoint: File or folder of any layout in ``amd_mm.checkpoints``. It has to be
             given; None asks for random weights and warns.
+        decoder: An ``amd_mm.PixelDecoder``, also in the checkpoint: what it makes of the masked
+            tokens then stands in the place of the true pixels (a flag of DMAE's released code).
+            None: the decoder is dropped.
         mean, std: Of the pixels that it was trained on, one a channel, 0-255. None: as its file
             says, else those of its input.
         input_mean, input_std: Of the pixels that it is given, likewise; AMD passes its data
@@ -58,6 +62,7 @@ class FrozenTeacher(Teacher):
         backbone=CONFIG,
         taps=list_of(whole(1)),
         checkpoint=optional(instance((str, Path), 'a path')),
+        decoder=optional(CONFIG),
         shard=FLAG,
         student_grid=optional(instance(TokenGrid, 'a token grid')),
         **STATISTICS)
@@ -65,6 +70,7 @@ class FrozenTeacher(Teacher):
                  backbone: dict,
                  taps: Sequence[int],
                  checkpoint: str | None = '',
+                 decoder: dict | None = None,
                  mean: Sequence[float] | None = None,
                  std: Sequence[float] | None = None,
                  input_mean: Sequence[float] | None = None,
@@ -89,14 +95,22 @@ class FrozenTeacher(Teacher):
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
         self.has_class_token = self.num_prefix_tokens > 0
         check_grid(student_grid, self.grid)
+        self.decoder = None if decoder is None else MODELS.build(decoder, default_args=dict(
+            in_dims=self.embed_dims,
+            grid=self.grid,
+            num_prefix_tokens=self.num_prefix_tokens,
+            channels=self.channels))
+        self.predicts_pixels = self.decoder is not None
         if checkpoint is None:
             warn_of_random_weights()
-            self.backbone.init_weights()
+            self.init_weights()
         else:
-            self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
-            own = agreed_statistics(
-                own, load_encoder(self.backbone, checkpoint), given, checkpoint)
-        self.backbone.truncate(max(self.taps))
+            if self.decoder is None:
+                self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
+            own = agreed_statistics(own, load_encoder(
+                self.backbone, checkpoint, decoder=self.decoder), given, checkpoint)
+        if self.decoder is None:
+            self.backbone.truncate(max(self.taps))
         self.settle(own, given, self.backbone if shard else None)
         # A shard is fetched where a block is called, and for relations none is.
         self.gives_relations = not self.is_sharded
@@ -104,6 +118,14 @@ class FrozenTeacher(Teacher):
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """Raw outputs of the blocks; nothing is computed of other tokens."""
         return self.backbone.encode(images, token_ids, self.taps)[1]
+
+    @torch.no_grad()
+    def predict(self, images: Tensor, mask: TokenMask) -> tuple[list[Tensor], Tensor]:
+        """As :meth:`Teacher.predict`, in one pass through the encoder."""
+        assert self.decoder is not None
+        latent, features = self.backbone.encode(
+            self.normalized(images), mask.teacher_visible, self.taps)
+        return features, self.decoder(latent, mask)
 
     def relations(self, images: Tensor, token_ids: Tensor) -> list[Projections]:
         """Queries, keys and values of the blocks; nothing is computed of other tokens."""

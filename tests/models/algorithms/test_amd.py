@@ -5,7 +5,7 @@ import torch
 from golden import IMAGE_NAMES, VIDEO_NAMES, amd_video, dmae_image, load_golden, renamed
 from losses import AMD_NECK, LAYER_NORM_L2, RAW_L2
 from mmpretrain.structures import DataSample
-from tiny_vits import pixels, pretraining_config, randomise
+from tiny_vits import assert_same, pixels, pretraining_config, randomise
 from torch import Tensor, nn
 
 from amd_mm.keys import view_keys
@@ -284,6 +284,74 @@ def test_each_alignment_has_blocks_of_its_own():
     extra = mask.split_teacher(usual.teacher(images, mask.teacher_visible)[0]).extra
     assert losses['loss_gen'].item() == pytest.approx(
         (usual.neck.generators[0](seed, mask) - extra).pow(2).mean().item(), rel=1e-6)
+
+
+TEACHERS_DECODER = dict(type='amd_mm.PixelDecoder', embed_dims=16, depth=2, num_heads=4)
+
+
+def golden_teacher(checkpoint: str | None, **changes) -> dict:
+    """DMAE's whole teacher, an MAE, of which block 6 is read."""
+    return dict(dict(
+        type='amd_mm.FrozenTeacher', taps=(6, ), checkpoint=checkpoint, decoder=TEACHERS_DECODER,
+        backbone=dict(type='amd_mm.ImageVisionTransformer', img_size=32, patch_size=8, arch=dict(
+            embed_dims=32, num_layers=8, num_heads=4, feedforward_channels=128))), **changes)
+
+
+def test_a_teachers_prediction_is_the_target(tmp_path):
+    """A flag of DMAE's released code: the whole teacher, from a file of MAE's layout."""
+    weights = golden.golden('dmae.teacher.')
+    torch.save(dict(model=weights), tmp_path / 'mae.pth')
+    model = dmae_image(None, teacher=golden_teacher(str(tmp_path / 'mae.pth')))
+    student, usual = golden.golden('dmae.student.'), load_golden(dmae_image(None))
+    golden.load(model, student, IMAGE_NAMES)
+    whole = MODELS.build(dict(
+        type='amd_mm.MaskedAutoencoder', backbone=golden_teacher(None)['backbone'],
+        mask_generator=HALF_SEEN, decoder=TEACHERS_DECODER, head=golden.pixel_head(None)))
+    golden.load(whole, weights, IMAGE_NAMES)
+    images = golden.golden('dmae.images')['']
+    visible = golden.golden('dmae.ids_keep')[''].sort(dim=1).values
+    masked = golden.golden('dmae.masked')[''].nonzero()[:, 1].reshape(len(visible), -1)
+    for predicted in (masked, masked[:, ::2]):
+        mask = TokenMask(visible, masked[:, :0], masked, predicted)
+        with torch.no_grad():
+            latent, _ = whole.backbone.encode(images, visible)
+            target = whole.decoder(latent, mask)
+            latent, _ = model.backbone.encode(images, visible)
+            expected = (model.decoder(latent, mask) - target).pow(2).mean()
+        features, pixels = model.teacher.predict(images, mask)
+        torch.testing.assert_close(pixels, target, rtol=1e-5, atol=1e-6)
+        assert not pixels.requires_grad
+        losses, without = (one.masked_loss(images, mask) for one in (model, usual))
+        assert losses['loss_rec'].item() == pytest.approx(expected.item(), rel=1e-5)
+        assert losses['loss_rec'].item() != pytest.approx(without['loss_rec'].item(), rel=.01)
+        assert losses['loss_dir'].item() == pytest.approx(without['loss_dir'].item(), rel=1e-5)
+        assert_same(features, usual.teacher(images, visible))
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+@pytest.mark.parametrize('teacher, changes, words', [
+    ({}, dict(mask_generator=dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random',
+                                  student_ratio=.75, teacher_ratio=.5)),
+     'must see what the student sees.* got 4 tokens more'),
+    (dict(mean=[0., 0., 0.], std=[255., 255., 255.]), {}, 'trained on pixels normalised as'),
+    ({}, NO_DECODER, 'the student needs a decoder then, got 1 teachers'),
+])
+def test_predictions_that_are_no_targets_are_refused(teacher, changes, words):
+    if changes is NO_DECODER:
+        changes = dict(changes, taps=(4, ))
+    with pytest.raises(ValueError, match=words):
+        dmae_image(None, teacher=golden_teacher(None, **teacher), **changes)
+
+
+@pytest.mark.parametrize('keep, decoder, words', [
+    ('blocks', TEACHERS_DECODER, 'must hold a pixel decoder, but has an encoder alone'),
+    ('', dict(TEACHERS_DECODER, embed_dims=24), 'must fit model.teacher.decoder exactly, but')])
+def test_files_without_this_decoder_are_refused(keep, decoder, words, tmp_path):
+    weights = {name: value for name, value in golden.golden('dmae.teacher.').items()
+               if not keep or name.partition('_')[0] != 'decoder' and name != 'mask_token'}
+    torch.save(dict(model=weights), tmp_path / 'mae.pth')
+    with pytest.raises(ValueError, match=words):
+        MODELS.build(golden_teacher(str(tmp_path / 'mae.pth'), decoder=decoder))
 
 
 def test_frozen_mask_tokens_stay_at_their_initial_value():

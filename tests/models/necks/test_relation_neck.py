@@ -2,6 +2,7 @@
 import pytest
 import tiny_vits
 import torch
+from teachers import entry, with_teachers
 from torch import Tensor
 
 from amd_mm.models.backbones import ImageVisionTransformer
@@ -11,6 +12,8 @@ from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, TokenMask
 
 GRID = TokenGrid((2, 2), (8, 8))
+HALF = dict(type='amd_mm.AsymmetricMaskGenerator', strategy='random', student_ratio=.75,
+            teacher_ratio=.5)
 LOSS = dict(type='amd_mm.RelationLoss', loss_weight=1.)
 # Of the student 2 heads of 6, of the teacher 4 of 2.
 STUDENT, TEACHER = (2, 6), (4, 2)
@@ -159,3 +162,29 @@ def test_what_trains_and_what_is_left(modality):
 def test_networks_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         tinymim('image', **changes)
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_relations_beside_features_and_pixels():
+    """Of two teachers each gives the losses that it gives alone, and all blocks learn."""
+    alone = tinymim('image', mask_generator=HALF)
+    config = tiny_vits.pretraining_config('image', amd=True)
+    teachers = dict(features=entry(config, 'features'), relations=dict(
+        name='relations', taps=[2], neck=dict(
+            type='amd_mm.RelationNeck', loss=LOSS, relations=['qk', 'vv'], align_cls_token=True),
+        teacher=dict(type='amd_mm.FrozenTeacher', taps=(2, ), checkpoint=None, backbone=dict(
+            config['backbone'], arch=dict(config['backbone']['arch'], num_layers=3, num_heads=4,
+                                          embed_dims=32)))))
+    model = tiny_vits.randomise(MODELS.build(with_teachers(config, *teachers.values())), 3)
+    alone.backbone.load_state_dict(model.backbone.state_dict(), strict=False)
+    model.lessons[1].teacher.load_state_dict(alone.teacher.state_dict())
+    images = tiny_vits.pixels('image')
+    mask = model.draw_mask(images, torch.tensor([3, 4]))
+    losses = model.train().masked_loss(images, mask)
+    assert set(losses) == {'loss_dir_features', 'loss_gen_features', 'loss_qk_relations',
+                           'loss_vv_relations', 'loss_rec'}
+    for name, value in alone.masked_loss(images, mask).items():
+        assert losses[f'{name}_relations'].item() == pytest.approx(value.item(), rel=1e-5)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters() if p.requires_grad)
+    assert not any(not p.requires_grad for n, p in model.named_parameters() if 'pos_embed' not in n)

@@ -4,7 +4,15 @@ import pytest
 import torch
 from golden import amd_video, load_golden
 from mmengine.model import ExponentialMovingAverage
-from tiny_vits import HEADS, pixels, pretraining_config, randomise, video_vit
+from tiny_vits import (
+    HEADS,
+    assert_same,
+    pixels,
+    pretraining,
+    pretraining_config,
+    randomise,
+    video_vit,
+)
 from unsafe_files import serving
 
 from amd_mm.export.convert import Options
@@ -59,6 +67,25 @@ def test_gives_features_in_the_order_asked_for():
     clips, ids = torch.randn(1, 3, 4, 16, 16), torch.tensor([[0, 3, 5]])
     first, third = other(clips, ids)
     assert all(map(torch.equal, teacher(clips, ids), (third, first, third)))
+
+
+@pytest.mark.parametrize('modality, layout', [
+    ('image', 'mae'), ('image', 'amd_mm'), ('video', 'videomae'), ('video', 'amd_mm')])
+@torch.no_grad()
+def test_predicts_what_the_pretrained_whole_does(modality, layout, tmp_path):
+    whole, config = pretraining(modality), pretraining_config(modality)
+    torch.save(dict(state_dict=whole.state_dict()), tmp_path / 'amd_mm.pth')
+    if layout != 'amd_mm':
+        convert_checkpoint(tmp_path / 'amd_mm.pth', tmp_path / f'{layout}.pth', Options(
+            target=layout))
+    teacher = build(backbone=config['backbone'], taps=(2, 1), decoder=config['decoder'],
+                    checkpoint=str(tmp_path / f'{layout}.pth'))
+    images = pixels(modality)
+    mask = whole.mask_generator(torch.tensor([1, 2]), images)
+    latent, features = whole.backbone.encode(images, mask.visible, (2, 1))
+    found, predicted = teacher.predict(images, mask)
+    assert_same([*found, predicted], [*features, whole.decoder(latent, mask)])
+    assert not any(p.requires_grad for p in teacher.parameters())
 
 
 @pytest.mark.filterwarnings('ignore:The teacher has random weights')
