@@ -33,9 +33,11 @@ def one_of_each() -> dict[str, nn.Module]:
         relations=['qk'], align_cls_token=True))
     standardization = MODELS.build(dict(
         type='amd_mm.TeacherStandardization', dims=4, method='phi_s', samples=1))
+    pyramid = MODELS.build(dict(
+        type='amd_mm.SimpleFeaturePyramid', in_channels=8, out_channels=8, num_outs=5))
     roots = [
         pretraining('image'), image_vit(), neighbours, timm_teacher, extractor, relations,
-        standardization]
+        standardization, pyramid]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]
