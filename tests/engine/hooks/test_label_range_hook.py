@@ -58,7 +58,7 @@ def test_classes_are_checked_once_wherever_a_run_begins(monkeypatch):
     loader = SimpleNamespace(dataset=Labels(0))
     runner = SimpleNamespace(train_dataloader=loader, val_dataloader=loader,
                              test_dataloader=loader, val_loop=object())
-    hook = ClassLabelsHook(('x', 'y'))
+    hook = ClassLabelsHook(('x', 'y'), {})
     hook.before_train(runner)
     hook.before_val(runner)
     assert seen == [('train data', True), ('val data', False)]
@@ -80,5 +80,5 @@ def test_masks_are_read_where_the_samples_have_some(tmp_path):
     with pytest.raises(ValueError, match=r'train data: .*\n  4 masks have labels of no class'):
         run(1)
     # Labels of a sample are none of these.
-    ClassLabelsHook(nuclei.CLASSES).before_test(
+    ClassLabelsHook(nuclei.CLASSES, {}).before_test(
         SimpleNamespace(test_dataloader=SimpleNamespace(dataset=data)))
