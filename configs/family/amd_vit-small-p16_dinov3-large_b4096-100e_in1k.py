@@ -1,0 +1,8 @@
+# AMD with a teacher that its authors did not try; what is layer-normalised, and all but its loss,
+# is ours. DINOv3: by Meta AI, arXiv 2508.10104.
+_base_ = ['../_base_/models/amd_image.py', './_base_/teachers.py', './_base_/on_imagenet.py']
+
+model = dict(
+    teacher=dict(_delete_=True, taps=(12, 24), **_base_.dinov3_large),
+    neck=dict(direct=dict(normalize='layer_norm'), generation=dict(normalize='layer_norm')),
+    **_base_.vit_small)
