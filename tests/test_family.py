@@ -366,3 +366,13 @@ def test_the_distance_of_maskalign_gives_the_number_of_its_code():
         teacher = torch.cat([teacher[:, :1], gather_tokens(teacher[:, 1:], seen)], 1)
         losses.append(loss(wave(2, 4, 8, step=.15 + .2 * level), teacher).item())
     assert sum(losses) / 2 == pytest.approx(1.0599170923233032, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    'path', [path for path in FAMILY
+             if not path.stem.startswith(('videomae2_', 'in-manner-of-mgmae_'))],
+    ids=lambda path: path.stem)
+def test_a_recipe_without_a_teachers_file_stops_and_says_where_to_name_it(path):
+    place = r'model\.teacher\.0\.teacher' if path.stem.startswith('mvd_') else r'model\.teacher'
+    with pytest.raises(ValueError, match=rf'{place}\.checkpoint=FILE'):
+        MODELS.build(Config.fromfile(path).model)

@@ -1,5 +1,5 @@
-# AMD with a teacher of pictures, which sees every frame whole: its authors did not try that; what
-# is layer-normalised, and all but the loss, is ours. DINOv2: by Meta AI, arXiv 2304.07193.
+# AMD (Zhao et al., arXiv 2311.03149) with a teacher of pictures, which its authors did not try:
+# DINOv2, by Meta AI, arXiv 2304.07193. It sees frames whole; targets are layer-normalised: ours.
 _base_ = ['../_base_/models/amd_video.py', './_base_/teachers.py', './_base_/on_kinetics400.py']
 
 model = dict(

@@ -1,5 +1,5 @@
-# AMD with a teacher that its authors did not try; what is layer-normalised, and all but its loss,
-# is ours. DINOv3: by Meta AI, arXiv 2508.10104.
+# AMD (Zhao et al., arXiv 2311.03149) with a teacher that its authors did not try: DINOv3, by Meta
+# AI, arXiv 2508.10104. That targets are layer-normalised is ours.
 _base_ = ['../_base_/models/amd_image.py', './_base_/teachers.py', './_base_/on_imagenet.py']
 
 model = dict(

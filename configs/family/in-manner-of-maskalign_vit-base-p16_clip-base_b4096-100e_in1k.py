@@ -15,4 +15,4 @@ model = dict(
         direct=dict(type='amd_mm.FeatureAlignmentLoss', distance='smooth_l1',
                     normalize='layer_norm', loss_weight=2.),
         generation=None),
-    **_base_.vit_base)
+    backbone=dict(drop_path_rate=0.1, **_base_.vit_base.backbone))

@@ -3,7 +3,7 @@
 _base_ = ['./_base_/video_features.py', './_base_/on_kinetics400.py']
 
 model = dict(
-    backbone=_base_.vit_base.backbone,
+    backbone=dict(drop_path_rate=0.1, **_base_.vit_base.backbone),
     teacher=dict(
         taps=(7, 8, 9, 10, 11, 12), normalize=True, frames='first', **_base_.clip_base),
     taps=(7, 8, 9, 10, 11, 12),

@@ -3,7 +3,7 @@
 _base_ = ['./_base_/video_features.py', './_base_/prediction.py', './_base_/on_kinetics400.py']
 
 model = dict(
-    backbone=_base_.vit_small.backbone,
+    backbone=dict(drop_path_rate=0.1, **_base_.vit_small.backbone),
     teacher=[
         dict(name='image', taps=(12, ), neck=_base_.prediction,
              teacher=dict(taps=(12, ), frames='first', **_base_.mae_base)),
