@@ -7,6 +7,7 @@ Shapes: B samples, N tokens of one sample in raster order ((time,) row, column),
 V visible to the student, E extra (teacher only), M = N - V masked, P of them predicted,
 D channels.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,8 +17,8 @@ from torch import Tensor
 from amd_mm.values import instance
 
 __all__ = [
-    'StudentFeatures', 'TeacherFeatures', 'TokenGrid', 'TokenMask', 'gather_patches',
-    'gather_tokens', 'scatter_patches', 'split_prefix'
+    'StudentFeatures', 'TeacherFeatures', 'TokenGrid', 'TokenMask', 'from_windows',
+    'gather_patches', 'gather_tokens', 'scatter_patches', 'split_prefix', 'to_windows'
 ]
 
 
@@ -155,6 +156,68 @@ def split_prefix(tokens: Tensor, num_prefix_tokens: int) -> tuple[Tensor, Tensor
     """(B, prefix + K, D) to the prefix (class token) and the tokens of patches."""
     prefix, patches = tokens.split([num_prefix_tokens, tokens.shape[1] - num_prefix_tokens], dim=1)
     return prefix, patches
+
+
+def _window_slices(size: tuple[int, int], window: int) -> list[tuple[slice, slice, int, int]]:
+    """Parts of a grid with windows of one shape: slices of rows and columns, sides of a window.
+
+    At most four: whole windows, those cut off by the right edge, by the lower one, by both.
+    """
+    axes = [[(slice(0, n - n % window), window), (slice(n - n % window, n), n % window)]
+            for n in size]
+    return [(rows, columns, height, width) for rows, height in axes[0] for columns, width in axes[1]
+            if rows.stop > rows.start and columns.stop > columns.start]
+
+
+def to_windows(tokens: Tensor, size: tuple[int, int], window: int) -> list[Tensor]:
+    """Cut pictures into windows, each of which gets the prefix tokens.
+
+    Windows begin at the upper left; those at the right and lower edge are smaller where the sides
+    are no multiple of ``window``. Nothing is padded.
+
+    Args:
+        tokens: (B, prefix + rows * columns, D).
+        size: (rows, columns).
+        window: Tokens of a window's side.
+
+    Returns:
+        For each shape of windows, at most four, (B * n, prefix + height * width, D), the windows
+        of a picture side by side.
+    """
+    prefix, patches = split_prefix(tokens, tokens.shape[1] - size[0] * size[1])
+    patches = patches.unflatten(1, size)
+    groups = []
+    for rows, columns, height, width in _window_slices(size, window):
+        part = patches[:, rows, columns].unflatten(2, (-1, width)).unflatten(1, (-1, height))
+        part = part.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        repeated = prefix[:, None].expand(-1, part.shape[1], -1, -1)
+        groups.append(torch.cat([repeated, part], dim=2).flatten(0, 1))
+    return groups
+
+
+def from_windows(groups: Sequence[Tensor], size: tuple[int, int], window: int,
+                 batch_size: int) -> Tensor:
+    """The inverse of :func:`to_windows`; a prefix token becomes the mean over its windows.
+
+    Args:
+        groups: Windows by shape, as :func:`to_windows` returns them.
+        size: (rows, columns).
+        window: Tokens of a window's side.
+        batch_size: B.
+
+    Returns:
+        (B, prefix + rows * columns, D).
+    """
+    grid = groups[0].new_empty(batch_size, *size, groups[0].shape[-1])
+    prefixes = []
+    for group, (rows, columns, height, width) in zip(
+            groups, _window_slices(size, window), strict=True):
+        prefix, part = split_prefix(group, group.shape[1] - height * width)
+        prefixes.append(prefix.unflatten(0, (batch_size, -1)))
+        down = (rows.stop - rows.start) // height
+        part = part.unflatten(1, (height, width)).unflatten(0, (batch_size, down, -1))
+        grid[:, rows, columns] = part.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    return torch.cat([torch.cat(prefixes, dim=1).mean(dim=1), grid.flatten(1, 2)], dim=1)
 
 
 def gather_tokens(tokens: Tensor, ids: Tensor) -> Tensor:

@@ -41,9 +41,11 @@ def one_of_each() -> dict[str, nn.Module]:
         ('AttentionMasking', {}), ('BlockMasking', dict(min_size=1, aspect=(1, 1))),
         ('MotionMasking', dict(reach=4)), ('RunningCellMasking', {}),
         ('MultiBlockMasking', dict(num_blocks=1, area=.5, aspect=(1, 1))))]
+    pyramid = MODELS.build(dict(
+        type='amd_mm.SimpleFeaturePyramid', in_channels=8, out_channels=8, num_outs=5))
     roots = [
         pretraining('image'), image_vit(), neighbours, timm_teacher, transformers_teacher,
-        extractor, relations, standardization, *masks]
+        extractor, relations, standardization, *masks, pyramid]
     for modality in ('image', 'video'):
         amd = pretraining(modality, amd=True)
         roots += [amd, amd.teacher]

@@ -4,10 +4,12 @@ import torch
 from amd_mm.tokens import (
     TokenGrid,
     TokenMask,
+    from_windows,
     gather_patches,
     gather_tokens,
     scatter_patches,
     split_prefix,
+    to_windows,
 )
 
 IMAGE = TokenGrid((14, 14), (16, 16))
@@ -104,3 +106,26 @@ def test_prefix_is_what_comes_first():
     tokens = torch.randn(2, 5, 3)
     prefix, patches = split_prefix(tokens, 2)
     assert torch.equal(prefix, tokens[:, :2]) and torch.equal(patches, tokens[:, 2:])
+
+
+def test_windows_and_back():
+    """Token 0 is the class token, 1 to 15 are rows of five."""
+    tokens = torch.arange(16.)[None, :, None]
+    groups = to_windows(tokens, (3, 5), 2)
+    assert [group.squeeze(-1).int().tolist() for group in groups] == [
+        [[0, 1, 2, 6, 7], [0, 3, 4, 8, 9]], [[0, 5, 10]], [[0, 11, 12], [0, 13, 14]], [[0, 15]]]
+    torch.testing.assert_close(from_windows(groups, (3, 5), 2, 1), tokens)
+    # The class token becomes the mean over its six windows.
+    groups[1] = groups[1] + 6
+    merged = from_windows(groups, (3, 5), 2, 1).squeeze().tolist()
+    assert merged == [1, 1, 2, 3, 4, 11, 6, 7, 8, 9, 16, 11, 12, 13, 14, 15]
+
+
+@pytest.mark.parametrize('prefix', [0, 1, 4])
+@pytest.mark.parametrize('window', [1, 2, 3, 4, 7, 9])
+def test_windows_are_taken_back_from_batches_of_any_size(window, prefix):
+    tokens = torch.randn(3, prefix + 6 * 7, 2)
+    groups = to_windows(tokens, (6, 7), window)
+    assert len(groups) == (1 + (6 % window > 0 and window < 6)) * (
+        1 + (7 % window > 0 and window < 7))
+    torch.testing.assert_close(from_windows(groups, (6, 7), window, 3), tokens)

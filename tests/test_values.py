@@ -37,7 +37,7 @@ ALLOWED = {
     None: {'backend_args', 'checkpoint', 'data_preprocessor', 'delimiter', 'direct',
            'dynamic_intervals', 'generation', 'generator_heads', 'init_cfg', 'normalize',
            'qk_scale', 'seed', 'student_ratio', 'student_visible', 'teacher_ratio',
-           'teacher_visible', 'time_limit'},
+           'teacher_visible', 'time_limit', 'window_size', 'global_blocks'},
     # An empty data set is refused for its length, an empty init_cfg initialises nothing.
     (): {'pipeline', 'init_cfg', 'dynamic_intervals', 'EpochSampler.dataset'},
     True: {'align_cls_token', 'exact', 'final_norm', 'fixed_positions', 'frozen', 'keep_ratio',

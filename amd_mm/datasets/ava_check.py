@@ -175,7 +175,7 @@ def check_num_classes(cfg: Mapping[str, Any]) -> None:
         ValueError: If they differ, or the head measures more classes than there are.
     """
     head = (((cfg.get('model') or {}).get('roi_head') or {}).get('bbox_head') or {})
-    if not head:
+    if not _is(head, 'BBoxHeadAVA'):
         return
     parts = {'model.roi_head.bbox_head': head}
     for part in ('train', 'val', 'test'):

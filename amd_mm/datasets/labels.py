@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from os.path import join
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import ConfigDict
@@ -12,6 +13,7 @@ from mmengine.fileio import LocalBackend, exists, get_file_backend
 from mmengine.logging import print_log
 from torch import Tensor
 
+from amd_mm.datasets.coco_check import coco_classes
 from amd_mm.datasets.files import PICTURES, class_folders, few
 from amd_mm.datasets.lists import read_text, said_while
 
@@ -142,6 +144,36 @@ def fill_classes(cfg: ConfigDict) -> tuple[str, ...]:
     return classes
 
 
+class CocoFiles(NamedTuple):
+    """What a data set of mmdet reads: annotations, the folder of pictures, a class list or None."""
+    ann_file: str
+    folder: str
+    classes: tuple[str, ...] | None
+
+
+def coco_files(cfg: ConfigDict) -> dict[str, list[CocoFiles]]:
+    """The files of boxes of a config, by train, val and test, where these are such data."""
+    parts = {part: [_coco_files_of(dataset)
+                    for dataset in leaf_datasets(cfg[f'{part}_dataloader'].dataset)
+                    if _is_coco(dataset)]
+             for part in ('train', 'val', 'test') if cfg.get(f'{part}_dataloader')}
+    return {part: files for part, files in parts.items() if files}
+
+
+def _is_coco(dataset: ConfigDict) -> bool:
+    return str(dataset.get('type')).rpartition('.')[2] == 'CocoDataset'
+
+
+def _coco_files_of(dataset: ConfigDict) -> CocoFiles:
+    root = dataset.get('data_root') or ''
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    if isinstance(classes, str):
+        classes = read_classes(classes)
+    return CocoFiles(join(root, dataset.ann_file),
+                     join(root, (dataset.get('data_prefix') or {}).get('img') or ''),
+                     None if classes is None else tuple(classes))
+
+
 def leaf_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
     """The configs of the data sets that read labels, inside wrappers of one or several."""
     inner = dataset.get('datasets', dataset.get('dataset'))
@@ -193,6 +225,9 @@ def _check_several_labels(cfg: ConfigDict, parts: dict[str, list[ConfigDict]]) -
 
 
 def _classes_of(dataset: ConfigDict) -> tuple[str, ...]:
+    if _is_coco(dataset):
+        files = _coco_files_of(dataset)
+        return coco_classes(files.ann_file, files.classes)
     classes = dataset.get('metainfo', {}).get('classes')
     if isinstance(classes, str):
         return read_classes(classes)
@@ -233,6 +268,8 @@ def _infos(dataset: BaseDataset, name: str) -> Iterator[dict]:
 
 
 def _labels(info: dict) -> list[int]:
+    if 'instances' in info:  # of mmdet
+        return [instance['bbox_label'] for instance in info['instances']]
     label = info['label'] if 'label' in info else info['gt_label']
     if isinstance(label, Tensor):  # of mmaction2's multi_class, 1 where a class is one of them
         return label.nonzero().flatten().tolist()

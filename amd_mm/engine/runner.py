@@ -14,7 +14,7 @@ from amd_mm.checkpoints.reading import read_content
 from amd_mm.config_keys import check_keys
 from amd_mm.config_values import check_values, require
 from amd_mm.datasets.ava_check import check_num_classes
-from amd_mm.datasets.labels import fill_classes
+from amd_mm.datasets.labels import coco_files, fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
@@ -109,5 +109,5 @@ class ClassesFromDataRunner(Runner):
         cfg = copy.deepcopy(cfg)
         classes = fill_classes(cfg)
         runner = super().from_cfg(cfg)
-        runner.register_hook(ClassLabelsHook(classes))
+        runner.register_hook(ClassLabelsHook(classes, coco_files(cfg)))
         return runner

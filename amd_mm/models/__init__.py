@@ -10,6 +10,7 @@ from amd_mm.models.necks import (
     Neck,
     PixelDecoder,
     RelationNeck,
+    SimpleFeaturePyramid,
     TeacherStandardization,
 )
 from amd_mm.models.roi_extractor import MovingRoIExtractor
@@ -19,5 +20,5 @@ __all__ = [
     'AMD', 'AlignmentNeck', 'AsymmetricMaskGenerator', 'Encoder', 'FeatureAlignmentLoss',
     'FrozenTeacher', 'ImageVisionTransformer', 'MaskedAutoencoder', 'MovingRoIExtractor',
     'NearestNeighbours', 'Neck', 'PixelDecoder', 'PixelHead', 'PixelLoss', 'RelationLoss',
-    'RelationNeck', 'TeacherStandardization', 'VideoVisionTransformer'
+    'RelationNeck', 'SimpleFeaturePyramid', 'TeacherStandardization', 'VideoVisionTransformer'
 ]

@@ -1,5 +1,5 @@
 """Transformer blocks: the hosts', with attention through torch's fused operator."""
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLay
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, from_windows, to_windows
 from amd_mm.values import MAPPING, either, list_of, optional, whole
 
 NORM = dict(type='LN', eps=1e-6)
@@ -134,6 +134,31 @@ class ImageBlock(TransformerEncoderLayer):
         return self.ffn(self.ln2(x), identity=x)
 
 
+def attend_in_windows(block: TransformerEncoderLayer, size: tuple[int, int], window: int,
+                      x: Tensor) -> Tensor:
+    """Run an image block with attention inside windows only (ViTDet, arXiv 2203.16527, section 3).
+
+    What is not attention, stochastic depth too, sees whole pictures. A class token is a key and a
+    query of every window, and what comes back for it is the mean.
+
+    Args:
+        block: The block, whose weights are used as they are.
+        size: (rows, columns) of the tokens.
+        window: Tokens of a window's side; at least both of ``size``: the block itself.
+        x: (B, prefix + rows * columns, D).
+
+    Returns:
+        (B, prefix + rows * columns, D).
+    """
+    attn = block.attn
+    dropout = attn.attn_drop if block.training else 0.
+    groups = [attend(group, attn.qkv.weight, attn.qkv.bias, attn.num_heads, dropout=dropout)
+              for group in to_windows(block.ln1(x), size, window)]
+    attended = from_windows(groups, size, window, len(x))
+    x = x + attn.out_drop(attn.gamma1(attn.proj_drop(attn.proj(attended))))
+    return block.ffn(block.ln2(x), identity=x)
+
+
 SIDES = either(whole(1), list_of(whole(1), 2))
 INIT_CFG = optional(either(MAPPING, list_of(MAPPING, least=0)))
 # Blocks of our encoders, decoders and generators.
@@ -161,7 +186,7 @@ def build_blocks(grid: TokenGrid, dims: int, depth: int, num_heads: int) -> Modu
         ImageBlock(dims, num_heads, 4 * dims, norm_cfg=NORM) for _ in range(depth))
 
 
-def run_blocks(blocks: Sequence[nn.Module], x: Tensor, taps: Sequence[int] = (),
+def run_blocks(blocks: Iterable[Callable[[Tensor], Tensor]], x: Tensor, taps: Sequence[int] = (),
                with_cp: bool = False) -> tuple[Tensor, list[Tensor]]:
     """Run (B, N, D) through the blocks.
 

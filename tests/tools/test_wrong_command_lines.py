@@ -22,6 +22,7 @@ VIDEO = CONFIGS / 'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 PRETRAINING = CONFIGS / 'quickstart/pretrain_teacher.py'
 TUNED = CONFIGS / 'quickstart/finetune_student.py'
 MASKS = CONFIGS / 'segmentation/vit-small-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'
+COCO = CONFIGS / 'detection_coco/vit-small-p16_amd-pre_mask-rcnn_b64-lsj-100e_coco.py'
 AVA = CONFIGS / 'detection/vit-small-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb.py'
 
 # The lines of each tool that are right up to the last words; {config} is the toy run's.
@@ -37,6 +38,7 @@ RIGHT = {
     'analysis_tools/benchmark_loader.py': '{video}',
     'analysis_tools/estimate_cost.py': '{video} --gpus 1 --gpu-tflops 1',
     'data/check_ava.py': '{ava}',
+    'data/check_coco.py': '{coco}',
     'data/check_masks.py': '{masks}',
     'visualizations/vis_segmentation.py': '{masks} {weights} --out {out}',
 }
@@ -79,7 +81,7 @@ def places(tmp_path_factory) -> dict[str, Path]:
         (folder / f'{name}.py').write_text(text)
     return dict(config=folder / 'toy.py', weights=folder / 'text.pth',
                 folder=folder / 'empty', tuned=TUNED, pretraining=PRETRAINING,
-                video=VIDEO, ava=AVA, masks=MASKS, root=folder,
+                video=VIDEO, ava=AVA, coco=COCO, masks=MASKS, root=folder,
                 **{name: folder / f'{name}.py' for name in texts})
 
 
@@ -222,6 +224,11 @@ def test_configs(wrong, name, config, message):
     ('data/check_ava.py', '{empty_config}', 'train_dataloader'),
     ('data/check_ava.py', '{tuned}', 'moving_digits'),
     ('data/check_ava.py', '{config}', 'must be a detection config'),
+    ('data/check_coco.py', '{coco}', 'instances_train2017.json'),
+    ('data/check_coco.py', '{root}/no.json {root}', 'no.json'),
+    ('data/check_coco.py', '{root}/no.json', 'name a config, or annotations'),
+    ('data/check_coco.py', '{empty_config}', "with data in COCO's format"),
+    ('data/check_coco.py', '{config}', "with data in COCO's format"),
     ('data/check_masks.py', '{masks}', 'classes.txt does not exist'),
     ('data/check_masks.py', '{empty_config}', 'train_dataloader'),
     ('data/check_masks.py', '{config}', 'must be a segmentation config'),

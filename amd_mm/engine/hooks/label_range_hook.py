@@ -1,5 +1,5 @@
 """Labels are looked at before the first step, once, where the data set does not do so itself."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -8,7 +8,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from amd_mm.datasets.labels import check_labels, check_range
+from amd_mm.datasets.coco_check import require_sound
+from amd_mm.datasets.labels import CocoFiles, check_labels, check_range
 from amd_mm.datasets.mask_check import check_masks, has_masks
 from amd_mm.registry import HOOKS
 
@@ -55,10 +56,14 @@ class ClassLabelsHook(Hook):
 
     Args:
         classes: Class names, label 0 first.
+        boxes: Files in COCO's format, by the part (train, val, test) that reads them. mmdet
+            passes over boxes that it cannot use, and over pictures that have no others.
     """
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str],
+                 boxes: Mapping[str, Sequence[CocoFiles]]) -> None:
         self.classes = classes
+        self.boxes = boxes
         self._checked: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
@@ -81,6 +86,8 @@ class ClassLabelsHook(Hook):
     def _check(self, name: str, loader: DataLoader) -> None:
         if name not in self._checked:
             self._checked.add(name)
+            for files in self.boxes.get(name, ()):
+                in_one_process(partial(require_sound, *files))
             # Masks need no pixel of every class; LabelRangeHook looks at all of them.
             if not has_masks(loader.dataset):
                 in_one_process(partial(

@@ -1,5 +1,6 @@
 """mmpretrain's vision transformer, able to encode only the tokens it may see."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from logging import WARNING
 
 import torch
@@ -9,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import ModuleList
 from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import Architecture, layout_named, load_pretrained
@@ -19,6 +21,7 @@ from amd_mm.models.blocks import (
     NORM,
     SIDES,
     Projections,
+    attend_in_windows,
     check_size,
     freeze_behind_projections,
     project,
@@ -27,7 +30,18 @@ from amd_mm.models.blocks import (
 from amd_mm.positions import sincos_positions
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_patches, gather_tokens, split_prefix
-from amd_mm.values import CONFIG, FLAG, Rule, either, list_of, number, one_of, takes, whole
+from amd_mm.values import (
+    CONFIG,
+    FLAG,
+    Rule,
+    either,
+    list_of,
+    number,
+    one_of,
+    optional,
+    takes,
+    whole,
+)
 
 _WIDTHS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
 ARCH = either(
@@ -62,12 +76,17 @@ class ImageVisionTransformer(VisionTransformer):
         frozen: Whether nothing of it learns: no gradient, always in eval mode.
         frozen_stages: Positions, class token and so many first blocks do not learn (with all
             blocks the norms, too); they stay in eval mode. -1: all learn.
-        with_cp: Recompute blocks in the backward pass of :meth:`encode`.
+        with_cp: Recompute blocks in the backward pass instead of keeping their activations.
+        window_size: Tokens of the side of the windows in which blocks attend, in :meth:`forward`
+            (ViTDet, arXiv 2203.16527); None: everywhere. Weights are the same.
+        global_blocks: How many blocks attend everywhere all the same: the last of so many equal
+            parts. Belongs to ``window_size``.
         init_cfg: The host's way; ``Pretrained`` is checked strictly.
 
     Raises:
         ValueError: If the image is not a multiple of the patch, the width not one of the
-            heads, there is no block, or there are fewer blocks than frozen ones.
+            heads, there is no block, there are fewer blocks than frozen ones, or they cannot be
+            parted evenly.
     """
 
     num_prefix_tokens = 1
@@ -90,6 +109,8 @@ class ImageVisionTransformer(VisionTransformer):
         frozen=FLAG,
         frozen_stages=whole(-1),
         with_cp=FLAG,
+        window_size=optional(whole(1)),
+        global_blocks=optional(whole(1)),
         init_cfg=INIT_CFG)
     def __init__(self,
                  arch: str | dict = 'base',
@@ -107,6 +128,8 @@ class ImageVisionTransformer(VisionTransformer):
                  frozen: bool = False,
                  frozen_stages: int = -1,
                  with_cp: bool = False,
+                 window_size: int | None = None,
+                 global_blocks: int | None = None,
                  init_cfg: dict | list[dict] | None = INIT) -> None:
         grid = TokenGrid.of_input(to_2tuple(img_size), to_2tuple(patch_size))
         if isinstance(arch, dict):
@@ -126,6 +149,8 @@ class ImageVisionTransformer(VisionTransformer):
             init_cfg=init_cfg)
         self.grid = grid
         self.with_cp = with_cp
+        self.window_size = window_size
+        self.global_blocks = global_blocks
         self.final_norm: bool
         self.layers: ModuleList
         # The host's are numpy's numbers, which torch.compile takes for arrays.
@@ -137,6 +162,7 @@ class ImageVisionTransformer(VisionTransformer):
         self.frozen = frozen
         self.frozen_stages = frozen_stages
         self._check_frozen()
+        self._check_windows()
         if frozen:
             self.requires_grad_(False)
         self.train()
@@ -154,6 +180,17 @@ class ImageVisionTransformer(VisionTransformer):
             print_log(
                 f'frozen_stages={self.frozen_stages} of {self.depth} blocks: the others and the '
                 'norm after them are trained. frozen=True freezes all.', 'current', WARNING)
+
+    def _check_windows(self) -> None:
+        if (self.window_size is None) != (self.global_blocks is None):
+            raise ValueError(
+                'window_size and global_blocks must be given together, got '
+                f'{self.window_size} and {self.global_blocks}; for attention everywhere leave both '
+                'out')
+        if self.global_blocks is not None and self.depth % self.global_blocks:
+            raise ValueError(
+                f'global_blocks must divide the number of blocks, {self.depth}, got '
+                f'{self.global_blocks}; ViTDet has 4 of 12 or 24')
 
     @property
     def depth(self) -> int:
@@ -221,6 +258,36 @@ class ImageVisionTransformer(VisionTransformer):
         nn.init.normal_(self.cls_token, std=.02)
         self.pos_embed.data.copy_(sincos_positions(self.grid, self.embed_dims, 1))
 
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """As the host's, at any size: positions are interpolated, a part of a patch is padded.
+
+        Args:
+            x: (B, C, H, W) images, normalised.
+
+        Returns:
+            What ``out_type`` says, one for each of ``out_indices``.
+        """
+        tokens, size = self.patch_embed(x)
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1)
+        tokens = tokens + resize_pos_embed(
+            self.pos_embed, self.patch_resolution, size, mode=self.interpolate_mode,
+            num_extra_tokens=self.num_prefix_tokens)
+        last, features = run_blocks(
+            self._blocks_at(size), self.drop_after_pos(tokens),
+            [index + 1 for index in self.out_indices], self.with_cp and self.training)
+        if self.final_norm and self.depth - 1 in self.out_indices:
+            features[-1] = self.ln1(last)
+        return tuple(self._format_output(output, size) for output in features)
+
+    def _blocks_at(self, size: tuple[int, int]) -> list[Callable[[Tensor], Tensor]]:
+        """The blocks for (rows, columns) of tokens, some of which attend in windows."""
+        if self.window_size is None or self.global_blocks is None:
+            return list(self.layers)
+        every = self.depth // self.global_blocks
+        return [block if number % every == 0
+                else partial(attend_in_windows, block, size, self.window_size)
+                for number, block in enumerate(self.layers, start=1)]
+
     def encode(self, x: Tensor, token_ids: Tensor,
                taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
         """Encode some tokens only; the others cost nothing, not even embedding.
@@ -233,6 +300,9 @@ class ImageVisionTransformer(VisionTransformer):
         Returns:
             Latent (B, 1 + V, D), class token first, after the final norm where there
             is one, and a list of (B, 1 + V, D) features, one a tap.
+
+        Raises:
+            ValueError: If blocks attend in windows, which are of whole pictures.
         """
         latent, features = run_blocks(
             self.layers, self._embed(x, token_ids), taps, self.with_cp and self.training)
@@ -256,6 +326,10 @@ class ImageVisionTransformer(VisionTransformer):
 
     def _embed(self, x: Tensor, token_ids: Tensor) -> Tensor:
         """(B, 1 + V, D), what the first block is given."""
+        if self.window_size is not None:
+            raise ValueError(
+                'window_size must be None where only some tokens are seen (pre-training, taps), '
+                f'got {self.window_size}; it is for segmentation and detection')
         embedding = self.patch_embed.projection
         patches = gather_patches(x, token_ids, self.grid).flatten(2)
         tokens = F.linear(patches, embedding.weight.flatten(1), embedding.bias)

@@ -58,7 +58,7 @@ def test_classes_are_checked_once_wherever_a_run_begins(monkeypatch):
     loader = SimpleNamespace(dataset=Labels(0))
     runner = SimpleNamespace(train_dataloader=loader, val_dataloader=loader,
                              test_dataloader=loader, val_loop=object())
-    hook = ClassLabelsHook(('x', 'y'))
+    hook = ClassLabelsHook(('x', 'y'), {})
     hook.before_train(runner)
     hook.before_val(runner)
     assert seen == [('train data', True), ('val data', False)]

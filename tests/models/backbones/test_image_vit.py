@@ -117,3 +117,77 @@ def test_more_frozen_blocks_than_there_are_is_refused():
         ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=4)
     with pytest.raises(ValueError, match='must be -1, got 3; leave one of them out'):
         ImageVisionTransformer(TINY, img_size=32, patch_size=8, frozen_stages=3, frozen=True)
+
+
+PICTURE = torch.randn(2, 3, 50, 37, generator=torch.Generator().manual_seed(0))
+
+
+def as_map(**settings) -> ImageVisionTransformer:
+    torch.manual_seed(0)
+    return build(out_type='featmap', out_indices=[0, 1, 2], **settings)
+
+
+@pytest.mark.parametrize('window', [7, 20])
+def test_a_window_as_large_as_the_picture_is_the_hosts_forward(window):
+    """At another size than the network's, no multiple of the patch: 7 x 5 tokens."""
+    ours = as_map(window_size=window, global_blocks=1)
+    host = VisionTransformer(TINY, img_size=32, patch_size=8, out_type='featmap',
+                             out_indices=[0, 1, 2])
+    host.load_state_dict(ours.state_dict())
+    for found, expected in zip(ours.eval()(PICTURE), host(PICTURE), strict=True):
+        assert found.shape == (2, 24, 7, 5)
+        scale = expected.abs().max().item()
+        torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=1e-6)
+
+
+def block_by_hand(block: nn.Module, x: torch.Tensor, size: tuple, window: int) -> torch.Tensor:
+    """One window at a time; the class token, in all of them, gets the mean."""
+    attended = torch.zeros_like(x)
+    normed = block.ln1(x)
+    ids = 1 + torch.arange(size[0] * size[1]).reshape(size)
+    parts = [part.flatten() for band in ids.split(window) for part in band.split(window, dim=1)]
+    for part in parts:
+        seen = block.attn(normed[:, [0, *part]])
+        attended[:, 0] += (seen[:, 0] - block.attn.proj.bias) / len(parts)
+        attended[:, part] = seen[:, 1:]
+    attended[:, 0] += block.attn.proj.bias
+    x = x + attended
+    return block.ffn(block.ln2(x), identity=x)
+
+
+def test_blocks_attend_in_windows_and_the_last_of_each_part_everywhere():
+    model = as_map(window_size=3, global_blocks=1).eval()
+    raw = build(out_type='raw', out_indices=[0, 1, 2], window_size=3, global_blocks=1).eval()
+    raw.load_state_dict(model.state_dict())
+    first, second, third = raw(PICTURE)
+    torch.testing.assert_close(second, block_by_hand(model.layers[1], first, (7, 5), 3))
+    torch.testing.assert_close(third, model.ln1(model.layers[2](second)))
+    # What lies in another window changes nothing but through the class token.
+    assert (as_map()(PICTURE)[0] - model(PICTURE)[0]).abs().max() > .01
+    everywhere = as_map(window_size=3, global_blocks=3).eval()
+    torch.testing.assert_close(everywhere(PICTURE), as_map().eval()(PICTURE))
+
+
+def test_recomputing_changes_no_gradient():
+    gradients = []
+    for with_cp in (False, True):
+        model = as_map(window_size=3, global_blocks=1, with_cp=with_cp).train()
+        sum(map(torch.sum, model(PICTURE))).backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(('settings', 'words'), [
+    (dict(window_size=3), 'must be given together, got 3 and None'),
+    (dict(global_blocks=3), 'must be given together, got None and 3'),
+    (dict(window_size=3, global_blocks=2), 'must divide the number of blocks, 3, got 2'),
+])
+def test_windows_that_do_not_fit_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        build(**settings)
+
+
+def test_some_tokens_only_have_no_windows():
+    model = build(window_size=2, global_blocks=1)
+    with pytest.raises(ValueError, match='window_size must be None where only some tokens'):
+        model.encode(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2, dtype=torch.int64))
