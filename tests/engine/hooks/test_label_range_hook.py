@@ -80,5 +80,5 @@ def test_masks_are_read_where_the_samples_have_some(tmp_path):
     with pytest.raises(ValueError, match=r'train data: .*\n  4 masks have labels of no class'):
         run(1)
     # Labels of a sample are none of these.
-    ClassLabelsHook(nuclei.CLASSES).before_test(
+    ClassLabelsHook(nuclei.CLASSES, {}).before_test(
         SimpleNamespace(test_dataloader=SimpleNamespace(dataset=data)))
