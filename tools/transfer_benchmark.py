@@ -90,6 +90,18 @@ TASKS = {
         'image', "one's own masks, UPerNet, mIoU", ('mIoU', 1.),
         _recipes('segmentation/vit-{size}-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'),
         is_own=True),
+    'coco': Task(
+        'image', 'COCO 2017, Mask R-CNN, box AP', ('coco/bbox_mAP', 100.),
+        _recipes('detection_coco/vit-{size}-p16_amd-pre_mask-rcnn_b64-lsj-100e_coco.py'),
+        dict(base=dict(MAE=51.6))),
+    'own-boxes': Task(
+        'image', "one's own boxes, Faster R-CNN, box AP", ('coco/bbox_mAP', 100.),
+        _recipes('detection_coco/vit-{size}-p16_amd-pre_faster-rcnn_b16-lsj-100e_own-boxes.py'),
+        is_own=True),
+    'own-instances': Task(
+        'image', "one's own boxes and masks, Mask R-CNN, box AP", ('coco/bbox_mAP', 100.),
+        _recipes('detection_coco/vit-{size}-p16_amd-pre_mask-rcnn_b16-lsj-100e_own-instances.py'),
+        is_own=True),
     'k400': Task(
         'video', 'Kinetics-400, top-1, 5 x 3 views', ('acc/top1', 100.),
         _recipes(_VIDEO + 'k400-amd-pre_b512-16x4x1-{part}_kinetics400-rgb.py',
