@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -63,22 +63,25 @@ def module_bytes(module: nn.Module, trained: bool = False) -> int:
 
 
 def step_memory(model: Any, input_size: tuple[int, ...],
-                precision: torch.dtype = torch.float32, accumulating: bool = False) -> int:
+                precision: torch.dtype = torch.float32, accumulating: bool = False,
+                losses: Callable[[Any, Tensor], dict[str, Tensor]] | None = None) -> int:
     """Most bytes that activations and gradients hold at a time in a training step.
 
     Nothing is computed, see :func:`amd_mm.profiling.flops.imagined`; the operators are those that
     torch has for a CPU.
 
     Args:
-        model: One for pre-training; recomputes where it says so.
+        model: Recomputes where it says so.
         input_size: (B, C, (T,) H, W) of the batch, which counts too.
         precision: Autocast to it, unless it is float32.
         accumulating: Whether gradients of earlier batches are there already.
+        losses: Of a model and inputs; None: ``model.loss``, as models for pre-training have it.
     """
     with imagined(model) as model, TensorMemory() as memory:
         inputs = torch.empty(input_size)
         for _ in range(2 if accumulating else 1):
             with torch.autocast('cpu', precision, enabled=precision != torch.float32):
-                loss = reduce(operator.add, model.loss(inputs).values())
+                found = model.loss(inputs) if losses is None else losses(model, inputs)
+                loss = reduce(operator.add, found.values())
             loss.backward()
     return memory.peak

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import torch
 from mmengine.config import Config
 from recipes import CONFIGS, shrink
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
+from torch_memory import allocated
 
 from amd_mm.profiling.flops import imagined
 from amd_mm.profiling.memory import TensorMemory, module_bytes, step_memory
@@ -21,20 +20,6 @@ def small_model(recipe: str | Path, with_cp: bool = False) -> nn.Module:
     shrink(cfg)
     cfg.model.with_cp = with_cp
     return MODELS.build(cfg.model).train()
-
-
-def allocated(run: Callable[[], object]) -> tuple[int, int]:
-    """Bytes that torch's allocator gave out, at most and in the end, by torch's profiler."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        kept = run()
-    events = [event for event in profiler.profiler.kineto_results.events()
-              if event.name() == '[memory]']
-    live = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        live += event.nbytes()
-        peak = max(peak, live)
-    del kept
-    return peak, live
 
 
 @pytest.mark.slow

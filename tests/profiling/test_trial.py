@@ -1,10 +1,23 @@
+import nuclei
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from recipes import CONFIGS, shrink
 from teachers import two_teachers_config
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from torch_memory import allocated
 
-from amd_mm.profiling.trial import trial_inputs, trial_model
+from amd_mm.profiling.flops import ATTENTION, count_flops
+from amd_mm.profiling.memory import step_memory
+from amd_mm.profiling.trial import (
+    segmentation_losses,
+    trial_inputs,
+    trial_model,
+    trial_segmentor,
+)
 
 
 @pytest.mark.parametrize('recipe,channels', [
@@ -38,3 +51,47 @@ def test_other_models_are_refused():
     cfg = Config.fromfile(CONFIGS / 'quickstart/finetune_student.py')
     with pytest.raises(ValueError, match='mask_generator, got a model of type mmaction.Recog'):
         trial_model(cfg)
+
+
+@pytest.fixture
+def segmentor(tmp_path) -> nn.Module:
+    """Of one's own masks, whose data says the number of classes."""
+    name = 'vit-small-p16_amd-pre_b16-upernet-50e_own-masks-512x512'
+    cfg = nuclei.small(name, tmp_path, tmp_path / 'nowhere.pth')
+    model = trial_segmentor(cfg)
+    assert cfg.model.decode_head.num_classes is None and model.training
+    return model
+
+
+def host_loss(model: nn.Module, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """mmsegmentation's own, of class 0 everywhere."""
+    samples = []
+    for image in inputs:
+        sample = SegDataSample(metainfo=dict(img_shape=image.shape[1:]))
+        sample.gt_sem_seg = PixelData(data=torch.zeros(1, *image.shape[1:], dtype=torch.long))
+        samples.append(sample)
+    return model.loss(inputs, samples)
+
+
+def test_losses_and_operations_of_a_segmentor_are_the_hosts(segmentor):
+    segmentor.eval()  # without dropout and drop path
+    inputs = trial_inputs(segmentor, 2)
+    assert inputs.shape == (2, 3, 64, 64)
+    found, expected = segmentation_losses(segmentor, inputs), host_loss(segmentor, inputs)
+    # The auxiliary head has a weight of 0.4.
+    torch.testing.assert_close(found['decode.loss'], expected['decode.loss_ce'])
+    torch.testing.assert_close(.4 * found['aux.loss'], expected['aux.loss_ce'])
+    segmentor.train()
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        losses = host_loss(segmentor, inputs)
+        (losses['decode.loss_ce'] + losses['aux.loss_ce']).backward()
+    imagined = count_flops(segmentor, lambda model: segmentation_losses(model, inputs))
+    assert sum(imagined.values()) == counter.get_total_flops()
+
+
+def test_memory_of_a_segmentor_is_what_the_hosts_step_allocates(segmentor):
+    def step() -> None:
+        losses = host_loss(segmentor, torch.zeros(4, 3, 64, 64))
+        (losses['decode.loss_ce'] + losses['aux.loss_ce']).backward()
+    estimated = step_memory(segmentor, (4, 3, 64, 64), losses=segmentation_losses)
+    assert .7 < estimated / allocated(step)[0] <= 1

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import nuclei
 import pytest
 import torch
 from hand_count import SHRUNK_VIDEO_BASE, hand_count
@@ -12,6 +13,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from recipes import CONFIGS, shrink
 from runs import recorded, run, run_tool, toy_config
+
+from amd_mm.profiling import count_flops, segmentation_losses, step_memory, trial_segmentor
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
@@ -132,6 +135,26 @@ def test_samples_of_the_config_are_counted(config, tmp_path, command):
         '--cfg-options', f'train_dataloader.dataset.dataset.ann_file={tmp_path / "list.txt"}',
         'global_batch_size=64')
     assert numbers['samples'] == 70 and numbers['updates'] == 200
+
+
+def test_a_segmentation_recipe(tmp_path, command):
+    """Time of a crop, updates of the epochs; norms and losses are no matrix products."""
+    name = 'vit-small-p16_amd-pre_b16-upernet-127e_ade20k-512x512'
+    cfg = nuclei.small(name, tmp_path, tmp_path / 'nowhere.pth')
+    cfg.train_cfg.max_epochs = 127
+    cfg.dump(tmp_path / 'config.py')
+    numbers, printed = command(
+        'estimate_cost.py', tmp_path / 'config.py', '--gpus', '2', '--gpu-tflops', '1e-3',
+        '--utilisation', '1', '--samples', '20210', '--cfg-options', 'global_batch_size=16')
+    assert numbers['updates'] == 127 * 1263 and numbers['batches_an_update'] == 4
+    model = trial_segmentor(cfg)
+    two = torch.zeros(2, 3, 64, 64)
+    flops = count_flops(model, lambda model: segmentation_losses(model, two))
+    assert numbers['flops_an_input_by_part'] == {part: n // 2 for part, n in flops.items()}
+    assert numbers['seconds_a_batch'] == pytest.approx(sum(flops.values()) / 1e9)
+    assert numbers['memory_bytes_by_part']['activations and gradients'] == step_memory(
+        model, (2, 3, 64, 64), torch.bfloat16, accumulating=True, losses=segmentation_losses)
+    assert 'samples an update' not in printed
 
 
 @pytest.mark.parametrize('recipe, options, expected', [

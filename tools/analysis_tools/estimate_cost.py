@@ -1,4 +1,6 @@
-"""Estimates time, memory and loader rate of a full pre-training recipe; nothing is computed.
+"""Estimates time, memory and loader rate of a full recipe; nothing is computed.
+
+Recipes of pre-training and segmentation, the latter at the size of a crop.
 
 Time is floating-point operations, counted as amd_mm.profiling.flops says, over GPUs x rate x
 utilisation. Take rate and utilisation from benchmark_step.py on the machine in question. It
@@ -19,28 +21,36 @@ Example:
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from torch import nn
+from torch import Tensor, nn
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, new_file, number, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.failures import command
+from amd_mm.inference import is_segmentor
 from amd_mm.models.teachers import Teacher
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
-from amd_mm.profiling.trial import trial_inputs, trial_model
+from amd_mm.profiling.trial import (
+    segmentation_losses,
+    trial_inputs,
+    trial_model,
+    trial_segmentor,
+)
 from amd_mm.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser, 'a pre-training config')
+    add_config_arguments(parser, 'a config of pre-training or segmentation')
     parser.add_argument('--gpus', type=int, required=True, help='processes in all')
     parser.add_argument('--gpu-tflops', type=float, required=True,
                         help='TFLOP/s of a dense matrix product on one, in the precision of the '
@@ -79,6 +89,11 @@ def precision_of(cfg: Config) -> torch.dtype:
     return torch.float32
 
 
+def losses_of(cfg: Config) -> Callable[[Any, Tensor], dict[str, Tensor]]:
+    """What a step of the config's model computes before its backward pass."""
+    return segmentation_losses if is_segmentor(cfg) else lambda model, inputs: model.loss(inputs)
+
+
 def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> dict[str, int]:
     """Bytes on one GPU by what they are for."""
     trained = module_bytes(model, trained=True)
@@ -91,7 +106,7 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
         'gradient buckets': trained if gpus > 1 else 0,
         'activations and gradients': step_memory(
             model, (inputs, channels, *model.backbone.grid.input_size), precision_of(cfg),
-            accumulating=count_batches(cfg, gpus) > 1),
+            accumulating=count_batches(cfg, gpus) > 1, losses=losses_of(cfg)),
     }
 
 
@@ -115,7 +130,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
     """All numbers, as they go into the JSON file.
 
     Args:
-        cfg: A pre-training config.
+        cfg: A config of pre-training or segmentation.
         gpus: Processes.
         rate: Floating-point operations a second that one of them gets done.
         samples: Of the data set; None counts the config's.
@@ -124,7 +139,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
         ValueError: If there are not enough samples for an update, or the config is of another
             kind.
     """
-    model = trial_model(cfg)
+    model = trial_segmentor(cfg) if is_segmentor(cfg) else trial_model(cfg)
     if 'max_epochs' not in cfg.train_cfg:
         raise ValueError('train_cfg must count in epochs (max_epochs), got '
                          f'{dict(cfg.train_cfg)}; set train_cfg.max_epochs and by_epoch=True')
@@ -139,9 +154,11 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
                          f'set of {samples}: lower --gpus, batch_size or global_batch_size')
 
     inputs = loader.batch_size * repeats
-    one = trial_inputs(model, 1)
-    flops = {name: int(value)
-             for name, value in count_flops(model, lambda model: model.loss(one)).items()}
+    # Norms over a batch need more than one.
+    two = trial_inputs(model, 2)
+    losses = losses_of(cfg)
+    flops = {name: value // 2
+             for name, value in count_flops(model, lambda model: losses(model, two)).items()}
     seconds = inputs * sum(flops.values()) / rate
     hours = updates * accumulated * seconds / 3600
     memory = estimate_memory(model, cfg, inputs, gpus)
