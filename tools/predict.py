@@ -1,7 +1,8 @@
 """Says what is in pictures or videos: the classes of a fine-tuned model with the best scores.
 
 Of a segmentation config: the classes that cover most of a picture. With --out, NAME.png has them in
-colours and NAME.labels.png as numbers.
+colours and NAME.labels.png as numbers. Of a detection config: the objects in a picture whose score
+is at least --min-score; NAME.png has their boxes and masks, NAME.instances.png masks as numbers.
 
 Inputs are files, folders (everything below) and lists (.txt or .csv: a path a line, perhaps with
 a label), as the config reads them: pictures, or videos. They go through the config's own test
@@ -23,11 +24,14 @@ import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, device, new_file, read_config
 from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import (
+    BoxPredictor,
     Classifier,
+    Detector,
     MaskPredictor,
     Predictor,
     Segmentor,
     find_files,
+    is_detector,
     is_segmentor,
 )
 
@@ -44,6 +48,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--classes', metavar='FILE',
                         help="names, one a line (default: the checkpoint's or the data set's)")
     parser.add_argument('--top-k', type=int, default=5)
+    parser.add_argument('--min-score', type=float, default=.5,
+                        help='of an object, of a detection config (default 0.5)')
     parser.add_argument('--json', type=new_file, metavar='FILE', help='also write all of it there')
     parser.add_argument('--out', type=Path, metavar='FOLDER',
                         help='also write pictures or videos with the result on them')
@@ -62,14 +68,17 @@ def parse_args() -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and value <= 0:
             parser.error(f'--{name.replace("_", "-")} must be above 0, got {value}')
+    if not 0 <= args.min_score <= 1:
+        parser.error(f'--min-score must be in [0, 1], got {args.min_score}')
     return args
 
 
-def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor:
+def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor | BoxPredictor:
     config = read_config(args)
-    model: Classifier | Segmentor
-    if is_segmentor(config):
-        model = Segmentor(config, args.checkpoint, args.classes, args.device)
+    model: Classifier | Segmentor | Detector
+    if is_segmentor(config) or is_detector(config):
+        kind = Segmentor if is_segmentor(config) else Detector
+        model = kind(config, args.checkpoint, args.classes, args.device)
         is_video = False
     else:
         model = Classifier(config, args.checkpoint, args.classes, args.device)
@@ -78,10 +87,12 @@ def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor:
         raise ValueError('--sliding and --camera need a config of videos, this one is of pictures')
     if isinstance(model, Segmentor):
         return MaskPredictor(model, args.top_k, args.out)
+    if isinstance(model, Detector):
+        return BoxPredictor(model, args.min_score, args.top_k, args.out)
     return Predictor(model, args.top_k, args.out, args.window, args.stride)
 
 
-def predict(predictor: Predictor | MaskPredictor, args: argparse.Namespace) -> int:
+def predict(predictor: Predictor | MaskPredictor | BoxPredictor, args: argparse.Namespace) -> int:
     """Go through the inputs; return how many could not be read."""
     if args.camera is not None:
         predictor.camera(args.camera, args.seconds)

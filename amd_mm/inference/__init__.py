@@ -1,5 +1,7 @@
 """Networks at work: files and folders in, features, predictions and reconstructions out."""
+from amd_mm.inference.box_predictor import BoxPredictor
 from amd_mm.inference.classifier import Classifier, Prediction
+from amd_mm.inference.detector import Detection, Detector, is_detector
 from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor
 from amd_mm.inference.feature_file import FeatureFile, read_features
 from amd_mm.inference.files import digest, find_files, reading
@@ -12,9 +14,9 @@ from amd_mm.inference.student import build_student, load_student
 from amd_mm.inference.windows import Window, camera_frames, sliding_windows, video_frames
 
 __all__ = [
-    'POOLS', 'Annotated', 'Classifier', 'FeatureExtractor', 'FeatureFile', 'Input',
-    'MaskPredictor', 'Prediction', 'Predictor', 'Segmentor', 'Share', 'Window', 'batch_of',
-    'build_student', 'camera_frames', 'digest', 'find_files', 'fixed_keys', 'frame_interval_of',
-    'is_segmentor', 'lines_of', 'load_student', 'read_clip', 'read_features', 'read_image',
-    'reading', 'reconstruct', 'sliding_windows', 'video_frames'
+    'POOLS', 'Annotated', 'BoxPredictor', 'Classifier', 'Detection', 'Detector', 'FeatureExtractor',
+    'FeatureFile', 'Input', 'MaskPredictor', 'Prediction', 'Predictor', 'Segmentor', 'Share',
+    'Window', 'batch_of', 'build_student', 'camera_frames', 'digest', 'find_files', 'fixed_keys',
+    'frame_interval_of', 'is_detector', 'is_segmentor', 'lines_of', 'load_student', 'read_clip',
+    'read_features', 'read_image', 'reading', 'reconstruct', 'sliding_windows', 'video_frames'
 ]

@@ -1,5 +1,6 @@
 """Models and inputs for trials of speed and memory, without weights or data."""
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -35,11 +36,21 @@ def trial_segmentor(cfg: Config) -> nn.Module:
         cfg: With a model of mmsegmentation. Where data decides the number of classes, it is
             taken for 2: a class costs one row of the last products.
     """
+    return _trial_dense(cfg, lambda model: (model.decode_head, model.get('auxiliary_head')))
+
+
+def trial_detector(cfg: Config) -> nn.Module:
+    """As :func:`trial_segmentor`, of a config with a two-stage detector of mmdetection."""
+    return _trial_dense(cfg, lambda model: (
+        model.roi_head.bbox_head, model.roi_head.get('mask_head')))
+
+
+def _trial_dense(cfg: Config, heads_of: Callable[[Any], Iterable[dict | None]]) -> nn.Module:
     model = copy.deepcopy(cfg.model)
     model.backbone.pop('init_cfg', None)
-    for head in (model.decode_head, model.get('auxiliary_head')):
-        if head and head.num_classes is None:
-            head.num_classes = 2
+    for head in heads_of(model):
+        if head and head['num_classes'] is None:
+            head['num_classes'] = 2
     return MODELS.build(model).train()
 
 
@@ -66,13 +77,51 @@ def segmentation_losses(model: Any, inputs: Tensor) -> dict[str, Tensor]:
     return losses
 
 
-def trial_inputs(model: Any, count: int, device: torch.device | str = 'cpu') -> Tensor:
+def detection_losses(model: Any, inputs: Tensor) -> dict[str, Tensor]:
+    """Losses of noise, head by head, for models without values too.
+
+    The heads see as many regions of a picture as are sampled in training, and masks as many as
+    may be positive; what is no product (pooling of regions, assignment, suppression) is left out.
+
+    Args:
+        model: A two-stage detector of mmdetection.
+        inputs: (B, C, H, W).
+    """
+    features = model.extract_feat(inputs)
+    proposals = model.rpn_head(features)
+    losses = {f'rpn.{name}': sum(level.mean() for level in levels)
+              for name, levels in zip(('cls', 'bbox'), proposals, strict=True)}
+    sampler = model.train_cfg.rcnn.sampler
+
+    def regions(extractor: Any, count: int) -> Tensor:
+        """(B * count, C, P, Q) as RoIAlign gives them."""
+        means = features[0].mean((2, 3), keepdim=True)
+        size = extractor.roi_layers[0].output_size
+        return means.expand(-1, -1, *size).repeat_interleave(count, 0)
+
+    heads = model.roi_head
+    scores, edges = heads.bbox_head(regions(heads.bbox_roi_extractor, sampler.num))
+    losses |= {'bbox.cls': scores.mean(), 'bbox.edges': edges.mean()}
+    if heads.with_mask:
+        positive = int(sampler.num * sampler.pos_fraction)
+        losses['mask'] = heads.mask_head(regions(heads.mask_roi_extractor, positive)).mean()
+    return losses
+
+
+def trial_inputs(model: Any, count: int, device: torch.device | str = 'cpu',
+                 size: tuple[int, ...] | None = None) -> Tensor:
     """(count, C, (T,) H, W) noise, in memory as the data sets leave it.
 
     The channels of clips lie last, those of pictures first.
+
+    Args:
+        model: Whose backbone has a grid.
+        count: How many.
+        device: Where.
+        size: ((T,) H, W); None: the grid's.
     """
     grid = model.backbone.grid
-    size, channels = grid.input_size, model.backbone.architecture.channels
+    size, channels = size or grid.input_size, model.backbone.architecture.channels
     if grid.is_video:
         return torch.randn(count, *size, channels, device=device).movedim(-1, 1)
     return torch.randn(count, channels, *size, device=device)

@@ -6,6 +6,7 @@ import mmcv.ops
 import numpy as np
 import pytest
 import torch
+from mmdet.structures.mask import BitmapMasks
 from torch import Tensor
 from torchvision.extension import _has_ops
 
@@ -87,3 +88,31 @@ def test_nms_where_the_second_corner_is_the_last_pixel(offset: int) -> None:
 def test_nms_of_no_box() -> None:
     kept: Tensor = mmcv.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)[1]
     assert kept.shape == (0, ) and kept.dtype == torch.int64
+
+
+def test_masks_of_regions_are_cut_out_as_the_compiled_operator_does() -> None:
+    """mmdet's BitmapMasks go through RoIAlign: the part of each cell that a mask covers."""
+    masks = np.zeros((2, 12, 16), np.uint8)
+    masks[0, 2:8, 4:12] = 1
+    masks[1, 5:12, 0:7] = 1
+    cut = BitmapMasks(masks, 12, 16).crop_and_resize(
+        torch.tensor([[4., 2., 12., 8.], [2., 4., 10., 12.], [2., 0., 10., 8.]]), (4, 4),
+        torch.tensor([0, 1, 0]))
+    expected = np.ones((3, 4, 4), np.uint8)
+    # Cells of 2 x 2 pixels from (2, 4): columns up to 7, rows from 5, of which a half counts.
+    expected[1, :, 3] = 0
+    # From (2, 0): columns from 4, rows from 2.
+    expected[2, 0] = expected[2, :, 0] = 0
+    found = np.asarray(cut.masks)
+    assert (found[[0, 2]] == expected[[0, 2]]).all()
+    assert (found[1, 1:, :2] == 1).all() and (found[1, :, 3] == 0).all()
+    # And every value is RoIAlign's, against one half.
+    boxes = torch.rand(12, 2, generator=torch.Generator().manual_seed(0)) * 6
+    boxes = torch.cat([boxes, boxes + 5], dim=1)
+    whose = torch.arange(12) % 2
+    values = mmcv.ops.roi_align(
+        torch.from_numpy(masks).float()[:, None],
+        torch.cat([whose[:, None].float(), boxes], dim=1), (7, 7), 1., 0, 'avg', True)
+    cut = BitmapMasks(masks, 12, 16).crop_and_resize(boxes, (7, 7), whose)
+    assert (np.asarray(cut.masks) == (values.squeeze(1) >= .5).numpy()).all()
+    assert 0 < np.asarray(cut.masks).mean() < 1

@@ -1,12 +1,16 @@
 """The recipes of configs/detection_coco made small: nuclei, a tiny student, two steps."""
+import copy
 from pathlib import Path
 
 import coco_set
 import tiny_vits
+import torch
 from mmengine.config import Config
 from recipes import CONFIGS, nodes
+from torch import nn
 
 from amd_mm.datasets.labels import leaf_datasets
+from amd_mm.registry import MODELS
 
 RECIPES = {path.stem: path for path in sorted((CONFIGS / 'detection_coco').glob('*.py'))}
 COCO = 'vit-small-p16_amd-pre_mask-rcnn_b64-lsj-100e_coco'
@@ -61,6 +65,20 @@ def small(name: str, work_dir: Path, student: Path | None, root: Path) -> Config
     cfg.param_scheduler = None
     cfg.global_batch_size = 2
     return cfg
+
+
+def detecting(folder: Path, root: Path, name: str = OWN) -> tuple[Config, nn.Module]:
+    """A small recipe for one's own boxes below ``root`` and its model, in ``folder/last.pth``."""
+    cfg = small(name, folder, None, root)
+    cfg.model.backbone.pop('init_cfg')
+    parts = copy.deepcopy(cfg.model)
+    for part in ('bbox_head', 'mask_head'):
+        if parts.roi_head[part] is not None:
+            parts.roi_head[part].num_classes = len(CLASSES)
+    model = tiny_vits.randomise(MODELS.build(parts), seed=5)
+    torch.save(dict(meta=dict(dataset_meta=dict(classes=CLASSES), epoch=1),
+                    state_dict=model.state_dict()), folder / 'last.pth')
+    return cfg, model
 
 
 def _shrink_heads(model: dict) -> None:

@@ -16,11 +16,10 @@ _VALUES = dict(
     head=_ANY, hue=1, in_channels=4, in_dims=4, jitter=(0, 0, 0, 0), label_file='labels.txt',
     loss=_ANY, loss_weight=1., magnitude=7, magnitude_std=.5, mask_generator=_ANY, max_epochs=1,
     mean=[0.], metainfo=dict(classes=('a', 'b')), method='phi_s', neck=_ANY, normalize=None,
-    num_ops=4,
-    num_outs=4, num_pairs=1, num_prefix_tokens=0, out_channels=4, pipeline=[],
-    proposal_file='proposals.pkl',
-    relations=['qk'], runner=Runner.__new__(Runner), samples=1, saturation=1, scale=(8, 8),
-    std=[1.], strategy='random', student_dims=4, taps=(1, ), teacher=_ANY, teacher_dims=4, value=1)
+    num_ops=4, num_outs=4, num_pairs=1, num_prefix_tokens=0, out_channels=4, pipeline=[],
+    proposal_file='proposals.pkl', relations=['qk'], runner=Runner.__new__(Runner),
+    samples=1, saturation=1, scale=(8, 8), std=[1.], strategy='random', student_dims=4, taps=(1, ),
+    teacher=_ANY, teacher_dims=4, value=1)
 
 
 def needed(part: type) -> dict[str, Any]:

@@ -1,5 +1,7 @@
+import detectors
 import nuclei
 import pytest
+import tiny_vits
 import torch
 from mmengine.config import Config
 from mmengine.structures import PixelData
@@ -13,11 +15,14 @@ from torch_memory import allocated
 from amd_mm.profiling.flops import ATTENTION, count_flops
 from amd_mm.profiling.memory import step_memory
 from amd_mm.profiling.trial import (
+    detection_losses,
     segmentation_losses,
+    trial_detector,
     trial_inputs,
     trial_model,
     trial_segmentor,
 )
+from amd_mm.registry import DATASETS
 
 
 @pytest.mark.parametrize('recipe,channels', [
@@ -95,3 +100,45 @@ def test_memory_of_a_segmentor_is_what_the_hosts_step_allocates(segmentor):
         (losses['decode.loss_ce'] + losses['aux.loss_ce']).backward()
     estimated = step_memory(segmentor, (4, 3, 64, 64), losses=segmentation_losses)
     assert .7 < estimated / allocated(step)[0] <= 1
+
+
+def test_operations_of_a_detector_are_those_of_the_hosts_step(tmp_path):
+    """Of all parts but RoIAlign, with 8 regions of each of two pictures of nuclei."""
+    root = detectors.make_set(tmp_path / 'set')
+    cfg = detectors.small(detectors.OWN_BOXES, tmp_path, None, root)
+    cfg.model.train_cfg.rcnn.sampler.num = 8
+    model = tiny_vits.randomise(trial_detector(cfg), seed=5).train()
+    step = DATASETS.build(cfg.train_dataloader.dataset)
+    samples = [step.dataset.prepare_data(0) for _ in range(2)]
+    batch = model.data_preprocessor(dict(
+        inputs=[sample['inputs'] for sample in samples],
+        data_samples=[sample['data_samples'] for sample in samples]), training=True)
+    regions: list[int] = []
+    model.roi_head.bbox_head.register_forward_pre_hook(
+        lambda _, inputs: regions.append(len(inputs[0])))
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        model(batch['inputs'], batch['data_samples'], mode='loss')
+    by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    by_part = {part: by_module[f'{type(model).__name__}.{part}'] for part in (
+        'backbone', 'neck', 'rpn_head', 'roi_head.bbox_head')}
+    # As random proposals overlap, fewer may be there than are asked for.
+    by_part['roi_head.bbox_head'] *= 16 / regions.pop()
+    expected = sum(by_part.values())
+    inputs = trial_inputs(model, 2, size=(detectors.SIZE, detectors.SIZE))
+    found = count_flops(model, lambda model: detection_losses(model, inputs))
+    assert found['losses'] == expected
+    # But for gradients of pixels and of the regions' pooled values.
+    assert 1.9 * expected < found['backward'] <= 2 * expected
+
+
+def test_masks_cost_what_their_head_does(tmp_path):
+    cfg = detectors.small(detectors.OWN, tmp_path, None, tmp_path)
+    cfg.model.train_cfg.rcnn.sampler.num = 8
+    model = trial_detector(cfg)
+    inputs = trial_inputs(model, 1, size=(detectors.SIZE, detectors.SIZE))
+    whole = count_flops(model, lambda model: detection_losses(model, inputs))['losses']
+    with FlopCounterMode(display=False) as counter:
+        model.roi_head.mask_head(torch.zeros(2, 16, 14, 14))
+    model.roi_head.mask_head = None
+    without = count_flops(model, lambda model: detection_losses(model, inputs))['losses']
+    assert whole - without == counter.get_total_flops()

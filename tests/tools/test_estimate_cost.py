@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import detectors
 import nuclei
 import pytest
 import torch
@@ -14,7 +15,14 @@ from mmengine.optim import build_optim_wrapper
 from recipes import CONFIGS, shrink
 from runs import recorded, run, run_tool, toy_config
 
-from amd_mm.profiling import count_flops, segmentation_losses, step_memory, trial_segmentor
+from amd_mm.profiling import (
+    count_flops,
+    detection_losses,
+    segmentation_losses,
+    step_memory,
+    trial_detector,
+    trial_segmentor,
+)
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 RECIPE = CONFIGS / 'amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py'
@@ -155,6 +163,28 @@ def test_a_segmentation_recipe(tmp_path, command):
     assert numbers['memory_bytes_by_part']['activations and gradients'] == step_memory(
         model, (2, 3, 64, 64), torch.bfloat16, accumulating=True, losses=segmentation_losses)
     assert 'samples an update' not in printed
+
+
+def test_a_detection_recipe(tmp_path, command, capsys):
+    cfg = detectors.small(detectors.COCO, tmp_path, tmp_path / 'nowhere.pth', tmp_path)
+    cfg.train_cfg.max_epochs = 100
+    cfg.dump(tmp_path / 'config.py')
+    options = ('--gpus', '2', '--gpu-tflops', '1e-3', '--utilisation', '1', '--samples', '117266')
+    numbers, _ = command('estimate_cost.py', tmp_path / 'config.py', *options,
+                         '--cfg-options', 'global_batch_size=64')
+    assert numbers['updates'] == 100 * 1832 and numbers['batches_an_update'] == 16
+    model = trial_detector(cfg)
+    two = torch.zeros(2, 3, detectors.SIZE, detectors.SIZE)
+    flops = count_flops(model, lambda model: detection_losses(model, two))
+    assert numbers['flops_an_input_by_part'] == {part: n // 2 for part, n in flops.items()}
+    assert numbers['memory_bytes_by_part']['activations and gradients'] == step_memory(
+        model, tuple(two.shape), torch.float16, accumulating=True, losses=detection_losses)
+    cfg.train_dataloader.dataset.dataset.pipeline = []
+    cfg.dump(tmp_path / 'config.py')
+    with pytest.raises(SystemExit):
+        command('estimate_cost.py', tmp_path / 'config.py', *options,
+                '--cfg-options', 'global_batch_size=64')
+    assert 'must cut pictures (crop_size)' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('recipe, options, expected', [

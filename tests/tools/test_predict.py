@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import clips
+import detectors
 import nuclei
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
 
 from amd_mm.datasets.files import printable
-from amd_mm.inference import Classifier, Segmentor, video_frames
+from amd_mm.inference import Classifier, Detector, Segmentor, video_frames
 
 SCRIPT = Path(__file__).parents[2] / 'tools/predict.py'
 CLASSES = ('walking the dog', 'cutting wood', 'juggling', 'sleeping', 'tying a knot', 'waving')
@@ -142,6 +143,31 @@ def test_masks_of_a_segmentation_config(command, tmp_path, monkeypatch, capsys):
     for path, labels in zip(paths, maps, strict=True):
         assert (np.asarray(Image.open(out / f'{path.stem}.labels.png')) == labels).all()
         assert Image.open(out / path.name).size == (nuclei.SIDE, nuclei.SIDE)
+    assert command(*files, root, '--sliding') == 2
+    assert 'need a config of videos' in capsys.readouterr().err
+
+
+def test_objects_of_a_detection_config(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    root = detectors.make_set(tmp_path / 'set')
+    cfg, _ = detectors.detecting(tmp_path, root)
+    cfg.dump(tmp_path / 'config.py')
+    files = tmp_path / 'config.py', tmp_path / 'last.pth'
+    said, out = tmp_path / 'said.json', tmp_path / 'out'
+    assert command(*files, root / 'val', '--json', said, '--out', out, '--min-score', .1,
+                   '--top-k', 1) == 0
+    paths = sorted((root / 'val').glob('*.png'))
+    found = [Detector(cfg, files[1]).detections(path, .1) for path in paths]
+    assert json.loads(said.read_text()) == [
+        dict(input=str(path), objects=[
+            dict(label=one.label, name=one.name, score=one.score, box=list(one.box))
+            for one in objects]) for path, objects in zip(paths, found, strict=True)]
+    assert f'and {len(found[0]) - 1} more' in capsys.readouterr().out
+    for path in paths:
+        assert (out / f'{path.stem}.instances.png').is_file() and (out / path.name).is_file()
+    with pytest.raises(SystemExit):
+        command(*files, root, '--min-score', 2)
+    assert '--min-score must be in [0, 1], got 2' in capsys.readouterr().err
     assert command(*files, root, '--sliding') == 2
     assert 'need a config of videos' in capsys.readouterr().err
 

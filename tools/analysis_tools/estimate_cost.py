@@ -1,6 +1,7 @@
 """Estimates time, memory and loader rate of a full recipe; nothing is computed.
 
-Recipes of pre-training and segmentation, the latter at the size of a crop.
+Recipes of pre-training, segmentation and detection in pictures; the latter two at the size of a
+crop, and for detection with as many regions as are sampled.
 
 Time is floating-point operations, counted as amd_mm.profiling.flops says, over GPUs x rate x
 utilisation. Take rate and utilisation from benchmark_step.py on the machine in question. It
@@ -34,12 +35,14 @@ import amd_mm  # noqa: F401
 from amd_mm.command_line import add_config_arguments, new_file, number, read_config
 from amd_mm.engine import accumulative_counts, batches_an_update
 from amd_mm.failures import command
-from amd_mm.inference import is_segmentor
+from amd_mm.inference import is_detector, is_segmentor
 from amd_mm.models.teachers import Teacher
 from amd_mm.profiling.flops import count_flops
 from amd_mm.profiling.memory import module_bytes, step_memory
 from amd_mm.profiling.trial import (
+    detection_losses,
     segmentation_losses,
+    trial_detector,
     trial_inputs,
     trial_model,
     trial_segmentor,
@@ -50,7 +53,7 @@ from amd_mm.registry import DATASETS
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser, 'a config of pre-training or segmentation')
+    add_config_arguments(parser, 'a config of pre-training, segmentation or detection')
     parser.add_argument('--gpus', type=int, required=True, help='processes in all')
     parser.add_argument('--gpu-tflops', type=float, required=True,
                         help='TFLOP/s of a dense matrix product on one, in the precision of the '
@@ -91,7 +94,29 @@ def precision_of(cfg: Config) -> torch.dtype:
 
 def losses_of(cfg: Config) -> Callable[[Any, Tensor], dict[str, Tensor]]:
     """What a step of the config's model computes before its backward pass."""
+    if is_detector(cfg):
+        return detection_losses
     return segmentation_losses if is_segmentor(cfg) else lambda model, inputs: model.loss(inputs)
+
+
+def build_trial(cfg: Config) -> nn.Module:
+    """The config's model with random weights."""
+    if is_detector(cfg):
+        return trial_detector(cfg)
+    return trial_segmentor(cfg) if is_segmentor(cfg) else trial_model(cfg)
+
+
+def input_size(model: nn.Module, cfg: Config) -> tuple[int, ...]:
+    """((T,) H, W) of what a step sees; of a detector the cut square, padded."""
+    if not is_detector(cfg):
+        return model.backbone.grid.input_size
+    steps = cfg.train_dataloader.dataset.dataset.pipeline
+    crop = next((step.crop_size for step in steps if 'crop_size' in step), None)
+    if crop is None:
+        raise ValueError('the pipeline of a detection config must cut pictures (crop_size), whose '
+                         'size is that of a step, but does not; add mmdet.RandomCrop')
+    divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
+    return tuple(-(-side // divisor) * divisor for side in crop)
 
 
 def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> dict[str, int]:
@@ -105,7 +130,7 @@ def estimate_memory(model: nn.Module, cfg: Config, inputs: int, gpus: int) -> di
         'optimizer': 2 * trained,
         'gradient buckets': trained if gpus > 1 else 0,
         'activations and gradients': step_memory(
-            model, (inputs, channels, *model.backbone.grid.input_size), precision_of(cfg),
+            model, (inputs, channels, *input_size(model, cfg)), precision_of(cfg),
             accumulating=count_batches(cfg, gpus) > 1, losses=losses_of(cfg)),
     }
 
@@ -130,7 +155,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
     """All numbers, as they go into the JSON file.
 
     Args:
-        cfg: A config of pre-training or segmentation.
+        cfg: A config of pre-training, segmentation or detection in pictures.
         gpus: Processes.
         rate: Floating-point operations a second that one of them gets done.
         samples: Of the data set; None counts the config's.
@@ -139,7 +164,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
         ValueError: If there are not enough samples for an update, or the config is of another
             kind.
     """
-    model = trial_segmentor(cfg) if is_segmentor(cfg) else trial_model(cfg)
+    model = build_trial(cfg)
     if 'max_epochs' not in cfg.train_cfg:
         raise ValueError('train_cfg must count in epochs (max_epochs), got '
                          f'{dict(cfg.train_cfg)}; set train_cfg.max_epochs and by_epoch=True')
@@ -155,7 +180,7 @@ def estimate(cfg: Config, gpus: int, rate: float, samples: int | None = None) ->
 
     inputs = loader.batch_size * repeats
     # Norms over a batch need more than one.
-    two = trial_inputs(model, 2)
+    two = trial_inputs(model, 2, size=input_size(model, cfg))
     losses = losses_of(cfg)
     flops = {name: value // 2
              for name, value in count_flops(model, lambda model: losses(model, two)).items()}
