@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -248,15 +249,14 @@ def check_taps(taps: Sequence[int], depth: int, who: str) -> list[int]:
 
 
 def check_grid(student: TokenGrid | None, own: TokenGrid) -> None:
-    """Raise a ValueError if a teacher that takes the input as it is has other tokens.
+    """Raise a ValueError if a teacher's tokens are not as many as the student's, in time and space.
 
     Args:
         student: The student's; None: whatever the teacher's are.
-        own: The teacher's.
+        own: The teacher's; its patches may be of another size, tubelets may not.
     """
-    if student in (None, own):
+    if student is None or (student.size == own.size and student.patch[:-2] == own.patch[:-2]):
         return
-    assert student is not None
     if student.is_video != own.is_video:
         student_kind, own_kind = ('clips' if grid.is_video else 'pictures'
                                   for grid in (student, own))
@@ -265,10 +265,28 @@ def check_grid(student: TokenGrid | None, own: TokenGrid) -> None:
         raise ValueError(
             f'A student of {student_kind} must have a teacher that takes them, got one of '
             f'{own_kind}: use {remedy}.')
+    rows, columns = (n * p for n, p in zip(student.size[-2:], own.patch[-2:], strict=True))
     raise ValueError(
         f'Student and teacher must cut the input into the same tokens, got {_tokens(student)} of '
-        f'the student and {_tokens(own)} of the teacher: give both the same img_size, patch_size, '
-        'num_frames and tubelet_size, or use amd_mm.TimmTeacher, which resizes its input.')
+        f'the student and {_tokens(own)} of the teacher: set model.teacher.backbone.img_size='
+        f'({rows}, {columns}), and num_frames and tubelet_size as the student has them.')
+
+
+def resize_frames(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pictures (B, C, H, W), or every frame of clips (B, C, T, H, W), at another size.
+
+    Bicubic with antialiasing; no frame takes from another. Input of that size is given back.
+
+    Args:
+        images: Pixels, normalised or not.
+        size: Rows and columns.
+    """
+    if tuple(images.shape[-2:]) == size:
+        return images
+    if images.dim() == 5:
+        frames = resize_frames(images.transpose(1, 2).flatten(0, 1), size)
+        return frames.unflatten(0, (len(images), -1)).transpose(1, 2)
+    return F.interpolate(images, size, mode='bicubic', antialias=True)
 
 
 def _tokens(grid: TokenGrid) -> str:

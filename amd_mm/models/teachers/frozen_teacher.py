@@ -15,6 +15,7 @@ from amd_mm.models.teachers.base import (
     check_grid,
     check_taps,
     pixel_statistics,
+    resize_frames,
     warn_of_random_weights,
 )
 from amd_mm.registry import MODELS
@@ -27,7 +28,8 @@ class FrozenTeacher(Teacher):
     """An encoder of ours read at some blocks, without gradient, always in eval mode.
 
     It attends over the tokens that it is told to see. Only the blocks up to the deepest tap are
-    kept, unless its pixels are to be predicted.
+    kept, unless its pixels are to be predicted. Where its patches are of another size than the
+    student's, the input is resized to (the student's tokens) times its patch, on the device.
 
     Args:
         backbone: Config of an encoder with ``encode``.
@@ -52,7 +54,7 @@ class FrozenTeacher(Teacher):
     Raises:
         ValueError: If no checkpoint is given or it does not fit, if taps are not
             numbers between 1 and the depth, if mean and deviation are not what the file says
-            or not one a channel, or if the student's tokens are others.
+            or not one a channel, or if its tokens are not as many as the student's.
     """
 
     backbone: Encoder
@@ -89,18 +91,23 @@ class FrozenTeacher(Teacher):
         given = pixel_statistics(input_mean, input_std, "teacher's input")
         self.backbone = MODELS.build(backbone)
         self.taps = check_taps(taps, self.backbone.depth, 'teacher')
-        self.grid = self.backbone.grid
+        check_grid(student_grid, self.backbone.grid)
+        self.grid = student_grid or self.backbone.grid
         self.channels = self.backbone.architecture.channels
         self.embed_dims = self.backbone.embed_dims
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
         self.has_class_token = self.num_prefix_tokens > 0
-        check_grid(student_grid, self.grid)
         self.decoder = None if decoder is None else MODELS.build(decoder, default_args=dict(
             in_dims=self.embed_dims,
             grid=self.grid,
             num_prefix_tokens=self.num_prefix_tokens,
             channels=self.channels))
         self.predicts_pixels = self.decoder is not None
+        if self.predicts_pixels and self.grid != self.backbone.grid:
+            raise ValueError(
+                'A teacher that predicts pixels must have patches of the size of the student\'s, '
+                f'got {self.backbone.grid.patch} and {self.grid.patch}: set '
+                'model.teacher.decoder=None.')
         if checkpoint is None:
             warn_of_random_weights()
             self.init_weights()
@@ -117,7 +124,7 @@ class FrozenTeacher(Teacher):
 
     def features(self, images: Tensor, token_ids: Tensor) -> list[Tensor]:
         """Raw outputs of the blocks; nothing is computed of other tokens."""
-        return self.backbone.encode(images, token_ids, self.taps)[1]
+        return self.backbone.encode(self._fitted(images), token_ids, self.taps)[1]
 
     @torch.no_grad()
     def predict(self, images: Tensor, mask: TokenMask) -> tuple[list[Tensor], Tensor]:
@@ -129,4 +136,9 @@ class FrozenTeacher(Teacher):
 
     def relations(self, images: Tensor, token_ids: Tensor) -> list[Projections]:
         """Queries, keys and values of the blocks; nothing is computed of other tokens."""
+        images = self._fitted(images)
         return [self.backbone.project(images, token_ids, tap) for tap in self.taps]
+
+    def _fitted(self, images: Tensor) -> Tensor:
+        """Images in whose size its own patches give the student's tokens."""
+        return resize_frames(images, self.backbone.grid.frame_size)

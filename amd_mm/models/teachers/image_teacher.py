@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from amd_mm.models.teachers.base import Teacher
+from amd_mm.models.teachers.base import Teacher, resize_frames
 from amd_mm.tokens import TokenGrid, gather_tokens
 
 
@@ -117,15 +117,7 @@ class ImageTeacher(Teacher):
             tubelets = images.reshape(batch, channels, -1, self.grid.patch[0], rows, columns)
             chosen = tubelets[:, :, :, 0] if self.frames == 'first' else tubelets.mean(3)
             images = chosen.transpose(1, 2).flatten(0, 1)
-        if tuple(images.shape[-2:]) == self.picture_size:
-            return images
-        if images.dim() == 5:  # frame by frame, none of which takes from another
-            frames = self._resize(images.transpose(1, 2).flatten(0, 1))
-            return frames.unflatten(0, (len(images), -1)).transpose(1, 2)
-        return self._resize(images)
-
-    def _resize(self, pictures: Tensor) -> Tensor:
-        return F.interpolate(pictures, self.picture_size, mode='bicubic', antialias=True)
+        return resize_frames(images, self.picture_size)
 
     def _at(self, token_ids: Tensor, prefix: Tensor, patches: Tensor) -> Tensor:
         """The features of some of the student's tokens, from those of whole pictures."""

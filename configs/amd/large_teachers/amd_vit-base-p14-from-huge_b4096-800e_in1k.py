@@ -1,5 +1,5 @@
-# MAE's ViT-H as teacher, its weights shared out over the GPUs. Both networks have to cut
-# pictures into the same tokens: the student has patches of 14 x 14 too.
+# MAE's ViT-H as teacher, its weights shared out over the GPUs. The student has
+# patches of 14 x 14 too, so that nothing has to be resized for the teacher.
 _base_ = '../amd_vit-base-p16_b4096-800e_in1k.py'
 
 model = dict(

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from golden import amd_video, load_golden
 from mmengine.model import ExponentialMovingAverage
 from tiny_vits import (
@@ -18,6 +19,7 @@ from unsafe_files import serving
 from amd_mm.export.convert import Options
 from amd_mm.export.files import convert_checkpoint
 from amd_mm.registry import MODELS
+from amd_mm.tokens import TokenGrid
 
 BACKBONE = dict(type='amd_mm.VideoVisionTransformer', img_size=16, patch_size=8, num_frames=4,
                 embed_dims=24, depth=4, num_heads=3, use_mean_pooling=False)
@@ -245,3 +247,33 @@ def test_attention_is_that_of_the_last_block_that_is_kept(modality):
     assert found.shape == (2, teacher.grid.num_tokens)
     torch.testing.assert_close(found, expected)
     assert not found.requires_grad
+
+
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_patches_of_another_size_see_the_student_s_input_resized(modality):
+    """As 196 / 14 = 224 / 16: here 24 / 6 = 32 / 8 a side."""
+    backbone = dict(pretraining_config(modality)['backbone'], img_size=24, patch_size=6)
+    teacher = build(backbone=backbone, taps=(1, 2), student_grid=make_grid(modality, 4))
+    generator = torch.Generator().manual_seed(0)
+    time = (4, ) if modality == 'video' else ()
+    images = torch.randn(2, 3, *time, 32, 32, generator=generator)
+    frames = images.unbind(2) if time else [images]
+    small = [F.interpolate(frame, (24, 24), mode='bicubic', antialias=True) for frame in frames]
+    small = torch.stack(small, 2) if time else small[0]
+    ids = torch.tensor([[0, 5, 9], [15, 1, 2]])
+    assert_same(teacher(images, ids), teacher.backbone.encode(small, ids, (1, 2))[1])
+    assert teacher.attention(images).shape == (2, teacher.grid.num_tokens)
+
+
+def test_tokens_of_another_number_name_the_size_that_fits():
+    with pytest.raises(ValueError, match=r'same tokens, got 2 x 4 x 4 of 2 x 8 x 8 pixels .*'
+                                         r'img_size=\(32, 32\)'):
+        build(student_grid=make_grid('video', 4))
+    with pytest.raises(ValueError, match='predicts pixels must have patches of the size'):
+        build(student_grid=TokenGrid((2, 2, 2), (2, 6, 6)), decoder=dict(
+            type='amd_mm.PixelDecoder', embed_dims=16, depth=1, num_heads=2))
+
+
+def make_grid(modality: str, side: int) -> TokenGrid:
+    size, patch = (side, side), (8, 8)
+    return TokenGrid((2, *size), (2, *patch)) if modality == 'video' else TokenGrid(size, patch)
