@@ -188,3 +188,41 @@ def test_relations_beside_features_and_pixels():
     sum(losses.values()).backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters() if p.requires_grad)
     assert not any(not p.requires_grad for n, p in model.named_parameters() if 'pos_embed' not in n)
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+def test_losses_and_gradients_are_the_released_codes():
+    """What OliverRensu/TinyMIM@d0847051aa00 gave for these weights, without stochastic depth.
+
+    A student of 12 blocks, of which the last has 4 heads there, and block 5 of a teacher of 6.
+    """
+    vit = tiny_vits.pretraining_config('image')['backbone']
+    model = tinymim(
+        'image', taps=(12, ), backbone=dict(vit, arch=dict(vit['arch'], num_layers=12)),
+        teacher=dict(type='amd_mm.FrozenTeacher', taps=(5, ), checkpoint=None, backbone=dict(
+            vit, arch=dict(embed_dims=32, num_layers=6, num_heads=4, feedforward_channels=128))))
+    images = tiny_vits.pixels('image')
+    losses = model.masked_loss(images, model.draw_mask(images, torch.tensor([3, 4])))
+    assert losses['loss_qk'].item() == pytest.approx(1.5499032735824585, rel=1e-5)
+    assert losses['loss_vv'].item() == pytest.approx(1.8465919494628906, rel=1e-5)
+    sum(losses.values()).backward()
+    layers = model.backbone.layers
+    norms = [layers[0].attn.qkv.weight, model.backbone.cls_token, layers[11].attn.qkv.bias]
+    assert [p.grad.norm().item() for p in norms] == pytest.approx(
+        [1.964261770248413, 0.26289844512939453, 0.3060147762298584], rel=1e-4)
+    assert layers[11].ffn.layers[1].weight.grad is None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:The teacher has random weights')
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_compiles_into_one_graph(modality):
+    torch.compiler.reset()
+    model = tinymim(modality)
+    images = tiny_vits.pixels(modality)
+    mask = model.draw_mask(images, torch.tensor([3, 4]))
+    expected = model.masked_loss(images, mask)
+    model.compile_networks(backend='eager', fullgraph=True)
+    found = model.masked_loss(images, mask)
+    assert {k: v.item() for k, v in found.items()} == pytest.approx(
+        {k: v.item() for k, v in expected.items()}, rel=1e-6)
