@@ -268,7 +268,8 @@ class ImageVisionTransformer(VisionTransformer):
             What ``out_type`` says, one for each of ``out_indices``.
         """
         tokens, size = self.patch_embed(x)
-        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1)
+        # Not len(x), which a tracer of exports takes for a constant.
+        tokens = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), tokens], dim=1)
         tokens = tokens + resize_pos_embed(
             self.pos_embed, self.patch_resolution, size, mode=self.interpolate_mode,
             num_extra_tokens=self.num_prefix_tokens)
