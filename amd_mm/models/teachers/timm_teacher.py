@@ -220,6 +220,12 @@ def _build(architecture: str, size: tuple[int, int] | None) -> Any:
         raise ValueError(f'architecture of amd_mm.TimmTeacher must be one that timm '
                          f'{timm.__version__} knows, got {architecture!r}; perhaps '
                          f'{" or ".join(near)}')
+    # timm builds them with GELU all the same, and its pages tell of it in a note.
+    trained_as = architecture.replace('_clip_', '_clip_quickgelu_')
+    if '.' in architecture and trained_as != architecture and timm.is_model_pretrained(trained_as):
+        raise ValueError(f'architecture of amd_mm.TimmTeacher must have the activation that its '
+                         f'weights were trained with, QuickGELU, got {architecture!r}: set '
+                         f'{trained_as!r}')
     if size is None:
         with torch.device('meta'):
             network = timm.create_model(architecture, pretrained=False, num_classes=0)

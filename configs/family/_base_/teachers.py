@@ -2,5 +2,6 @@
 # pixel statistics are timm's. Weights: --cfg-options model.teacher.checkpoint=FILE
 dinov2_large = dict(type='amd_mm.TimmTeacher', architecture='vit_large_patch14_dinov2.lvd142m')
 dinov3_large = dict(type='amd_mm.TimmTeacher', architecture='vit_large_patch16_dinov3.lvd1689m')
-clip_base = dict(type='amd_mm.TimmTeacher', architecture='vit_base_patch16_clip_224.openai')
+clip_base = dict(
+    type='amd_mm.TimmTeacher', architecture='vit_base_patch16_clip_quickgelu_224.openai')
 mae_base = dict(type='amd_mm.TimmTeacher', architecture='vit_base_patch16_224.mae')

@@ -290,6 +290,8 @@ def test_amd_learns_from_it(small_timm, tmp_path):
 @pytest.mark.parametrize(('changes', 'message'), [
     (dict(architecture='vit_small_dinov9'), "that timm .* knows, got 'vit_small_dinov9'"),
     (dict(architecture='resnet18'), 'must be a vision transformer.*a ResNet'),
+    (dict(architecture='vit_base_patch16_clip_224.openai'),
+     r"QuickGELU, got .*set 'vit_base_patch16_clip_quickgelu_224\.openai'"),
     (dict(architecture='swin_tiny_patch4_window7_224'), 'a SwinTransformer'),
     (dict(architecture='vit_small_r26_s32_224'), 'whose patches are cut from features'),
     (dict(registers='align'), 'needs a teacher with register tokens.*vit_tiny_patch16_224 with 0'),
