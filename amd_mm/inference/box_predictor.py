@@ -50,14 +50,27 @@ class BoxPredictor:
             return
         picture = cv2.cvtColor(read_picture(str(path)), cv2.COLOR_BGR2RGB)
         name = self.out / self._names(path.stem)
-        numbers = _numbered(objects, picture.shape[:2])
         if any(found.mask is not None for found in objects):
-            Image.fromarray(numbers).save(f'{name}.instances.png')
-        colours = [self.palette[found.label] for found in objects]
-        painted = paint(picture, numbers.astype(int) - 1, colours) if objects else picture
-        drawn = draw_boxes(painted, [found.box for found in objects],
-                           [_title(found) for found in objects], colours)
-        Image.fromarray(drawn).save(f'{name}.png')
+            Image.fromarray(_numbered(objects, picture.shape[:2])).save(f'{name}.instances.png')
+        Image.fromarray(draw_objects(picture, objects, self.palette)).save(f'{name}.png')
+
+
+def draw_objects(picture: np.ndarray, objects: Sequence[Detection],
+                 palette: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """The picture with boxes and masks, the best object over the others.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        objects: Best first.
+        palette: A colour a class.
+    """
+    if not objects:
+        return picture
+    colours = [palette[found.label] for found in objects]
+    numbers = _numbered(objects, picture.shape[:2])
+    painted = paint(picture, numbers.astype(int) - 1, colours)
+    return draw_boxes(painted, [found.box for found in objects],
+                      [_title(found) for found in objects], colours)
 
 
 def _numbered(objects: Sequence[Detection], size: tuple[int, int]) -> np.ndarray:

