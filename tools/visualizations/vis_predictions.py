@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
                         help='pictures, evenly spaced in the data (default: 16)')
     parser.add_argument('--min-score', type=number(float, least=0), default=.5,
                         help='of an object that is drawn (default: 0.5)')
-    parser.add_argument('--classes', help='file with one name a line, for a checkpoint without names')
+    parser.add_argument('--classes', help='file with a name a line, for a checkpoint without names')
     parser.add_argument('--device', type=device, default=get_device())
     return parser.parse_args()
 
