@@ -8,7 +8,13 @@ from mmengine.evaluator import DumpResults
 from amd_mm.command_line import new_file, read_run_config, run_parser
 from amd_mm.config_values import require
 from amd_mm.console import Console
-from amd_mm.engine import CompleteCheckpointHook, ConsoleHook, build_runner, fit_to_machine
+from amd_mm.engine import (
+    CompleteCheckpointHook,
+    ConsoleHook,
+    build_runner,
+    check_places,
+    fit_to_machine,
+)
 from amd_mm.failures import command
 
 
@@ -24,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cfg = read_run_config(args)
     require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    check_places(cfg, ['test'])
     cfg.load_from = args.checkpoint
     cfg.resume = False
     changes = fit_to_machine(cfg, args.cfg_options)

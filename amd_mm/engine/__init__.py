@@ -21,6 +21,7 @@ from amd_mm.engine.hooks import (
 from amd_mm.engine.layer_decay import LayerDecayConstructor
 from amd_mm.engine.loops import EpochTrainLoop
 from amd_mm.engine.machine import fit_to_machine
+from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.engine.strategies import ShardingStrategy
@@ -45,6 +46,8 @@ __all__ = [
     'batches_an_update',
     'build_runner',
     'build_training_runner',
+    'check_packages',
+    'check_places',
     'count_accumulation',
     'fit_to_machine',
     'newest_whole',
