@@ -16,6 +16,7 @@ DETECTION = ['mmdet>=3.3,<3.4']
 DENSE = DETECTION + ['mmsegmentation>=1.2.2,<2.0', 'ftfy', 'prettytable', 'regex']
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
+LOGGERS = ['tensorboard', 'wandb', 'mlflow']
 TESTS = ['build', 'coverage', 'hypothesis', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
          'tensorboard']
 
@@ -102,6 +103,7 @@ setup(
         dense=DENSE,
         interop=INTEROP,
         export=EXPORT,
+        loggers=LOGGERS,
         tests=LITE + QUICKSTART + DENSE + INTEROP + EXPORT + TESTS,
     ),
 )

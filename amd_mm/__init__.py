@@ -1,7 +1,42 @@
-"""Pre-training of small vision transformers by masked distillation, on MMEngine."""
+"""Pre-training of small vision transformers by masked distillation, on MMEngine.
+
+Of an encoder: ``FeatureExtractor`` (features of files and folders), ``read_features`` (what it
+wrote). Of a fine-tuned network: ``Classifier``, ``Detector``, ``Segmentor``. Of a pre-trained
+one: ``reconstruct``. Of a config: ``build_training_runner``, ``build_runner``.
+
+A name is imported when it is first used: ``import amd_mm`` mends the hosts, and loads nothing.
+"""
+import importlib
+
 from amd_mm.compat import apply_fixes
 from amd_mm.version import __version__
 
 apply_fixes()
 
-__all__ = ['__version__']
+# Name -> module that has it.
+_LAZY = {
+    'Classifier': 'amd_mm.inference',
+    'Detector': 'amd_mm.inference',
+    'FeatureExtractor': 'amd_mm.inference',
+    'Segmentor': 'amd_mm.inference',
+    'build_runner': 'amd_mm.engine',
+    'build_training_runner': 'amd_mm.engine',
+    'read_features': 'amd_mm.inference',
+    'reconstruct': 'amd_mm.inference',
+}
+
+__all__ = ['__version__', *_LAZY]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the Python interface when it is asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The names that are there and those that come when they are asked for."""
+    return sorted({*globals(), *_LAZY})

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import ParamSpec, TextIO
+from types import FrameType
+from typing import ParamSpec
 
 import mmengine.config.config
 import torch
@@ -19,7 +19,7 @@ from mmengine.registry import build_functions
 
 from amd_mm.command_line import leave_processes
 
-__all__ = ['HeldOutput', 'command']
+__all__ = ['command']
 
 P = ParamSpec('P')
 # What the user can mend, and what is a fault of a program; 0 is success.
@@ -30,7 +30,8 @@ _PACKAGE = str(Path(__file__).parent)
 # What a module is installed by, where that is an extra of ours.
 _EXTRAS = dict(mmdet='detection', mmseg='dense', ftfy='dense', timm='interop',
                transformers='interop', onnx='export', onnxruntime='export', mlxtend='quickstart',
-               skimage='quickstart', mmcv='lite')
+               skimage='quickstart', mmcv='lite', tensorboard='loggers',
+               wandb='loggers', mlflow='loggers')
 # Longer messages (a thousand keys that do not fit) are in the file as a whole.
 _MAX_LINES = 30
 _MAX_CHARACTERS = 3000
@@ -97,46 +98,6 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return reason, USER_ERROR
     return f'{type(error).__name__}: {reason}; this should not happen, please report it', BUG
-
-
-class HeldOutput:
-    """Keeps what is written to standard output until it is to be shown.
-
-    A context: a command that fails before :meth:`show` leaves nothing on the terminal but its
-    error (the log file has all of it), one that ends has it shown.
-    """
-
-    def __init__(self) -> None:
-        self._target: TextIO = sys.stdout
-        self._kept: list[str] | None = []
-
-    def __enter__(self) -> HeldOutput:
-        self._target = sys.stdout
-        sys.stdout = self
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        sys.stdout = self._target
-        if isinstance(error, Exception):
-            self._kept = None
-        self.show()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._target, name)
-
-    def write(self, text: str) -> int:
-        """Keep the text, or pass it on."""
-        if self._kept is None:
-            return self._target.write(text)
-        self._kept.append(text)
-        return len(text)
-
-    def show(self) -> None:
-        """Show what was kept, and from now on everything at once."""
-        kept, self._kept = self._kept, None
-        self._target.write(''.join(kept or ()))
-        self._target.flush()
 
 
 def _rank() -> str:

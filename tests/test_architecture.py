@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 # From the ground up; what stands in one row may use each other only as the files need.
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
-    ('positions', 'command_line', 'config_keys', 'config_values', 'failures',
+    ('positions', 'command_line', 'console', 'config_keys', 'config_values', 'failures',
      'resolved_config'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),

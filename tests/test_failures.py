@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 
-from amd_mm.failures import HeldOutput, command, describe
+from amd_mm.failures import command, describe
 
 
 def raised(function, *arguments) -> Exception:
@@ -122,26 +122,3 @@ def test_the_traceback_goes_to_the_log_of_the_run(capsys, tmp_path):
     assert command(run)() == 1
     assert f'(traceback: {log})' in capsys.readouterr().err
     assert 'it begins' in log.read_text() and log.read_text().endswith("KeyError: 'bug'\n")
-
-
-def test_output_is_held_until_it_is_shown(capsys):
-    with HeldOutput() as output:
-        stream = sys.stdout
-        print('config')
-        assert capsys.readouterr().out == ''
-        output.show()
-        print('step')
-        assert capsys.readouterr().out == 'config\nstep\n'
-    print('after', file=stream)  # as a logger does, which keeps the stream
-    assert capsys.readouterr().out == 'after\n'
-    assert not isinstance(sys.stdout, HeldOutput)
-
-
-def test_output_of_a_failure_is_dropped_and_of_others_shown(capsys):
-    with pytest.raises(ValueError), HeldOutput():
-        print('config')
-        raise ValueError
-    assert capsys.readouterr().out == ''
-    with HeldOutput():
-        print('config')
-    assert capsys.readouterr().out == 'config\n'

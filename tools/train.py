@@ -1,14 +1,16 @@
 """Trains what a config describes: pre-training and fine-tuning, on images and videos."""
 import argparse
 import sys
+from collections.abc import Sequence
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.command_line import enable_amp, read_run_config, run_parser
-from amd_mm.engine import ShowOutputHook, build_training_runner, prepare_start
-from amd_mm.failures import HeldOutput, command
+from amd_mm.console import Console
+from amd_mm.engine import ConsoleHook, build_training_runner, fit_to_machine, prepare_start
+from amd_mm.failures import command
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = run_parser(__doc__)
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='auto|CHECKPOINT',
@@ -20,12 +22,12 @@ def parse_args() -> argparse.Namespace:
         '--auto-scale-lr', action='store_true',
         help='scale the learning rate by batch size x processes x accumulation over '
         'auto_scale_lr.base_batch_size of the config')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 @command
-def main() -> None:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
     cfg = read_run_config(args)
     prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:
@@ -36,9 +38,10 @@ def main() -> None:
         cfg.auto_scale_lr.enable = True
     if args.amp:
         enable_amp(cfg)
-    with HeldOutput() as output:
+    changes = fit_to_machine(cfg, args.cfg_options)
+    with Console() as console:
         runner = build_training_runner(cfg)
-        runner.register_hook(ShowOutputHook(output.show))
+        runner.register_hook(ConsoleHook(console, changes))
         runner.train()
 
 

@@ -18,7 +18,7 @@ def _no_accelerator(module: Any) -> Verdict:
 
 def _say(message: str) -> None:
     from mmengine.logging import print_log
-    print_log(message, logger='current', level=logging.WARNING)
+    print_log(message, logger='current', level=logging.INFO)
 
 
 def _start_gloo(dist_utils: Any) -> None:

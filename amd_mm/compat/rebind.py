@@ -20,11 +20,11 @@ def rebind(module: ModuleType, name: str, replacement: Callable) -> None:
 
 
 @contextmanager
-def replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
-    """Give ``module.name`` another value for a while."""
-    original = getattr(module, name)
-    setattr(module, name, value)
+def replaced(owner: object, name: str, value: object) -> Iterator[None]:
+    """Give ``owner.name``, of a module or a class, another value for a while."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(module, name, original)
+        setattr(owner, name, original)

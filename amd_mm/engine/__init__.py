@@ -9,17 +9,19 @@ from amd_mm.engine.held_out import HeldOutLoss, settle_held_out
 from amd_mm.engine.hooks import (
     BadSampleHook,
     CompleteCheckpointHook,
+    ConsoleHook,
     EffectiveBatchHook,
     LabelRangeHook,
     NonFiniteLossHook,
     RatesHook,
     ReconstructionHook,
     ResumeHook,
-    ShowOutputHook,
     ThroughputHook,
 )
 from amd_mm.engine.layer_decay import LayerDecayConstructor
 from amd_mm.engine.loops import EpochTrainLoop
+from amd_mm.engine.machine import fit_to_machine
+from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.engine.strategies import ShardingStrategy
@@ -28,6 +30,7 @@ __all__ = [
     'BadSampleHook',
     'ClassesFromDataRunner',
     'CompleteCheckpointHook',
+    'ConsoleHook',
     'EffectiveBatchHook',
     'EpochTrainLoop',
     'HeldOutLoss',
@@ -38,13 +41,15 @@ __all__ = [
     'ReconstructionHook',
     'ResumeHook',
     'ShardingStrategy',
-    'ShowOutputHook',
     'ThroughputHook',
     'accumulative_counts',
     'batches_an_update',
     'build_runner',
     'build_training_runner',
+    'check_packages',
+    'check_places',
     'count_accumulation',
+    'fit_to_machine',
     'newest_whole',
     'prepare_start',
     'settle_accumulation',

@@ -1,5 +1,6 @@
 """The batch of one update of the weights, from the config and the number of processes."""
 import os
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
@@ -8,6 +9,49 @@ from torch import distributed
 
 # Where a launcher tells its processes how many they are.
 _WORLD_SIZE = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+
+
+class Update(NamedTuple):
+    """What one update of the weights sees, in samples.
+
+    Attributes:
+        per_process: Of a batch of one process.
+        processes: How many there are.
+        counts: Batches that a process accumulates.
+        repeats: Inputs that are made of a sample; they do not count in :attr:`samples`.
+    """
+    per_process: int
+    processes: int
+    counts: int
+    repeats: int
+
+    @property
+    def samples(self) -> int:
+        """Samples over all processes and batches."""
+        return self.per_process * self.processes * self.counts
+
+    def __str__(self) -> str:
+        return (f'{self.per_process} samples x {self.processes} processes x {self.counts} '
+                f'accumulated = {self.samples} samples an update '
+                f'(x {self.repeats} repeats = {self.samples * self.repeats})')
+
+
+def update_of(runner: Runner) -> Update:
+    """What an update of a training run sees."""
+    return Update(
+        runner.train_dataloader.batch_sampler.batch_size, runner.world_size,
+        accumulative_counts(runner.optim_wrapper),
+        getattr(runner.train_dataloader.dataset, 'num_repeats', 1))
+
+
+def rate_of(runner: Runner) -> float:
+    """The largest learning rate, after a warm-up.
+
+    Layer decay gives groups smaller rates; the largest is the recipe's. Schedulers keep it as
+    initial_lr while they warm up from less.
+    """
+    groups = runner.optim_wrapper.optimizer.param_groups
+    return max(group.get('initial_lr', group['lr']) for group in groups)
 
 
 def accumulative_counts(optim_wrapper: OptimWrapper | dict) -> int:

@@ -19,6 +19,8 @@ from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
+from amd_mm.engine.loggers import settle_loggers
+from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.models.algorithms import MaskedPretraining
@@ -32,9 +34,12 @@ def build_runner(cfg: Config) -> Runner:
         ValueError: If a type is not registered, nothing reads a key, a value is out of range, the
             parts of a detector do not have the same classes, or ``load_from`` is a file that is
             not there or cannot be read as weights.
+        ModuleNotFoundError: If a part needs a package that is not installed.
     """
     _check(cfg)
     check_num_classes(cfg)
+    settle_loggers(cfg)
+    check_packages(cfg)
     start = str(cfg.get('load_from') or '')
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
     if start and (address_of(start) or 'http').startswith('http'):
@@ -50,9 +55,9 @@ def build_training_runner(cfg: Config) -> Runner:
             :func:`~amd_mm.engine.settle_accumulation` and :func:`~amd_mm.engine.settle_held_out`.
 
     Raises:
-        ValueError: If batches and processes do not make up the global batch, or training ends
-            within its warm-up, a key is misspelt or would not be read, or (when training starts)
-            rates do not fit the network.
+        ValueError: If a file or folder is not there, batches and processes do not make up the
+            global batch, or training ends within its warm-up, a key is misspelt or would not be
+            read, or (when training starts) rates do not fit the network.
     """
     check_names(cfg)
     _check(cfg)
@@ -61,6 +66,7 @@ def build_training_runner(cfg: Config) -> Runner:
     require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     settle_accumulation(cfg)
     settle_held_out(cfg)
+    check_places(cfg, ['train'] if cfg.get('val_cfg') is None else ['train', 'val'])
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())

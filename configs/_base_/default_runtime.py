@@ -22,7 +22,8 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 
-# TensorBoard instead: --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend
+# Others besides, 'tensorboard', 'wandb' or 'mlflow': --cfg-options loggers=tensorboard
+loggers = []
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(by_epoch=True)
 log_level = 'INFO'

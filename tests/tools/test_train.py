@@ -1,8 +1,12 @@
 import itertools
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from clips import write_broken_videos, write_video
+from mmengine.config import Config
+from recipes import CONFIGS, shorten, shrink
 from runs import command, recorded, run, run_tool, toy_config
 
 TOOLS = Path(__file__).parents[2] / 'tools'
@@ -29,6 +33,42 @@ def config(tmp_path) -> Path:
     cfg.custom_hooks.append(dict(type='amd_mm.EffectiveBatchHook'))
     cfg.dump(tmp_path / 'toy.py')
     return tmp_path / 'toy.py'
+
+
+def tiny_recipe(tmp_path: Path) -> Path:
+    """AMD's recipe for videos, small, on eight small ones and all that are broken."""
+    videos = tmp_path / 'videos'
+    videos.mkdir()
+    for number in range(8):
+        write_video(videos / f'{number}.mp4', 20)
+    write_broken_videos(videos)
+    cfg = Config.fromfile(CONFIGS / 'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb.py')
+    shrink(cfg, blocks=6)
+    shorten(cfg)
+    data = cfg.train_dataloader.dataset.dataset
+    data.update(ann_file='', data_prefix=dict(video=str(videos)))
+    cfg.custom_hooks.append(dict(type='amd_mm.BadSampleHook', max_share=.9))
+    cfg.merge_from_dict({'global_batch_size': 2, 'train_dataloader.batch_size': 1,
+                         'train_dataloader.num_workers': 2, 'auto_scale_lr.enable': True})
+    cfg.dump(tmp_path / 'recipe.py')
+    return tmp_path / 'recipe.py'
+
+
+def test_the_terminal_has_a_header_of_ten_lines_and_the_file_all_else(tmp_path):
+    shown = command('python', TOOLS / 'train.py', tiny_recipe(tmp_path), '--work-dir',
+                    tmp_path / 'out').splitlines()
+    assert [line.split('  ')[0] for line in shown[:10]] == [
+        'method', 'networks', 'data', 'batch', 'schedule', 'device', 'cost', 'changed', 'start',
+        'work dir']
+    kinds = [re.match(r'warning: The teacher has random|warning: Bad sample|warning: The teacher.s '
+                      r'features|\d\d:\d\d:\d\d Epoch\(train\) \[1\]\[|done: \d+ updates', line)
+             for line in shown[10:]]
+    assert all(kinds), shown
+    # No decoder has written past Python.
+    assert all(line.isprintable() for line in shown)
+    log = max((tmp_path / 'out').glob('*/*.log')).read_text()
+    assert 'paramwise_options' in log and 'Hooks will be executed' in log
+    assert log.count('\n') > 200
 
 
 def test_an_interrupted_run_is_resumed(monkeypatch, config, tmp_path):

@@ -270,12 +270,15 @@ def test_lines(wrong, name, line, message):
     assert message in wrong(name, line)
 
 
-@pytest.mark.parametrize('name, line, message', [
+@pytest.mark.parametrize('name, line, message, is_begun', [
     ('train.py', '{pretraining} --work-dir {out} --cfg-options '
-     'train_dataloader.dataset.dataset.ann_file=no.txt', 'no.txt does not exist'),
-    ('analysis_tools/benchmark_loader.py', '{video}', 'kinetics400_train_list_videos.txt'),
+     'train_dataloader.dataset.dataset.data_root={folder} '
+     'train_dataloader.dataset.dataset.ann_file={weights}', 'an epoch must hold at least', True),
+    # Nothing was built, and no work dir made.
+    ('train.py', '{pretraining} --work-dir {out}', 'but these are not: data/moving_digits', False),
+    ('analysis_tools/benchmark_loader.py', '{video}', 'kinetics400_train_list_videos.txt', False),
 ])
-def test_all_that_is_printed_is_one_line(places, tmp_path, name, line, message):
+def test_all_that_is_printed_is_one_line(places, tmp_path, name, line, message, is_begun):
     words = line.format(**places, out=tmp_path / 'out').split()
     result = subprocess.run(
         [sys.executable, str(TOOLS / name), *words], cwd=ROOT, text=True, stdout=subprocess.PIPE,
@@ -284,6 +287,6 @@ def test_all_that_is_printed_is_one_line(places, tmp_path, name, line, message):
     printed, = result.stdout.splitlines()
     assert printed.startswith('error: ') and message in printed
     log = Path(re.search(r'traceback: (.*)\)$', printed)[1])
-    assert log.is_relative_to(tmp_path) == (name == 'train.py')
+    assert log.is_relative_to(tmp_path) == is_begun == (tmp_path / 'out').exists()
     assert 'Traceback (most recent call last)' in log.read_text()
     log.unlink()

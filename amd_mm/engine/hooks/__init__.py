@@ -1,17 +1,17 @@
 """What happens around the updates of a run."""
 from amd_mm.engine.hooks.bad_sample_hook import BadSampleHook
 from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
+from amd_mm.engine.hooks.console_hook import ConsoleHook
 from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
 from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.rates_hook import RatesHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
-from amd_mm.engine.hooks.show_output_hook import ShowOutputHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 
 __all__ = [
-    'BadSampleHook', 'CompleteCheckpointHook', 'EffectiveBatchHook', 'LabelRangeHook',
-    'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ShowOutputHook',
+    'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
+    'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook',
     'ThroughputHook'
 ]

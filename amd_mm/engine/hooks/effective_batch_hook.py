@@ -2,7 +2,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from amd_mm.engine.batch import accumulative_counts
+from amd_mm.engine.batch import rate_of, update_of
 from amd_mm.registry import HOOKS
 
 
@@ -22,27 +22,19 @@ class EffectiveBatchHook(Hook):
         Raises:
             ValueError: If an update does not see the ``global_batch_size`` of the config.
         """
-        per_process = runner.train_dataloader.batch_sampler.batch_size
-        counts = accumulative_counts(runner.optim_wrapper)
-        batch = per_process * runner.world_size * counts
+        update = update_of(runner)
+        batch = update.samples
         wanted = runner.cfg.get('global_batch_size', batch)
         if batch != wanted:
             raise ValueError(
                 f'an update must see the global_batch_size of the config, {wanted} samples, got '
-                f'{per_process} x {runner.world_size} processes x {counts} accumulated = {batch}; '
-                'start by tools/train.py, which settles the accumulation, or set '
-                'optim_wrapper.accumulative_counts')
-        repeats = getattr(runner.train_dataloader.dataset, 'num_repeats', 1)
-        # Layer decay gives groups smaller rates; the largest is the recipe's. Schedulers keep
-        # it as initial_lr while they warm up from less.
-        groups = runner.optim_wrapper.optimizer.param_groups
-        rate = max(group.get('initial_lr', group['lr']) for group in groups)
-        now = max(group['lr'] for group in groups)
-        runner.logger.info(
-            f'Effective batch: {per_process} samples x {runner.world_size} processes x '
-            f'{counts} accumulated = {batch} samples an update '
-            f'(x {repeats} repeats = {batch * repeats}). '
-            f'Learning rate: {rate:.4g}, at this start {now:.4g}.')
+                f'{update.per_process} x {update.processes} processes x {update.counts} '
+                f'accumulated = {batch}; start by tools/train.py, which settles the accumulation, '
+                'or set optim_wrapper.accumulative_counts')
+        rate = rate_of(runner)
+        now = max(group['lr'] for group in runner.optim_wrapper.optimizer.param_groups)
+        runner.logger.info(f'Effective batch: {update}. Learning rate: {rate:.4g}, at this start '
+                           f'{now:.4g}.')
         self._judge_rate(runner, batch, rate)
 
     @staticmethod

@@ -41,6 +41,12 @@ class ThroughputHook(Hook):
         warm_up: Iterations of a run that are not judged, at least 1.
         window: Iterations that are judged together, at least 1.
 
+    Attributes:
+        flops_per_input: Floating-point operations of a training step over its inputs; None where
+            they cannot be counted, or before the first iteration.
+        rate: Floating-point operations a second of a large matrix product; None where it is not
+            measured.
+
     Raises:
         ValueError: For a number out of range, or a run without MMEngine's ``IterTimerHook``.
     """
@@ -65,24 +71,24 @@ class ThroughputHook(Hook):
         # Of the last iterations: seconds, those of them spent waiting, and inputs.
         self._recent: deque[tuple[float, float, int]] = deque(
             maxlen=runner.log_processor.window_size)
-        self._flops_per_input: float | None = None
+        self.flops_per_input: float | None = None
         weights = next((w for w in runner.model.parameters() if w.is_floating_point()), None)
-        self._rate: float | None = None
+        self.rate: float | None = None
         if weights is not None and not _is_sharded(runner.model):
             dtype = weights.dtype
             if isinstance(runner.optim_wrapper, AmpOptimWrapper):
                 dtype = (runner.optim_wrapper.cast_dtype
                          or torch.get_autocast_dtype(weights.device.type))
-            self._rate = matrix_rate(weights.device, dtype)
+            self.rate = matrix_rate(weights.device, dtype)
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | tuple | list | None = None) -> None:
         """Count, before the first iteration, what one takes."""
-        if self._done > 0 or self._rate is None or _inputs(data_batch) == 0:
+        if self._done > 0 or self.rate is None or _inputs(data_batch) == 0:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         try:
-            self._flops_per_input = _count(model, data_batch) / _inputs(data_batch)
+            self.flops_per_input = _count(model, data_batch) / _inputs(data_batch)
         # What a host's model may do, and raise, without values is anyone's guess; no figure in
         # the log is worth a run.
         except Exception as error:
@@ -109,9 +115,9 @@ class ThroughputHook(Hook):
         if inputs > 0:
             hub.update_scalar(f'train/{_kind(data_batch)}_per_second',
                               inputs * runner.world_size / all_seconds)
-        if self._flops_per_input is not None and self._rate is not None:
+        if self.flops_per_input is not None and self.rate is not None:
             hub.update_scalar('train/utilisation',
-                              inputs * self._flops_per_input / all_seconds / self._rate)
+                              inputs * self.flops_per_input / all_seconds / self.rate)
         if self._done > self.warm_up and not self._warned:
             self._judge(runner, seconds, waited)
 
