@@ -3,6 +3,7 @@ import argparse
 import gc
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from amd_mm.config_keys import merge_options, nearest
 # dynamic scale, would skip updates in silence.
 BFLOAT16 = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=dict(enabled=False))
 
+# How MMEngine begins what it says of them, before sys.path.
+_NOT_IMPORTED = 'Failed to import custom modules'
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 # What a launcher puts into the environment of each process.
 _LAUNCHED = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -153,15 +156,43 @@ def read_config_file(path: str | Path) -> Config:
     if path.suffix not in _CONFIG_ENDINGS:
         raise ValueError(f'{path}: the name of a config must end in {", ".join(_CONFIG_ENDINGS)}, '
                          f'got {path.suffix!r}; give a config, or rename it')
+    _find_own_parts(path)
     try:
         return Config.fromfile(path)
     except SyntaxError as error:
-        raise ValueError(f'{path}: a config must be Python, but line {error.lineno} is not '
-                         f'({error.msg}): {(error.text or "").strip()}; correct it') from error
+        imported = error.filename if Path(error.filename or '').is_file() else None
+        what = 'what a config imports' if imported else 'a config'
+        raise ValueError(f'{imported or path}: {what} must be Python, but line {error.lineno} is '
+                         f'not ({error.msg}): {(error.text or "").strip()}; '
+                         'correct it') from error
     except Exception as error:  # A config is a program: it raises whatever it does.
+        if isinstance(error, ImportError) and str(error).startswith(_NOT_IMPORTED):
+            first = _first_of(error)
+            raise ValueError(
+                f'{path}: what custom_imports names must be importable, but '
+                f'{type(first).__name__} was raised: {first}; put the file beside the config or '
+                'into the current folder, or correct it') from error
         raise ValueError(
             f'{path}: a config must run to its end, but{_line_of(error, path)} '
             f'{type(error).__name__} was raised: {error}; correct it or its _base_') from error
+
+
+def _find_own_parts(config: Path) -> None:
+    """Let ``custom_imports`` find modules beside a config, and in the current folder.
+
+    They come last, so that no config hides a package by its name. Processes that load data
+    inherit it.
+    """
+    for folder in (str(config.resolve().parent), str(Path.cwd())):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """The exception that those which were raised while it was handled began with."""
+    while before := error.__cause__ or error.__context__:
+        error = before
+    return error
 
 
 def _configs_in(folder: Path) -> list[str]:

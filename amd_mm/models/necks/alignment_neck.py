@@ -159,7 +159,8 @@ class AlignmentNeck(Neck):
             for _ in range(num_pairs if standardize else 0))
         self.generates = generation is not None
         self.takes_raw_features = standardize is None and any(
-            getattr(loss, 'normalize', None) is None
+            # A loss of one's own may have no such setting to be told of.
+            getattr(loss, 'normalize', '') is None
             for loss in (self.direct, self.generation) if loss is not None)
 
     @property

@@ -162,3 +162,11 @@ def test_no_parameter_is_dead(settings):
 def test_pairs_that_mean_nothing_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         neck(**settings)
+
+
+def test_only_losses_that_can_normalise_are_told_to():
+    assert neck().takes_raw_features
+    assert not neck(direct=LAYER_NORM_L2, generation=None).takes_raw_features
+    hosts = dict(type='mmpretrain.CosineSimilarityLoss')
+    assert not neck(direct=hosts, generation=None).takes_raw_features
+    assert neck(direct=hosts).takes_raw_features
