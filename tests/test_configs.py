@@ -136,8 +136,8 @@ def test_name_and_content_agree(path):
 
 
 @pytest.mark.parametrize('folder', [
-    *FOLDERS, 'detection', 'detection_coco', 'family', 'finetune', 'probe', 'quickstart',
-    'segmentation'])
+    *FOLDERS, 'detection', 'detection_coco', 'evidence', 'family', 'finetune', 'probe',
+    'quickstart', 'segmentation'])
 def test_metafile_and_readme_list_every_recipe(folder):
     meta = load(CONFIGS / folder / 'metafile.yml')
     models = {model['Name']: model for model in meta['Models']}

@@ -29,7 +29,7 @@ BAD = (math.nan, math.inf, -1, .5, 'abc', None, [], True)
 ALLOWED = {
     .5: {'area', 'attn_drop_rate', 'decoder_ratio', 'drop_path_rate', 'drop_rate', 'hue',
          'init_values', 'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait',
-         'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'student_ratio', 'teacher_ratio',
+         'memory_gib', 'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'student_ratio', 'teacher_ratio',
          'temperature', 'time_limit', 'value'},
     -1: {'frozen_stages', 'out_indices'},
     'abc': {'ann_file', 'architecture', 'checkpoint', 'data_prefix', 'data_root', 'delimiter',

@@ -13,9 +13,10 @@ from amd_mm.studies.study import Study
 DATA = 'data'
 
 
-def pretraining_stage(seed: int, name: str) -> str:
-    """The name of the stage that pre-trains a network."""
-    return f'seed{seed}/pretrain_{name}'
+def pretraining_stage(study: Study, seed: int, name: str) -> str:
+    """The name of the stage that pre-trains a network, of one seed or (with its own) of all."""
+    own = study.pretrainings[name].seed
+    return f'seed{seed}/pretrain_{name}' if own is None else f'shared/pretrain_{name}'
 
 
 def tuning_stage(seed: int, evaluation: str, arm: str) -> str:
@@ -45,8 +46,9 @@ def plan_study(study: Study, run: Path, seed: int, split: str) -> list[Stage]:
             name, Stage(name, (sys.executable, *command), output, config, needs))
 
     def train(name: str, config: Path, needs: tuple[Stage, ...],
-              options: Mapping[str, Any]) -> Stage:
-        options = {'randomness.seed': seed, **_those_of(study.options, config), **options}
+              options: Mapping[str, Any], own_seed: int | None = None) -> Stage:
+        options = {'randomness.seed': seed if own_seed is None else own_seed,
+                   **_those_of(study.options, config), **options}
         return add(name, ('tools/train.py', str(config), '--resume', '--work-dir', str(run / name),
                           '--cfg-options', *_words(options)),
                    run / name / _last_checkpoint(config, options), config, needs)
@@ -63,7 +65,8 @@ def plan_study(study: Study, run: Path, seed: int, split: str) -> list[Stage]:
             teacher = pretrain(setting.teacher)
             needs = (*needs, teacher)
             options['model.teacher.checkpoint'] = str(teacher.output)
-        return train(pretraining_stage(seed, name), setting.config, needs, options)
+        return train(pretraining_stage(study, seed, name), setting.config, needs, options,
+                     setting.seed)
 
     # The longest chain first: the others fill the time beside it.
     for name in sorted(study.pretrainings, key=lambda name: -len(study.chain(name))):

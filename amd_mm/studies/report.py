@@ -48,7 +48,7 @@ def _of_seed(study: Study, run: Path, seed: int,
         for arm, setting in study.arms.items():
             row: dict[str, float] = {}
             chain = [] if setting.start is None else study.chain(setting.start)
-            costs = [_cpu_seconds(run / pretraining_stage(seed, link)) for link in chain]
+            costs = [_cpu_seconds(run / pretraining_stage(study, seed, link)) for link in chain]
             own = sum(costs[-1:])
             for name, evaluation in study.evaluations.items():
                 if study.config_of(arm, name) is None or (

@@ -16,10 +16,13 @@ class Pretraining:
         teacher: Another pre-training, whose last checkpoint becomes
             ``model.teacher.checkpoint``; or None.
         options: Settings of the config to change, ``{'model.mask_generator.student_ratio': 0.9}``.
+        seed: Of a network that is trained once for all seeds, as a published teacher is; None:
+            one a seed.
     """
     config: Path
     teacher: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

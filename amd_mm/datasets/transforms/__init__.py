@@ -1,4 +1,5 @@
 """Transforms that no host has, or not exactly."""
+from amd_mm.datasets.transforms.caching import CachedPyAVInit
 from amd_mm.datasets.transforms.clip_augment import ClipHSVJitter, ClipRandAugment
 from amd_mm.datasets.transforms.cropping import MultiScaleCrop, ResizeClip
 from amd_mm.datasets.transforms.decoding import (
@@ -21,8 +22,8 @@ from amd_mm.datasets.transforms.sampling import (
 )
 
 __all__ = [
-    'ClipHSVJitter', 'ClipRandAugment', 'DecordDecode', 'DecordInit', 'LoadPicture',
-    'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit', 'RawFrameDecode',
-    'ResizeClip', 'SampleEvenFrames', 'SampleKeyFrameClip', 'SampleSegmentClips',
-    'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
+    'CachedPyAVInit', 'ClipHSVJitter', 'ClipRandAugment', 'DecordDecode', 'DecordInit',
+    'LoadPicture', 'MultiScaleCrop', 'OpenCVDecode', 'OpenCVInit', 'PyAVDecode', 'PyAVInit',
+    'RawFrameDecode', 'ResizeClip', 'SampleEvenFrames', 'SampleKeyFrameClip',
+    'SampleSegmentClips', 'SampleSegmentFrames', 'SampleStridedClips', 'SampleStridedFrames'
 ]

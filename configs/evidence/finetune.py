@@ -1,0 +1,5 @@
+# Any student: --cfg-options model.backbone.init_cfg.checkpoint=FILE
+_base_ = './_base_/finetune.py'
+
+model = dict(
+    backbone=_base_.student_vit, cls_head=dict(in_channels=_base_.student_vit.embed_dims))

@@ -1,0 +1,23 @@
+# One change at a time to AMD on "which digit moves"; the data and the teacher are video_main's.
+# python tools/study.py tools/studies/video_ablations.py --seeds 0 1 2 3 4 --split test
+_base_ = './video_main.py'
+
+_amd = dict(config='../../configs/evidence/pretrain_amd.py', teacher='teacher')
+_changes = dict(
+    teacher_sees_as_little={'model.mask_generator.teacher_ratio': 0.75,
+                            'model.neck.generation': None},
+    teacher_sees_more={'model.mask_generator.teacher_ratio': 0.25},
+    teacher_sees_everything={'model.mask_generator.teacher_ratio': 0.},
+    direct_only={'model.neck.generation': None},
+    generation_only={'model.neck.direct': None},
+    last_tap_only={'model.taps': '[4]', 'model.teacher.taps': '[6]'},
+    middle_tap_only={'model.taps': '[4]', 'model.teacher.taps': '[4]'},
+    raw_features={'model.neck.direct.normalize': None, 'model.neck.generation.normalize': None},
+    tube={'model.mask_generator.strategy': 'tube'},
+    deeper_generator={'model.neck.generator_depth': 2})
+pretrainings = {
+    name: dict(_amd, options=options) for name, options in _changes.items()}
+arms = dict(
+    _delete_=True, scratch=None, videomae='videomae', amd='amd',
+    **{name: name for name in _changes})
+compare = [('amd', name) for name in _changes]
