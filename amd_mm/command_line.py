@@ -1,19 +1,23 @@
 """What the commands that take a config have in common."""
 import argparse
-import gc
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from torch import distributed
 
+# What others import from here too.
+from amd_mm.arguments import OptionAction as OptionAction
+from amd_mm.arguments import add_config_arguments as add_config_arguments
+from amd_mm.arguments import device as device
+from amd_mm.arguments import existing_folder as existing_folder
+from amd_mm.arguments import new_file as new_file
+from amd_mm.arguments import number as number
+from amd_mm.arguments import run_parser as run_parser
 from amd_mm.config_keys import merge_options, nearest
+from amd_mm.failures import leave_processes as leave_processes
 
 # bfloat16 has the range of float32: nothing has to be scaled, and MMEngine's default, a
 # dynamic scale, would skip updates in silence.
@@ -24,91 +28,6 @@ _NOT_IMPORTED = 'Failed to import custom modules'
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 # What a launcher puts into the environment of each process.
 _LAUNCHED = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
-
-
-class OptionAction(DictAction):
-    """MMEngine's action for key=value, which refuses what is no such thing."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: Any, option_string: str | None = None) -> None:
-        """Add the options to those that are there."""
-        for word in values:
-            key, equals, value = word.partition('=')
-            if not equals or not all(key.split('.')):
-                parser.error(f'{option_string} must be key=value with names and points in the '
-                             f'key, got {word!r}; write for instance train_cfg.max_epochs=50')
-            if any(value.count(one) != value.count(other) for one, other in ('()', '[]')):
-                parser.error(f'{option_string} must close every bracket of a value, got {word!r}; '
-                             "write lists as key='[a,b]'")
-        super().__call__(parser, namespace, values, option_string)
-
-
-def number(kind: type[int] | type[float] = int, *, least: float | None = None,
-           above: float | None = None) -> Callable[[str], float]:
-    """The type of an argument that is a number within limits, for argparse.
-
-    Args:
-        kind: Whole or not.
-        least: The smallest that it can be.
-        above: What it must be above.
-    """
-    limit = f'of at least {least}' if least is not None else f'above {above}'
-
-    def convert(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or value != value or (least is not None and value < least) or (
-                above is not None and value <= above):
-            whole = 'whole ' if kind is int else ''
-            raise argparse.ArgumentTypeError(f'must be a {whole}number {limit}, got {text!r}')
-        return value
-
-    return convert
-
-
-def device(text: str) -> str:
-    """The type of ``--device``, for argparse: one that torch has and this machine too."""
-    try:
-        torch.empty(0, device=text)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).partition('\n')[0]
-        raise argparse.ArgumentTypeError(
-            f'must be a device of this machine, such as cpu, got {text!r} ({reason})') from error
-    return text
-
-
-def new_file(text: str) -> Path:
-    """The type of an argument that is a file to write, for argparse: its folder must be there.
-
-    What cannot be written is found out before hours of work.
-    """
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(
-            f'must be a file in a folder that can be written to, got {text!r}; make the folder')
-    return path
-
-
-def existing_folder(text: str) -> str:
-    """The type of an argument that is an existing folder, for argparse."""
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f'must be an existing folder, got {text!r}; make it')
-    return text
-
-
-def add_config_arguments(parser: argparse.ArgumentParser, config: str) -> None:
-    """Add ``config`` and ``--cfg-options``, for :func:`read_config`.
-
-    Args:
-        parser: Of any command that reads a config.
-        config: What the config has to be, for the help.
-    """
-    parser.add_argument('config', help=config)
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=OptionAction, default={},
-        help="settings of the config to change: key=value, lists as key='[a,b]' or key=a,b")
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -209,19 +128,6 @@ def _line_of(error: BaseException, path: Path) -> str:
     return '' if line is None else f' in line {line}'
 
 
-def run_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the arguments of a run: training and testing."""
-    parser = argparse.ArgumentParser(description=description)
-    add_config_arguments(parser, 'config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go '
-                        '(default: work_dir of the config, else work_dirs/ and its name)')
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
-                        help='set by old launchers')
-    return parser
-
-
 def read_run_config(args: argparse.Namespace) -> Config:
     """As :func:`read_config`, with launcher and work dir.
 
@@ -260,15 +166,3 @@ def enable_amp(cfg: Config) -> None:
             'set the precision in the config instead')
     if name == 'OptimWrapper':
         cfg.optim_wrapper.update(BFLOAT16)
-
-
-def leave_processes() -> None:
-    """Take leave of the other processes of a distributed run; nothing where there are none.
-
-    To be called last, when nothing holds the runner any more. MMEngine leaves it out, and a
-    process that ends with gloo's threads alive is often aborted: torchrun then reports a run
-    that has succeeded as failed. The model's wrapper holds them as well as torch does.
-    """
-    if distributed.is_initialized():
-        gc.collect()
-        distributed.destroy_process_group()

@@ -1,6 +1,7 @@
 """How a command ends: one paragraph on the terminal for what went wrong, the rest in a file."""
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -13,11 +14,8 @@ from types import FrameType
 from typing import ParamSpec
 
 import mmengine.config.config
-import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import build_functions
-
-from amd_mm.command_line import leave_processes
 
 __all__ = ['command']
 
@@ -85,7 +83,9 @@ def describe(error: BaseException) -> tuple[str, int]:
         other = '' if error.filename2 is None else f' -> {error.filename2}'
         return (f'{error.filename}{other}: must be a file or folder that can be used, but: '
                 f'{error.strerror}; check the path, and who may use it'), USER_ERROR
-    if isinstance(error, torch.OutOfMemoryError):
+    # Where torch is not imported, nothing of it has failed.
+    torch = sys.modules.get('torch')
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return (f'the device must have room for a step, but {reason}; lower '
                 'train_dataloader.batch_size or set model.with_cp=True'), USER_ERROR
     file = _file_being_read(error)
@@ -98,6 +98,19 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return reason, USER_ERROR
     return f'{type(error).__name__}: {reason}; this should not happen, please report it', BUG
+
+
+def leave_processes() -> None:
+    """Take leave of the other processes of a distributed run; nothing where there are none.
+
+    To be called last, when nothing holds the runner any more. MMEngine leaves it out, and a
+    process that ends with gloo's threads alive is often aborted: torchrun then reports a run
+    that has succeeded as failed. The model's wrapper holds them as well as torch does.
+    """
+    distributed = sys.modules.get('torch.distributed')
+    if distributed is not None and distributed.is_initialized():
+        gc.collect()
+        distributed.destroy_process_group()
 
 
 def _rank() -> str:
@@ -163,8 +176,9 @@ def _is_missing_key(error: BaseException) -> bool:
 
 def _file_being_read(error: BaseException) -> str | None:
     """The checkpoint that torch was reading."""
+    torch = sys.modules.get('torch')
     files = [frame.f_locals.get('f') for frame in _frames(error)
-             if frame.f_code is torch.load.__code__]
+             if torch is not None and frame.f_code is torch.load.__code__]
     return str(files[0]) if files else None
 
 

@@ -8,8 +8,8 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 # From the ground up; what stands in one row may use each other only as the files need.
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
-    ('positions', 'command_line', 'console', 'config_keys', 'config_values', 'failures',
-     'resolved_config'),
+    ('positions', 'arguments', 'command_line', 'console', 'config_keys', 'config_values',
+     'failures', 'resolved_config'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('engine', ), ('studies', ))

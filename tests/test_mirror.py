@@ -6,6 +6,7 @@ PACKAGE = TESTS.parent / 'amd_mm'
 # Modules whose tests are elsewhere, and where.
 ELSEWHERE = {
     'version.py': 'test_setup.py',
+    'arguments.py': 'test_command_line.py',
     'checkpoints/layouts.py': 'interop/test_transformers_weights.py',
     'checkpoints/values.py': 'checkpoints/test_loading.py',
     'compat/fix.py': 'compat/test_init.py',

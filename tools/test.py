@@ -2,19 +2,8 @@
 import sys
 from collections.abc import Sequence
 
-from mmengine.evaluator import DumpResults
-
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import new_file, read_run_config, run_parser
-from amd_mm.config_values import require
-from amd_mm.console import Console
-from amd_mm.engine import (
-    CompleteCheckpointHook,
-    ConsoleHook,
-    build_runner,
-    check_places,
-    fit_to_machine,
-)
+from amd_mm.arguments import new_file, run_parser
 from amd_mm.failures import command
 
 
@@ -27,6 +16,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.dump and args.dump.suffix not in ('.pkl', '.pickle'):
         parser.error(f'--dump must be a file of the ending .pkl, got {args.dump}')
+
+    # After the arguments: --help and a wrong one need not wait for torch and the hosts.
+    from mmengine.evaluator import DumpResults
+
+    from amd_mm.command_line import read_run_config
+    from amd_mm.config_values import require
+    from amd_mm.console import Console
+    from amd_mm.engine import (
+        CompleteCheckpointHook,
+        ConsoleHook,
+        build_runner,
+        check_places,
+        fit_to_machine,
+    )
 
     cfg = read_run_config(args)
     require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')

@@ -4,9 +4,7 @@ import sys
 from collections.abc import Sequence
 
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import enable_amp, read_run_config, run_parser
-from amd_mm.console import Console
-from amd_mm.engine import ConsoleHook, build_training_runner, fit_to_machine, prepare_start
+from amd_mm.arguments import run_parser
 from amd_mm.failures import command
 
 
@@ -28,6 +26,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # After the arguments: --help and a wrong one need not wait for torch and the hosts.
+    from amd_mm.command_line import enable_amp, read_run_config
+    from amd_mm.console import Console
+    from amd_mm.engine import ConsoleHook, build_training_runner, fit_to_machine, prepare_start
+
     cfg = read_run_config(args)
     prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:

@@ -4,6 +4,7 @@ One module a host or a defect; ``python -m amd_mm.compat`` prints what was done 
 """
 from amd_mm.compat import (
     fix_decord,
+    fix_eager_mmdet,
     fix_hue,
     fix_mmaction,
     fix_mmcv,
@@ -33,6 +34,7 @@ FIXES = [
     *fix_hue.FIXES,
     *fix_transformers.FIXES,
     *fix_mmaction.FIXES,
+    *fix_eager_mmdet.FIXES,
 ]
 
 _installed = False

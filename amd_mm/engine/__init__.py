@@ -17,6 +17,7 @@ from amd_mm.engine.hooks import (
     ReconstructionHook,
     ResumeHook,
     ThroughputHook,
+    TimelyLoggerHook,
 )
 from amd_mm.engine.layer_decay import LayerDecayConstructor
 from amd_mm.engine.loops import EpochTrainLoop
@@ -42,6 +43,7 @@ __all__ = [
     'ResumeHook',
     'ShardingStrategy',
     'ThroughputHook',
+    'TimelyLoggerHook',
     'accumulative_counts',
     'batches_an_update',
     'build_runner',

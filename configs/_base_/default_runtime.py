@@ -5,7 +5,8 @@ default_scope = None
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
+    # A line at least every 30 seconds, however slow the machine.
+    logger=dict(type='amd_mm.TimelyLoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Or by_epoch=False, interval=N updates.
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),

@@ -35,6 +35,17 @@ def config(tmp_path) -> Path:
     return tmp_path / 'toy.py'
 
 
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_help_does_not_wait_for_torch(tool):
+    program = ('import runpy, sys\n'
+               'sys.argv = [sys.argv[1], "--help"]\n'
+               'try:\n    runpy.run_path(sys.argv[0], run_name="__main__")\n'
+               'except SystemExit as stop:\n    print("status", stop.code)\n'
+               'print({"torch", "mmcv", "mmengine.runner"} & {*sys.modules} or "light")')
+    shown = command('python', '-c', program, TOOLS / tool)
+    assert '--cfg-options' in shown and shown.endswith('status 0\nlight\n')
+
+
 def tiny_recipe(tmp_path: Path) -> Path:
     """AMD's recipe for videos, small, on eight small ones and all that are broken."""
     videos = tmp_path / 'videos'

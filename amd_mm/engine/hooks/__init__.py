@@ -9,9 +9,10 @@ from amd_mm.engine.hooks.rates_hook import RatesHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
+from amd_mm.engine.hooks.timely_logger_hook import TimelyLoggerHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
     'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook',
-    'ThroughputHook'
+    'ThroughputHook', 'TimelyLoggerHook'
 ]
