@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.fileio import LocalBackend, get, get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 
 _SHOWN = 5
+# What follows the last dot of a member of a shard, see amd_mm/datasets/shards.py.
+_MEMBER = '.tar#'
 
 
 class Kind(NamedTuple):
@@ -24,9 +26,13 @@ class Kind(NamedTuple):
     suffixes: tuple[str, ...]
 
     def has(self, name: str) -> bool:
-        """Whether a file of that name is of this kind, as far as the name tells."""
+        """Whether a file of that name is of this kind, as far as the name tells.
+
+        A member of a shard, which has no name, is of any kind.
+        """
         # As fast as lists are long; every suffix has one dot.
-        return name[name.rfind('.'):].lower() in self.suffixes
+        suffix = name[name.rfind('.'):].lower()
+        return suffix in self.suffixes or suffix.startswith(_MEMBER)
 
 
 VIDEOS = Kind('videos', (
@@ -82,20 +88,6 @@ def reason_of(error: Exception) -> str:
         return in_words(error)
     first_line = printable(str(error).strip().partition('\n')[0])
     return f'cannot be read: {first_line[:200] or type(error).__name__}'
-
-
-def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
-    """The content of a file, from any storage of mmengine.
-
-    Raises:
-        FileError: If it cannot be read.
-    """
-    try:
-        return get(path, backend_args=backend_args)
-    except FileNotFoundError as error:
-        raise MissingFileError(path, in_words(error)) from error
-    except OSError as error:
-        raise FileError(path, in_words(error)) from error
 
 
 def printable(name: object) -> str:

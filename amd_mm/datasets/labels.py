@@ -16,6 +16,7 @@ from torch import Tensor
 from amd_mm.datasets.coco_check import coco_classes
 from amd_mm.datasets.files import PICTURES, class_folders, few
 from amd_mm.datasets.lists import read_text, said_while
+from amd_mm.datasets.shards import file_of
 
 _OF_SEVERAL_LABELS = {'mean_average_precision', 'mmit_mean_average_precision'}
 _OF_ONE_LABEL = ('acc/top1', 'acc/top5', 'acc/mean1')
@@ -97,6 +98,7 @@ class _Files:
         self._names: dict[str, set[str]] = {}
 
     def __contains__(self, path: str) -> bool:
+        path = file_of(path)
         if not isinstance(get_file_backend(path, enable_singleton=True), LocalBackend):
             return exists(path)
         folder, name = os.path.split(path)

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple, TypeVar
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
-from amd_mm.datasets.files import VIDEOS, Kind, escaped, printable, read_bytes, unescaped
+from amd_mm.datasets.files import VIDEOS, Kind, escaped, printable, unescaped
+from amd_mm.datasets.reading import read_bytes
 from amd_mm.values import CALLABLE, CONFIG, FLAG, TEXT, either, list_of, optional, whole
 
 # Of data sets whose samples are in a list file, and what such data sets hand on to the host.

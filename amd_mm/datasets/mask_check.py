@@ -9,8 +9,9 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from amd_mm.datasets.files import FileError, few, printable, read_bytes
+from amd_mm.datasets.files import FileError, few, printable
 from amd_mm.datasets.lists import said_while
+from amd_mm.datasets.reading import read_bytes
 
 IGNORED = 255
 _EXIF_ORIENTATION, _TURNED = 0x0112, 5

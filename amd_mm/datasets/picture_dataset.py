@@ -6,7 +6,8 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from amd_mm.datasets.files import PICTURES, class_folders, walk
-from amd_mm.datasets.lists import LIST_ARGUMENTS, ListForm, read_list
+from amd_mm.datasets.lists import LIST_ARGUMENTS, ListForm, joiner, read_list
+from amd_mm.datasets.shards import check_shards
 from amd_mm.registry import DATASETS
 from amd_mm.values import FLAG, MAPPING, TEXT, either, optional, takes
 
@@ -70,6 +71,7 @@ class PictureDataset(CustomDataset):
             form = ListForm(
                 PICTURES, labels='needed' if self.with_label else 'none',
                 num_classes=len(self.CLASSES) if self.CLASSES else None, delimiter=self.delimiter)
+            check_shards(self.ann_file, joiner(self.img_prefix))
             return [(line.path, dict(gt_label=line.labels[0]) if line.labels else {})
                     for line in read_list(self.ann_file, form)]
         if self.with_label:

@@ -13,6 +13,7 @@ from amd_mm.datasets.lists import (
     read_list,
     require_num_classes,
 )
+from amd_mm.datasets.shards import check_shards
 from amd_mm.registry import DATASETS
 from amd_mm.values import MAPPING, TEXT, optional, takes
 
@@ -69,6 +70,7 @@ class VideoDataset(_VideoDataset):
             VIDEOS, (), 'needed' if self.need_labels or self.multi_class else 'optional',
             self.multi_class, self.num_classes, self.delimiter)
         path_of = joiner(self.data_prefix['video'])
+        check_shards(self.ann_file, path_of)
         data_list = []
         for number, name, _, labels in read_list(self.ann_file, form):
             path = path_of(name)

@@ -1,6 +1,5 @@
 import errno
 import os
-import pickle
 
 import pytest
 
@@ -11,7 +10,6 @@ from amd_mm.datasets.files import (
     class_folders,
     escaped,
     printable,
-    read_bytes,
     unescaped,
     walk,
 )
@@ -126,14 +124,3 @@ def test_names_are_printed_on_one_line(name, shown):
     assert printable(name) == shown
     shown.encode()
     assert unescaped(escaped(name)) == name
-
-
-def test_errors_of_files_are_words_and_travel(tmp_path):
-    with pytest.raises(FileError, match=r'none\\n does not exist$') as caught:
-        read_bytes(str(tmp_path / 'none\n'))
-    copy = pickle.loads(pickle.dumps(caught.value))
-    assert (str(copy), copy.reason) == (str(caught.value), 'does not exist')
-    with pytest.raises(FileError, match='is a folder, not a file'):
-        read_bytes(str(tmp_path))
-    (tmp_path / 'a').write_bytes(b'12')
-    assert read_bytes(str(tmp_path / 'a')) == b'12'

@@ -4,7 +4,9 @@ One truth, whichever decoder: what FFmpeg's command shows. PyAV reads any file s
 OpenCV read the files in which a look at the container finds nothing that they get wrong, and
 PyAV the others.
 """
+import io
 import logging
+import os
 from abc import abstractmethod
 from functools import partial
 from typing import Any
@@ -14,10 +16,11 @@ import numpy as np
 from mmaction.datasets.transforms import DecordInit as _DecordInit
 from mmaction.datasets.transforms import OpenCVInit as _OpenCVInit
 from mmcv.transforms import BaseTransform
-from mmengine.fileio import get, join_path
+from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
-from amd_mm.datasets.files import FileError, read_bytes
+from amd_mm.datasets.files import FileError
+from amd_mm.datasets.reading import read_bytes
 from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 from amd_mm.datasets.transforms.pictures import read_picture
@@ -82,7 +85,7 @@ class PyAVInit(BaseTransform):
         Raises:
             ValueError: If the file is no video, or has no video stream.
         """
-        content = get(results['filename'], backend_args=self.backend_args)
+        content = read_bytes(results['filename'], self.backend_args)
         return _opened(results, IndexedVideo(open_container(content), self.multi_thread))
 
     def __repr__(self) -> str:
@@ -118,6 +121,10 @@ class _OpensWhatItReads(BaseTransform):
     decoder: str
     kwargs: dict
 
+    @abstractmethod
+    def _open(self, results: dict, content: bytes) -> dict:
+        """The results with the host's ``video_reader`` of this content."""
+
     def transform(self, results: dict) -> dict:
         """Open the file.
 
@@ -130,11 +137,11 @@ class _OpensWhatItReads(BaseTransform):
         Raises:
             ValueError: If the file is no video, or has no video stream.
         """
-        content = get(results['filename'], backend_args=self.kwargs or None)
+        content = read_bytes(results['filename'], self.kwargs or None)
         video = IndexedVideo(open_container(content))
         reason = video.doubt()
         if not reason:
-            opened = super().transform(dict(results))
+            opened = self._open(results, content)
             if opened['total_frames'] == len(video):
                 return dict(opened, avg_fps=video.avg_fps)
             reason = f'{self.decoder} counts {opened["total_frames"]} frames of {len(video)}'
@@ -190,6 +197,13 @@ class DecordInit(_OpensWhatItReads, _DecordInit):
                  backend_args: dict | None = None) -> None:
         super().__init__(io_backend, num_threads, **(backend_args or {}))
 
+    def _open(self, results: dict, content: bytes) -> dict:
+        # As the host does: its libraries take long to load.
+        import decord
+
+        reader = decord.VideoReader(io.BytesIO(content), num_threads=self.num_threads)
+        return dict(results, video_reader=reader, total_frames=len(reader))
+
 
 @TRANSFORMS.register_module()
 class DecordDecode(_DecodesWhatWasOpened):
@@ -220,6 +234,15 @@ class OpenCVInit(_OpensWhatItReads, _OpenCVInit):
     @takes(io_backend=TEXT, backend_args=optional(MAPPING))
     def __init__(self, io_backend: str = 'disk', backend_args: dict | None = None) -> None:
         super().__init__(io_backend, **(backend_args or {}))
+
+    def _open(self, results: dict, content: bytes) -> dict:
+        # OpenCV wants a path: of a file in memory, which goes when it is closed.
+        descriptor = os.memfd_create('video', os.MFD_CLOEXEC)
+        with open(descriptor, 'wb') as file:
+            file.write(content)
+            file.flush()
+            reader = mmcv.VideoReader(f'/proc/self/fd/{descriptor}')
+        return dict(results, video_reader=reader, total_frames=len(reader))
 
 
 @TRANSFORMS.register_module()

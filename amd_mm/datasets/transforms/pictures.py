@@ -11,7 +11,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from amd_mm.datasets.files import FileError, read_bytes
+from amd_mm.datasets.files import FileError
+from amd_mm.datasets.reading import read_bytes
 from amd_mm.registry import TRANSFORMS
 from amd_mm.values import MAPPING, optional, takes
 

@@ -209,7 +209,7 @@ def test_storage_backend_reads_the_file(tmp_path, monkeypatch):
         asked.append((path, backend_args))
         return content
 
-    monkeypatch.setattr('amd_mm.datasets.transforms.decoding.get', get)
+    monkeypatch.setattr('amd_mm.datasets.reading.get', get)
     opened = PyAVInit(backend_args=dict(backend='petrel'))(dict(filename='s3://bucket/a.mp4'))
     assert opened['total_frames'] == 5 and opened['avg_fps'] == 10
     assert asked == [('s3://bucket/a.mp4', dict(backend='petrel'))]
