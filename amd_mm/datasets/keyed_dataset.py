@@ -91,9 +91,9 @@ class KeyedDataset(Dataset):
     worker, until the run is started anew. A child killed for lack of memory is no fault of
     its sample and raised.
 
-    The metainfo of every packed data sample gets ``sample_key``, ``repeat`` and, where the
-    sample had to be replaced, ``bad_samples``: a tuple of (path, reason).
-    :class:`amd_mm.BadSampleHook` counts them.
+    The metainfo of every packed data sample gets ``sample_key``, ``repeat``, ``sample_path``
+    (of what was loaded) and, where the sample had to be replaced, ``bad_samples``: a tuple of
+    (path, reason). :class:`amd_mm.BadSampleHook` counts them.
 
     Args:
         dataset: Config of the wrapped data set, or the data set itself: any of
@@ -233,7 +233,8 @@ class KeyedDataset(Dataset):
             packed = self.pipeline(own)
             if packed is None:
                 raise ValueError('the pipeline of KeyedDataset returned None')
-            metainfo: dict[str, Any] = {'sample_key': key, 'repeat': repeat}
+            metainfo: dict[str, Any] = {
+                'sample_key': key, 'repeat': repeat, 'sample_path': self._path(candidate)}
             if bad_samples:
                 metainfo['bad_samples'] = bad_samples
             packed['data_samples'].set_metainfo(metainfo)

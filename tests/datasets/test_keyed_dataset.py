@@ -81,7 +81,7 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
     # Three generators in three repeats, and in what they share.
     assert len({value for r in repeats for value in (*r['own'], *r['drawn'])}) == 12
     assert [r['data_samples'].metainfo for r in repeats] == [
-        dict(sample_key=sample_key(0, 0, 7, n), repeat=n) for n in range(3)]
+        dict(sample_key=sample_key(0, 0, 7, n), repeat=n, sample_path='file 7') for n in range(3)]
 
 
 def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
