@@ -80,8 +80,11 @@ def _start(dataloader: DataLoader) -> Any:
 def _lost(batches: Any) -> list[tuple[int, int]]:
     """Numbers and exit codes of workers that have ended otherwise than they should."""
     workers = getattr(batches, '_workers', ())
-    # The error may come before the end.
-    wait([process.sentinel for process in workers], timeout=_PATIENCE)
+    # The error may come before the end, and a process closes its files before it has ended.
+    ended = wait([process.sentinel for process in workers], timeout=_PATIENCE)
+    for process in workers:
+        if process.sentinel in ended:
+            process.join(_PATIENCE)
     return [(number, process.exitcode) for number, process in enumerate(workers)
             if process.exitcode]
 
