@@ -170,3 +170,17 @@ class RecordHook(Hook):
             losses={name: float(value) for name, value in outputs.items()})
         with Path(runner.work_dir, f'record_{get_rank()}.jsonl').open('a') as file:
             file.write(json.dumps(line) + '\n')
+
+
+@HOOKS.register_module()
+class DriftHook(Hook):
+    """Changes the last weight of one process a little, before an iteration (counted from 0)."""
+
+    def __init__(self, rank: int, iteration: int) -> None:
+        self.rank = rank
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if get_rank() == self.rank and runner.iter == self.iteration:
+            with torch.no_grad():
+                runner.model.module.net[-1].bias[0] += 1e-9
