@@ -210,11 +210,7 @@ def test_storage_backend_reads_the_file(tmp_path, monkeypatch):
         asked.append((path, backend_args))
         return content
 
-<<<<<<< HEAD
     monkeypatch.setattr('amd_mm.datasets.reading.get', get)
-=======
-    monkeypatch.setattr('amd_mm.datasets.files.get', get)
->>>>>>> 02354c1 (Let a crash in a worker cost a sample: name it, count it, start the workers anew)
     opened = PyAVInit(backend_args=dict(backend='petrel'))(dict(filename='s3://bucket/a.mp4'))
     assert opened['total_frames'] == 5 and opened['avg_fps'] == 10
     assert asked == [('s3://bucket/a.mp4', dict(backend='petrel'))]
