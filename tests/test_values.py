@@ -52,6 +52,8 @@ ALLOWED[None] |= {f'AMD.{name}' for name in ('decoder', 'head', 'taps', 'neck')}
 ALLOWED[None] |= {'AMD.decoder', 'AMD.head'}
 # Of AlignmentNeck: all pairs; of RelationNeck: the teacher's.
 ALLOWED[None] |= {'direct_pairs', 'generation_pairs', 'RelationNeck.num_heads', 'standardize'}
+# Of NonFiniteLossHook: the loss may jump.
+ALLOWED[None] |= {'max_jump'}
 # Of a teacher whose pixels nobody learns.
 ALLOWED[None] |= {'FrozenTeacher.decoder'}
 # Of a teacher that is trained on pixels as the student's.

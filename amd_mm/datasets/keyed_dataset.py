@@ -1,12 +1,14 @@
 """A data set around any data set of the hosts: repeats, sample keys, bounded retries."""
 import copy
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from mmaction.datasets.transforms import DecordInit, OpenCVInit
 from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from amd_mm.datasets.files import WORDS, FileError, printable, reason_of
 from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
@@ -19,6 +21,7 @@ from amd_mm.values import (
     either,
     list_of,
     number,
+    one_of,
     optional,
     takes,
     whole,
@@ -31,9 +34,25 @@ from amd_mm.values import (
 # then stops the run at once, reasons included.
 NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
 
+# Of the hosts, and ours after them: both were seen to hang on damaged files, or to crash.
+_MAY_BE_LOST = (DecordInit, OpenCVInit)
+# Seconds for these, where nobody said another number.
+_TIME_LIMIT = 60.
+# Places that workers write what they read into.
+_MOST_WORKERS = 1024
 _PATH_KEYS = ('filename', 'img_path', 'frame_dir')
 _EMPTY = ('{} inside KeyedDataset must hold at least one sample, found none; '
           'check its ann_file, data_root and data_prefix')
+
+
+def _may_be_lost(dataset: Any) -> bool:
+    """Whether a data set, inside MMEngine's wrappers too, reads by what may hang or crash."""
+    if isinstance(dataset, ConcatDataset):
+        return any(map(_may_be_lost, dataset.datasets))
+    if isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
+        return _may_be_lost(dataset.dataset)
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return any(isinstance(step, _MAY_BE_LOST) for step in steps)
 
 
 def _build(config: dict) -> Dataset:
@@ -85,15 +104,17 @@ class KeyedDataset(Dataset):
     is whatever makes a pipeline return None or raise an exception outside ``NOT_BAD_DATA``
     (out of memory, missing module, unknown name or key, wrong type: these are raised).
 
-    With ``time_limit`` so is what hangs its decoder or crashes it (an exception cannot tell):
+    With a time limit so is what hangs its decoder or crashes it (an exception cannot tell):
     samples are loaded in a child process that may be lost (:class:`LoadingProcess`), one for
-    each worker of the dataloader. A sample that cost a process is not tried again, by any
-    worker, until the run is started anew. A child killed for lack of memory is no fault of
-    its sample and raised.
+    each worker of the dataloader. Without one, a crash ends a worker;
+    :class:`amd_mm.EpochTrainLoop` then starts the workers anew, and what the lost one read is a
+    bad sample (:meth:`blame`). A sample that cost a process is not tried again, by any worker,
+    until the run is started anew. A process killed for lack of memory is no fault of its sample
+    and raised.
 
-    The metainfo of every packed data sample gets ``sample_key``, ``repeat`` and, where the
-    sample had to be replaced, ``bad_samples``: a tuple of (path, reason).
-    :class:`amd_mm.BadSampleHook` counts them.
+    The metainfo of every packed data sample gets ``sample_key``, ``repeat``, ``sample_path``
+    (of what was loaded) and, where the sample had to be replaced, ``bad_samples``: a tuple of
+    (path, reason). :class:`amd_mm.BadSampleHook` counts them.
 
     Args:
         dataset: Config of the wrapped data set, or the data set itself: any of
@@ -104,6 +125,7 @@ class KeyedDataset(Dataset):
         max_retries: How many other samples to try in place of a bad one, at least 0.
         time_limit: Seconds that loading one sample with its repeats may take, above 0: well
             above what the slowest storage takes. None: no limit, and no child process.
+            ``'auto'``: 60 where decord or OpenCV reads videos, else None.
 
     Raises:
         ValueError: For an empty data set or a number out of range.
@@ -114,13 +136,13 @@ class KeyedDataset(Dataset):
         pipeline=list_of(either(CONFIG, CALLABLE), least=0),
         num_repeats=whole(1),
         max_retries=whole(0),
-        time_limit=optional(number(above=0)))
+        time_limit=optional(either(number(above=0), one_of('auto'))))
     def __init__(self,
                  dataset: dict | Dataset,
                  pipeline: Sequence[dict | Callable],
                  num_repeats: int = 4,
                  max_retries: int = 10,
-                 time_limit: float | None = None) -> None:
+                 time_limit: float | str | None = 'auto') -> None:
         # One of the hosts' kind: with a length and get_data_info.
         self.dataset: Any = _build(dataset) if isinstance(dataset, dict) else dataset
         if len(self) == 0:
@@ -131,11 +153,14 @@ class KeyedDataset(Dataset):
         self._copy = copy.copy if copies else copy.deepcopy
         self.num_repeats = num_repeats
         self.max_retries = max_retries
-        self._process: LoadingProcess | None = None
-        if time_limit is not None:
-            self._process = LoadingProcess(self._load, time_limit)
-            # What each sample did to its process, 0 for nothing; all workers share it.
-            self._exit_codes = torch.zeros(len(self), dtype=torch.int16).share_memory_()
+        if time_limit == 'auto':
+            time_limit = _TIME_LIMIT if _may_be_lost(self.dataset) else None
+        self._process = None if time_limit is None else LoadingProcess(
+            self._load, float(time_limit))
+        # What each sample did to its process, 0 for nothing; all workers share it.
+        self._exit_codes = torch.zeros(len(self), dtype=torch.int16).share_memory_()
+        # What each worker reads, counted from 1, or 0 for nothing; it tells of a lost one.
+        self._read_by = torch.zeros(_MOST_WORKERS, dtype=torch.int64).share_memory_()
 
     def full_init(self) -> None:
         """Let the wrapped data set read its annotations, if it has not done so."""
@@ -174,11 +199,10 @@ class KeyedDataset(Dataset):
             raise IndexError(
                 f'index of KeyedDataset must be in [0, {len(self)}), got {index.number}')
 
-        load = self._load if self._process is None else self._load_in_process
         bad_samples: list[tuple[str, str]] = []
         for candidate in self._candidates(index):
             try:
-                return load(candidate, index, tuple(bad_samples))
+                return self._load_or_lose(candidate, index, tuple(bad_samples))
             except NOT_BAD_DATA:
                 raise
             except Exception as error:
@@ -203,17 +227,43 @@ class KeyedDataset(Dataset):
             tried.add(candidate)
             yield candidate
 
-    def _load_in_process(self, candidate: int, index: Sample,
-                         bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
-        assert self._process is not None
+    def blame(self, worker: int, exit_code: int) -> str | None:
+        """Count what a lost worker was reading as a bad sample.
+
+        Args:
+            worker: Its number in the dataloader.
+            exit_code: As of ``multiprocessing.Process``.
+
+        Returns:
+            The path of the sample; None if the worker was reading nothing.
+        """
+        candidate = int(self._read_by[worker]) - 1
+        self._read_by[worker] = 0
+        if candidate < 0:
+            return None
+        self._exit_codes[candidate] = exit_code
+        return self._path(candidate)
+
+    def _load_or_lose(self, candidate: int, index: Sample,
+                      bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
+        """Load in the child process if there is one, else leave word of what is being read."""
         before = int(self._exit_codes[candidate])
         if before:
-            raise ProcessLost(before, self._process.time_limit)
+            raise ProcessLost(before, self._process.time_limit if self._process else math.inf)
+        if self._process is not None:
+            try:
+                return self._process(candidate, index, bad_samples)
+            except ProcessLost as error:
+                self._exit_codes[candidate] = error.exit_code
+                raise
+        worker = get_worker_info()
+        if worker is None:
+            return self._load(candidate, index, bad_samples)
+        self._read_by[worker.id] = candidate + 1
         try:
-            return self._process(candidate, index, bad_samples)
-        except ProcessLost as error:
-            self._exit_codes[candidate] = error.exit_code
-            raise
+            return self._load(candidate, index, bad_samples)
+        finally:
+            self._read_by[worker.id] = 0
 
     @preserved_generators()
     def _load(self, candidate: int, index: Sample,
@@ -233,7 +283,8 @@ class KeyedDataset(Dataset):
             packed = self.pipeline(own)
             if packed is None:
                 raise ValueError('the pipeline of KeyedDataset returned None')
-            metainfo: dict[str, Any] = {'sample_key': key, 'repeat': repeat}
+            metainfo: dict[str, Any] = {
+                'sample_key': key, 'repeat': repeat, 'sample_path': self._path(candidate)}
             if bad_samples:
                 metainfo['bad_samples'] = bad_samples
             packed['data_samples'].set_metainfo(metainfo)

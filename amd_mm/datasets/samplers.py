@@ -76,6 +76,10 @@ class EpochSampler(Sampler[Sample]):
         self.epoch = epoch
         self._start = samples
 
+    def leave_out(self, samples: int) -> None:
+        """Go on further within the present epoch, by so many samples of this process."""
+        self.start_at(self.epoch, self._start + samples)
+
     def __iter__(self) -> Iterator[Sample]:
         if self.shuffle:
             order: Sequence[int] = epoch_order(self.seed, self.epoch, len(self._dataset))

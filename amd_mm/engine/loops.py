@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from amd_mm.datasets.samplers import EpochSampler
 from amd_mm.engine.batch import accumulative_counts
+from amd_mm.engine.lost_workers import batches_of
 from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
 from amd_mm.values import instance, list_of, optional, takes, whole
@@ -34,7 +35,7 @@ class UpdateLoader(DataLoader):
         return len(self.dataloader) // self.counts
 
     def __iter__(self) -> Iterator[Iterator[dict]]:  # type: ignore[override]  # of updates
-        batches = iter(self.dataloader)
+        batches = batches_of(self.dataloader)
         for first in batches:
             yield chain([first], islice(batches, self.counts - 1))
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 
 from mmengine.config import Config
@@ -67,6 +68,7 @@ def build_training_runner(cfg: Config) -> Runner:
     settle_accumulation(cfg)
     settle_held_out(cfg)
     check_places(cfg, ['train'] if cfg.get('val_cfg') is None else ['train', 'val'])
+    _settle_determinism(cfg)
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
@@ -87,6 +89,15 @@ def _check(cfg: Config) -> None:
     if source is not None and '://' not in source and not Path(source).is_file():
         raise ValueError(f'{source}: a checkpoint to start from must be a file, but there is none; '
                          'check the path')
+
+
+def _settle_determinism(cfg: Config) -> None:
+    """What ``randomness.deterministic`` needs beside the switch of torch that MMEngine sets."""
+    if cfg.get('randomness', {}).get('deterministic', False):
+        # cuBLAS reads it when it begins, and torch refuses matrix products without.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+        # It may choose another algorithm in every run.
+        cfg.setdefault('env_cfg', {})['cudnn_benchmark'] = False
 
 
 def _is_ours(model: nn.Module) -> bool:

@@ -81,7 +81,7 @@ def test_repeats_share_the_sample_and_draw_for_themselves():
     # Three generators in three repeats, and in what they share.
     assert len({value for r in repeats for value in (*r['own'], *r['drawn'])}) == 12
     assert [r['data_samples'].metainfo for r in repeats] == [
-        dict(sample_key=sample_key(0, 0, 7, n), repeat=n) for n in range(3)]
+        dict(sample_key=sample_key(0, 0, 7, n), repeat=n, sample_path='file 7') for n in range(3)]
 
 
 def test_each_repeat_draws_from_its_own_key_whatever_was_drawn_before():
@@ -176,7 +176,7 @@ def test_wrong_arguments_are_named():
         numbers(num_repeats=0)
     with pytest.raises(ValueError, match='max_retries .* at least 0, got -1'):
         numbers(max_retries=-1)
-    with pytest.raises(ValueError, match='time_limit .* above 0, or None, got 0'):
+    with pytest.raises(ValueError, match="time_limit .* above 0, or one of 'auto', or None, got 0"):
         numbers(time_limit=0)
     with pytest.raises(ValueError, match='Numbers inside KeyedDataset must hold at least one'):
         numbers(0)
@@ -248,6 +248,21 @@ def test_samples_that_hang_or_crash_are_bad_samples(workers):
                           (6, 'ProcessLost: crashed its process (SIGSEGV)')):
         assert (f'file {index}', reason) in found[
             Sample(0, 2, index)][0]['data_samples'].bad_samples
+
+
+@pytest.mark.parametrize('opener, limit', [
+    ('amd_mm.PyAVInit', None), ('amd_mm.DecordInit', 60), ('amd_mm.OpenCVInit', 60),
+    ('mmaction.DecordInit', 60), ('mmaction.OpenCVInit', 60)])
+def test_decord_and_opencv_read_in_a_child_process(tmp_path, opener, limit):
+    write_video(tmp_path / 'a.mp4', 5)
+    pipeline = [dict(type=opener)]
+    plain = videos(tmp_path, pipeline)
+    inside = [KeyedDataset(wrapped, [pack]) for wrapped in (
+        ConcatDataset([plain.dataset]), RepeatDataset(plain.dataset, 2))]
+    for dataset in (plain, *inside):
+        assert (dataset._process and dataset._process.time_limit) == limit
+    assert videos(tmp_path, pipeline, time_limit=None)._process is None
+    assert videos(tmp_path, pipeline, time_limit=7)._process.time_limit == 7
 
 
 def test_mistakes_in_a_process_are_no_bad_data():
@@ -375,7 +390,8 @@ def test_a_clip_is_copied_whole_only_where_the_crop_does_not_copy(tmp_path, monk
         return crop(images, box)
 
     monkeypatch.setattr(MultiScaleCrop, '_crop_imgs', staticmethod(record))
-    found = videos(tmp_path)[Sample(0, 3, 0)]
+    # In this process, where it is seen.
+    found = videos(tmp_path, time_limit=None)[Sample(0, 3, 0)]
     assert len({id(image) for image in seen}) == (1 if copies else len(found))
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a['inputs'], b['inputs'])

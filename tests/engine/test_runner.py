@@ -1,4 +1,7 @@
+import os
+
 import pytest
+import torch
 from mmengine.runner import Runner
 from runs import toy_config
 
@@ -27,3 +30,19 @@ def test_training_checks_and_settles_before_it_builds(tmp_path, monkeypatch):
     cfg.param_scheduler = [dict(type='CosineAnnealingLR', begin=5)]
     with pytest.raises(ValueError, match='must last longer than its warm-up'):
         build_training_runner(cfg)
+
+
+def test_deterministic_runs_have_what_torch_asks_for(tmp_path, monkeypatch):
+    monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
+    for wanted in (False, True):
+        cfg = toy_config(tmp_path / str(wanted))
+        cfg.randomness.deterministic = wanted
+        cfg.env_cfg.cudnn_benchmark = True
+        try:
+            build_training_runner(cfg)
+            assert torch.are_deterministic_algorithms_enabled() == wanted
+            assert torch.backends.cudnn.benchmark != wanted
+            assert ('CUBLAS_WORKSPACE_CONFIG' in os.environ) == wanted
+        finally:
+            torch.use_deterministic_algorithms(False)
+            torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False

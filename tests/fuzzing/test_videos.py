@@ -6,6 +6,8 @@ from clips import ODD
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amd_mm.datasets.files import FileError
+from amd_mm.datasets.transforms import PyAVDecode, PyAVInit
 from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo, frames_in_order
 
@@ -58,3 +60,14 @@ def test_in_order_too(content):
     except ValueError as error:
         assert_in_words(error)
     assert len(shapes) <= 1
+
+
+@given(content=damaged())
+def test_transforms_name_the_file(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / 'damaged'
+    path.write_bytes(content)
+    try:
+        results = PyAVInit()(dict(filename=str(path)))
+        PyAVDecode()(dict(results, frame_inds=range(0, max(results['total_frames'], 1), 3)))
+    except FileError as error:
+        assert error.path == str(path)

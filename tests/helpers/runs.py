@@ -68,6 +68,17 @@ def toy_config(work_dir: Path,
         launcher='none'))
 
 
+def spoilt_config(work_dir: Path, spoilt: list[int], factor: str = '1000', way: str = 'forward',
+                  size: int = 8, **hook: object) -> Config:
+    """A run in whose data some samples are too large, and what its model makes of them."""
+    cfg = toy_config(work_dir, size=size, max_epochs=1,
+                     checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False))
+    cfg.train_dataloader.dataset.dataset.update(type='SpoiltData', spoilt=spoilt, factor=factor)
+    cfg.model = dict(type='CliffModel', way=way)
+    cfg.custom_hooks[0].update(hook)
+    return cfg
+
+
 def run(cfg: Config) -> Runner:
     """Trains in this process; returns the runner afterwards."""
     runner = build_training_runner(cfg)

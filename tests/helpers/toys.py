@@ -46,6 +46,22 @@ class ToyData(Dataset):
         return dict(vector=torch.randn(WIDTH, generator=generator, dtype=torch.float64))
 
 
+@DATASETS.register_module()
+class SpoiltData(ToyData):
+    """Toy data of which some samples are multiplied by ``factor``, a number as a text."""
+
+    def __init__(self, spoilt: list, factor: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.spoilt = spoilt
+        self.factor = float(factor)
+
+    def prepare_data(self, index: int) -> dict:
+        results = super().prepare_data(index)
+        if index in self.spoilt:
+            results['vector'] = results['vector'] * self.factor
+        return results
+
+
 @TRANSFORMS.register_module()
 class PackToy:
     """Adds noise from torch's generator, as a random crop would, and packs."""
@@ -96,6 +112,34 @@ class ToyModel(BaseModel):
         return losses
 
 
+class Cliff(nn.Module):
+    """What it is given, but for rows with a number above 50.
+
+    Of these it makes infinity (``'forward'``), or gives them an infinite gradient (``'backward'``).
+    """
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        large = x.detach().abs().amax(dim=1) > 50
+        out = x.clone()
+        out[large] = x[large] / 0 if self.way == 'forward' else _bad(
+            'infinite gradient', x[large])
+        return out
+
+
+@MODELS.register_module()
+class CliffModel(ToyModel):
+    """The toy model with a cliff in it, which draws in every step."""
+
+    def __init__(self, way: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.net.insert(1, Cliff(way))
+        self.net.insert(3, nn.Dropout(.1))
+
+
 def _bad(value: str, loss: torch.Tensor) -> torch.Tensor:
     if value == 'infinite gradient':
         # The root of zero: zero itself, with an infinite slope.
@@ -126,3 +170,17 @@ class RecordHook(Hook):
             losses={name: float(value) for name, value in outputs.items()})
         with Path(runner.work_dir, f'record_{get_rank()}.jsonl').open('a') as file:
             file.write(json.dumps(line) + '\n')
+
+
+@HOOKS.register_module()
+class DriftHook(Hook):
+    """Changes the last weight of one process a little, before an iteration (counted from 0)."""
+
+    def __init__(self, rank: int, iteration: int) -> None:
+        self.rank = rank
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if get_rank() == self.rank and runner.iter == self.iteration:
+            with torch.no_grad():
+                runner.model.module.net[-1].bias[0] += 1e-9

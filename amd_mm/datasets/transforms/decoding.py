@@ -8,6 +8,8 @@ import io
 import logging
 import os
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,7 +21,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
-from amd_mm.datasets.files import FileError
+from amd_mm.datasets.files import FileError, reason_of
 from amd_mm.datasets.reading import read_bytes
 from amd_mm.datasets.transforms.containers import open_container
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
@@ -31,14 +33,31 @@ from amd_mm.values import FLAG, MAPPING, TEXT, one_of, optional, takes, whole
 _told: set[tuple[str, str]] = set()
 
 
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Whatever a reader raises in here, as an error with the file's name.
+
+    Damaged files made PyAV raise AttributeError and UnicodeDecodeError beside its own.
+
+    Raises:
+        FileError: In place of every other exception but those that no file causes.
+    """
+    try:
+        yield
+    except (FileError, MemoryError, ImportError):
+        raise
+    except Exception as error:  # what a reader raises differs from one to the other
+        raise FileError(path, reason_of(error)) from error
+
+
 def _finish(results: dict, frames: dict[int, np.ndarray]) -> dict:
     """Put the asked frames, from a table by number, where the next transforms look."""
     asked = np.ravel(results['frame_inds']).tolist()
     missing = sorted(set(asked) - set(frames))
     if missing:
-        raise ValueError(
-            f'a video must hold its {results["total_frames"]} frames whole, but frame {missing[0]} '
-            '(from 0) is damaged or not there')
+        raise FileError(
+            results['filename'], f'must hold its {results["total_frames"]} frames whole, but frame '
+            f'{missing[0]} (from 0) is damaged or not there')
     # A repeated frame is an array of its own each time: some transforms work in place.
     results['imgs'] = [frames[number] if number not in asked[:place] else frames[number].copy()
                        for place, number in enumerate(asked)]
@@ -83,10 +102,12 @@ class PyAVInit(BaseTransform):
             ``total_frames`` and ``avg_fps``.
 
         Raises:
-            ValueError: If the file is no video, or has no video stream.
+            FileError: If the file cannot be read, is no video, or has no video stream.
         """
         content = read_bytes(results['filename'], self.backend_args)
-        return _opened(results, IndexedVideo(open_container(content), self.multi_thread))
+        with _reading(results['filename']):
+            video = IndexedVideo(open_container(content), self.multi_thread)
+        return _opened(results, video)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(multi_thread={self.multi_thread})'
@@ -106,10 +127,12 @@ class PyAVDecode(BaseTransform):
             The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
 
         Raises:
-            ValueError: If an asked frame is damaged or not there.
+            FileError: If an asked frame is damaged or not there.
         """
         numbers = np.unique(results['frame_inds']).tolist()
-        return _finish(results, results['video_reader'].decode(numbers))
+        with _reading(results['filename']):
+            frames = results['video_reader'].decode(numbers)
+        return _finish(results, frames)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
@@ -135,13 +158,15 @@ class _OpensWhatItReads(BaseTransform):
             The same dictionary with ``video_reader``, ``total_frames`` and ``avg_fps``.
 
         Raises:
-            ValueError: If the file is no video, or has no video stream.
+            FileError: If the file cannot be read, is no video, or has no video stream.
         """
         content = read_bytes(results['filename'], self.kwargs or None)
-        video = IndexedVideo(open_container(content))
-        reason = video.doubt()
+        with _reading(results['filename']):
+            video = IndexedVideo(open_container(content))
+            reason = video.doubt()
         if not reason:
-            opened = self._open(results, content)
+            with _reading(results['filename']):
+                opened = self._open(results, content)
             if opened['total_frames'] == len(video):
                 return dict(opened, avg_fps=video.avg_fps)
             reason = f'{self.decoder} counts {opened["total_frames"]} frames of {len(video)}'
@@ -165,11 +190,13 @@ class _DecodesWhatWasOpened(BaseTransform):
             The same dictionary with ``imgs``, a list of (H, W, 3) uint8 RGB arrays.
 
         Raises:
-            ValueError: If an asked frame is damaged or not there.
+            FileError: If an asked frame is damaged or not there.
         """
         reader, numbers = results['video_reader'], np.unique(results['frame_inds']).tolist()
         read = reader.decode if isinstance(reader, IndexedVideo) else partial(self._read, reader)
-        return _finish(results, read(numbers))
+        with _reading(results['filename']):
+            frames = read(numbers)
+        return _finish(results, frames)
 
     @staticmethod
     @abstractmethod

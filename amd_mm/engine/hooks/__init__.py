@@ -3,6 +3,7 @@ from amd_mm.engine.hooks.bad_sample_hook import BadSampleHook
 from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.hooks.console_hook import ConsoleHook
 from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
+from amd_mm.engine.hooks.equal_weights_hook import EqualWeightsHook
 from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.rates_hook import RatesHook
@@ -13,6 +14,6 @@ from amd_mm.engine.hooks.timely_logger_hook import TimelyLoggerHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
-    'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook', 'ResumeHook',
-    'ThroughputHook', 'TimelyLoggerHook'
+    'EqualWeightsHook', 'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook',
+    'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook'
 ]

@@ -12,6 +12,7 @@ import amd_mm  # noqa: F401 (its fixes, before a host is imported)
 from amd_mm.datasets.files import FileError
 from amd_mm.datasets.transforms import PyAVInit, RawFrameDecode
 from amd_mm.datasets.transforms.containers import container_format
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 
 DECODERS = {
     'decord': ('amd_mm.DecordInit', 'amd_mm.DecordDecode'),
@@ -213,6 +214,36 @@ def test_storage_backend_reads_the_file(tmp_path, monkeypatch):
     opened = PyAVInit(backend_args=dict(backend='petrel'))(dict(filename='s3://bucket/a.mp4'))
     assert opened['total_frames'] == 5 and opened['avg_fps'] == 10
     assert asked == [('s3://bucket/a.mp4', dict(backend='petrel'))]
+
+
+@pytest.mark.parametrize('error', [
+    AttributeError("'NoneType' object has no attribute 'x'"),
+    UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'invalid start byte'), OSError(5, 'x'),
+    KeyError('codec')])
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_what_a_reader_raises_names_the_file(tmp_path, monkeypatch, decoder, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    path = write_video(tmp_path / 'a.mp4', 5)
+    with monkeypatch.context() as patch, pytest.raises(FileError) as caught:
+        patch.setattr('amd_mm.datasets.transforms.decoding.open_container', fail)
+        decode(path, decoder, [0])
+    assert str(caught.value).startswith(f'{path} ') and caught.value.__cause__ is error
+    monkeypatch.setattr(IndexedVideo, 'decode', fail)
+    with pytest.raises(FileError) as caught:
+        decode(path, 'pyav', [0])
+    assert caught.value.path == str(path)
+
+
+@pytest.mark.parametrize('error', [MemoryError(), ImportError('av')])
+def test_what_no_file_causes_stays_what_it_is(tmp_path, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr('amd_mm.datasets.transforms.decoding.open_container', fail)
+    with pytest.raises(type(error)):
+        decode(write_video(tmp_path / 'a.mp4', 5), 'pyav', [0])
 
 
 def frames_folder(folder):

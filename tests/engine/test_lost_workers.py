@@ -1,0 +1,58 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from runs import loaded, recorded, run, toy_config, weights
+from toys import ToyData
+
+
+@DATASETS.register_module()
+class CrashingData(ToyData):
+    """Sample 3 ends its process by a signal; or raises an exception, where there is none."""
+
+    def __init__(self, number: int | None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.number = number
+
+    def prepare_data(self, index: int) -> dict:
+        if index == 3 and self.number is None:
+            raise OSError('bad')
+        if index == 3:
+            if self.number != signal.SIGKILL:
+                signal.signal(self.number, signal.SIG_DFL)
+            os.kill(os.getpid(), self.number)
+        return super().prepare_data(index)
+
+
+def crashing(work_dir: Path, number: int | None, workers: int, **changes) -> Config:
+    cfg = toy_config(work_dir, size=20, accumulative_counts=2, max_epochs=2, num_workers=workers)
+    cfg.train_dataloader.dataset.dataset.update(type='CrashingData', number=number)
+    cfg.train_dataloader.update(changes)
+    cfg.custom_hooks.append(dict(type='amd_mm.BadSampleHook', max_share=.9))
+    return cfg
+
+
+@pytest.mark.parametrize('persistent', [True, False])
+def test_a_crash_in_a_worker_is_a_bad_sample_and_the_run_goes_on(tmp_path, persistent):
+    expected = crashing(tmp_path / 'raises', None, 0)
+    run(expected)
+    found = crashing(tmp_path / 'crashes', signal.SIGSEGV, 2, persistent_workers=persistent)
+    run(found)
+    assert [line['keys'] for line in recorded(found)] == [
+        line['keys'] for line in recorded(expected)]
+    torch.testing.assert_close(
+        weights(found, 'epoch_2.pth'), weights(expected, 'epoch_2.pth'), rtol=1e-9, atol=0)
+    assert set(loaded(found)) == set(loaded(expected)) == set(range(20)) - {3}
+    # Not tried again in the second epoch.
+    assert Path(found.work_dir, 'bad_samples.txt').read_text() == (
+        '3.toy\tProcessLost: crashed its process (SIGSEGV)\n')
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_was_killed_is_no_fault_of_its_sample(tmp_path, number):
+    with pytest.raises(RuntimeError, match=rf'lost are .*\({number.name}\)'):
+        run(crashing(tmp_path, number, 2))
