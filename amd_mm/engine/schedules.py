@@ -10,7 +10,7 @@ def check_schedules(cfg: Config) -> None:
 
     A phase without ``end`` ends with the training, as MMEngine fills it in. Training that is
     longer or shorter than what is written out is warned about: the last rate is then not the
-    schedule's last.
+    schedule's last. So is a warm-up of more than half of it.
 
     Args:
         cfg: Of a training run.
@@ -31,9 +31,21 @@ def check_schedules(cfg: Config) -> None:
                 f'training must last longer than its warm-up, got {length} {unit} and '
                 f'{late[0]["type"]} from {unit[:-1]} {late[0]["begin"]} on; raise the length, or '
                 'set param_scheduler=None for a trial at a constant rate')
+        _judge_warm_up(mine[0], length, unit)
         ends = [phase.get('end', length) for phase in mine]
         if max(ends) != length:
             print_log(
                 f'The schedules end at {unit[:-1]} {max(ends)}, but training at {length}: its last '
                 "rate is not the schedule's. Leave `end` out of the last phase.",
                 'current', logging.WARNING)
+
+
+def _judge_warm_up(phase: dict, length: int, unit: str) -> None:
+    """Warn where most of training is a warm-up, as in short trials of a long recipe."""
+    is_warm_up = phase['type'] == 'LinearLR' and phase.get('begin', 0) == 0 and (
+        phase.get('start_factor', 1 / 3) < phase.get('end_factor', 1.))
+    if is_warm_up and 'end' in phase and 2 * phase['end'] > length:
+        print_log(
+            f'The warm-up takes {phase["end"]} of {length} {unit}: the full rate holds for the '
+            'rest alone. Train longer, or shorten it (`end` of the first phase and `begin` of the '
+            'next in param_scheduler).', 'current', logging.WARNING)

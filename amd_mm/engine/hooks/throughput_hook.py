@@ -79,7 +79,7 @@ class ThroughputHook(Hook):
             if isinstance(runner.optim_wrapper, AmpOptimWrapper):
                 dtype = (runner.optim_wrapper.cast_dtype
                          or torch.get_autocast_dtype(weights.device.type))
-            self.rate = matrix_rate(weights.device, dtype)
+            self.rate = matrix_rate(weights.device, dtype, seconds=.1)
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | tuple | list | None = None) -> None:

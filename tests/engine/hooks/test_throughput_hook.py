@@ -67,7 +67,7 @@ class ToyThatLooks(ToyModel):
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     monkeypatch.setattr('mmengine.hooks.iter_timer_hook.time', CLOCK)
-    monkeypatch.setattr(throughput_hook, 'matrix_rate', lambda device, dtype: RATE)
+    monkeypatch.setattr(throughput_hook, 'matrix_rate', lambda device, dtype, seconds: RATE)
 
 
 def sleepy(work_dir: Path, seconds: list[float], **hook: float) -> Config:
