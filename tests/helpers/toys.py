@@ -126,3 +126,15 @@ class RecordHook(Hook):
             losses={name: float(value) for name, value in outputs.items()})
         with Path(runner.work_dir, f'record_{get_rank()}.jsonl').open('a') as file:
             file.write(json.dumps(line) + '\n')
+
+
+@HOOKS.register_module()
+class BlockHook(Hook):
+    """Makes a folder where a run is about to write a file, when its first epoch is over."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.epoch == 1:
+            Path(runner.work_dir, self.name).mkdir(exist_ok=True)

@@ -31,6 +31,8 @@ from amd_mm.values import FLAG, one_of, takes
 
 # Of MMEngine's hook: what it has counted.
 _COUNTED = ('last_ckpt', 'keep_ckpt_ids', 'best_ckpt_path', 'best_ckpt_path_dict')
+# Its messages to later runs, and its own attributes.
+_State = tuple[dict[str, Any], dict[str, Any]]
 _REMEDIES = {
     errno.ENOSPC: 'Make room there, or lower max_keep_ckpts',
     errno.EDQUOT: 'Make room within your quota, or ask for more',
@@ -94,7 +96,7 @@ class WholeCheckpointHook(CheckpointHook):
         self._thread = ThreadPoolExecutor(1, 'checkpoint') if background else None
         self._jobs: list[Callable[[], None]] = []
         self._is_saving = False
-        self._pending: tuple[Future, tuple[dict[str, Any], dict[str, Any]]] | None = None
+        self._pending: tuple[Future, _State] | None = None
         # While writing: the file, and its bytes.
         self._writing: tuple[Path, int] = Path(), 0
 
@@ -108,7 +110,6 @@ class WholeCheckpointHook(CheckpointHook):
         backend: BaseStorageBackend = self.file_backend  # type: ignore[has-type]
         self._is_local = isinstance(backend, LocalBackend)
         self.file_backend = _LateRemoval(backend)
-        self._whole = runner.message_hub.runtime_info.get('last_ckpt')
         if self._is_local and is_main_process():
             folder = Path(self.out_dir)
             folder.mkdir(parents=True, exist_ok=True)
@@ -124,12 +125,12 @@ class WholeCheckpointHook(CheckpointHook):
         """
         if self._pending and self.on_failure == 'stop' and self._pending[0].done() and (
                 failure := self._pending[0].result()):
-            raise OSError(self._message(failure)) from failure
+            raise OSError(self._message(failure, self._pending[1])) from failure
         super().after_train_iter(runner, *args, **kwargs)
 
     def after_train(self, runner: Runner) -> None:
         """Wait for the write in the background."""
-        self._settle(runner)
+        self.settle(runner)
         super().after_train(runner)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
@@ -168,7 +169,7 @@ class WholeCheckpointHook(CheckpointHook):
         if self._is_saving:
             yield
             return
-        self._settle(runner)
+        self.settle(runner)
         before = self._state(runner)
         self._jobs, self._is_saving = [], True
         failure = None
@@ -191,7 +192,7 @@ class WholeCheckpointHook(CheckpointHook):
             result = self._thread.submit(_do, jobs)
         self._pending = result, before
         if self._thread is None:
-            self._settle(runner)
+            self.settle(runner)
 
     def _take(self, checkpoint: dict, filename: str, **_: Any) -> None:
         """In the place of MMEngine's ``save_checkpoint``."""
@@ -203,8 +204,8 @@ class WholeCheckpointHook(CheckpointHook):
         self._writing = path, bytes_in(content)
         save_whole(content, path)
 
-    def _settle(self, runner: Runner) -> None:
-        """Wait for what is being written; all processes learn of a failure.
+    def settle(self, runner: Runner) -> None:
+        """Wait for what is being written; all processes have to, and learn of a failure.
 
         Raises:
             OSError: If it failed, unless ``on_failure='go_on'``.
@@ -213,34 +214,33 @@ class WholeCheckpointHook(CheckpointHook):
             return
         (result, before), self._pending = self._pending, None
         failure = result.result()
-        said = [failure and self._message(failure)]
+        said = [failure and self._message(failure, before)]
         broadcast_object_list(said)
         if said[0] is None:
-            self._whole = self.last_ckpt
             return
         self._restore(runner, before)
         if self.on_failure == 'stop':
             raise OSError(said[0]) from failure
         runner.logger.error(f"{said[0]} Training goes on without (on_failure='go_on').")
 
-    def _state(self, runner: Runner) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _state(self, runner: Runner) -> _State:
         """What a failed write must leave as it was: of the messages, and of this hook."""
         infos = {name: value for name, value in runner.message_hub.runtime_info.items()
                  if name in ('last_ckpt', 'keep_ckpt_ids') or name.startswith('best_')}
         return copy.deepcopy(infos), {
             name: copy.copy(vars(self)[name]) for name in _COUNTED if name in vars(self)}
 
-    def _restore(self, runner: Runner, before: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    def _restore(self, runner: Runner, before: _State) -> None:
         for name in self._state(runner)[0]:
             runner.message_hub.pop_info(name)
         for name, value in before[0].items():
             runner.message_hub.update_info(name, value)
         self.__dict__.update(before[1])
 
-    def _message(self, failure: OSError) -> str:
+    def _message(self, failure: OSError, before: _State) -> str:
         path, size = self._writing
-        kept = (f'The last whole checkpoint is {self._whole}' if self._whole
-                else 'No checkpoint is there yet')
+        last = before[0].get('last_ckpt')
+        kept = f'The last whole checkpoint is {last}' if last else 'No checkpoint is there yet'
         remedy = _REMEDIES.get(failure.errno or 0, 'Look after the file system')
         return (f'{path}: a checkpoint must be written whole, but: {failure.strerror or failure}. '
                 f'It takes {shown_bytes(size)}, beside those that are there; '

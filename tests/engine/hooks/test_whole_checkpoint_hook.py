@@ -91,7 +91,7 @@ class File:
 def save(runner, step: int) -> None:
     hook = next(hook for hook in runner.hooks if isinstance(hook, WholeCheckpointHook))
     hook._save_checkpoint_with_step(runner, step, dict(epoch=step, iter=5 * step))
-    hook._settle(runner)
+    hook.settle(runner)
 
 
 @pytest.mark.parametrize('code', [
