@@ -470,5 +470,6 @@ def test_every_recipe_writes_whole_checkpoints_in_a_work_dir_of_its_own():
         if 'train_dataloader' in cfg:
             found += 1
             assert cfg.default_hooks.checkpoint.type == 'amd_mm.WholeCheckpointHook', path
-            assert [hook.type for hook in cfg.custom_hooks].count('amd_mm.WorkDirLockHook') == 1, path
+            hooks = [hook.type for hook in cfg.custom_hooks]
+            assert hooks.count('amd_mm.WorkDirLockHook') == 1, path
     assert found >= 40
