@@ -12,8 +12,8 @@ default_hooks = dict(
     checkpoint=dict(type='amd_mm.WholeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [
-    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),

@@ -44,8 +44,8 @@ param_scheduler = [
     dict(cosine, begin=5),
 ]
 custom_hooks = [
-    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),

@@ -59,8 +59,8 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0., begin=10, convert_to_iter_based=True),
 ]
 custom_hooks = [
-    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),

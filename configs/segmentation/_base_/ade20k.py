@@ -69,8 +69,8 @@ param_scheduler = [
     dict(fall, begin=warm_up_epochs),
 ]
 custom_hooks = [
-    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
