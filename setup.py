@@ -95,6 +95,7 @@ setup(
         'av>=14',
         'decord>=0.6',
         'safetensors',
+        'filelock>=3.30',  # its leases
     ],
     extras_require=dict(
         lite=LITE,

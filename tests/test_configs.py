@@ -459,3 +459,17 @@ def test_every_recipe_reads_videos_with_pyav():
              if str(node.get('type')).endswith(('Init', 'Decode'))
              and not str(node['type']).endswith('RawFrameDecode')}
     assert found == {'amd_mm.PyAVInit', 'amd_mm.PyAVDecode'}
+
+
+def test_every_recipe_writes_whole_checkpoints_in_a_work_dir_of_its_own():
+    found = 0
+    for path in sorted(CONFIGS.rglob('*.py')):
+        if '_base_' in path.parts:
+            continue
+        cfg = Config.fromfile(path)
+        if 'train_dataloader' in cfg:
+            found += 1
+            assert cfg.default_hooks.checkpoint.type == 'amd_mm.WholeCheckpointHook', path
+            hooks = [hook.type for hook in cfg.custom_hooks]
+            assert hooks.count('amd_mm.WorkDirLockHook') == 1, path
+    assert found >= 40

@@ -55,6 +55,30 @@ def check_archive(path: Path) -> None:
                'Download or copy it again and compare the size with the source.')
 
 
+def check_sums(path: Path) -> None:
+    """Compare every record of an archive with the checksum (CRC-32) that torch wrote beside it.
+
+    Reads the whole file; torch's own reader does not look at them.
+
+    Args:
+        path: The file; one that is no zip archive has no checksums.
+
+    Raises:
+        ValueError: If one differs.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError,
+            RuntimeError) as error:
+        refuse(path, 'must be as it was written', f'{error}', 'Take an older one.', error)
+    if damaged is not None:
+        refuse(path, 'must be as it was written', f'the checksum of {damaged} differs',
+               'Take an older one.')
+
+
 def check_sizes(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Check that tensors are no larger than what their file holds for them.
 

@@ -19,6 +19,8 @@ from amd_mm.engine.hooks import (
     ResumeHook,
     ThroughputHook,
     TimelyLoggerHook,
+    WholeCheckpointHook,
+    WorkDirLockHook,
 )
 from amd_mm.engine.layer_decay import LayerDecayConstructor
 from amd_mm.engine.loops import EpochTrainLoop
@@ -27,6 +29,7 @@ from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.engine.strategies import ShardingStrategy
+from amd_mm.engine.work_dir_lock import WorkDirLock
 
 __all__ = [
     'BadSampleHook',
@@ -46,6 +49,9 @@ __all__ = [
     'ShardingStrategy',
     'ThroughputHook',
     'TimelyLoggerHook',
+    'WholeCheckpointHook',
+    'WorkDirLock',
+    'WorkDirLockHook',
     'accumulative_counts',
     'batches_an_update',
     'build_runner',

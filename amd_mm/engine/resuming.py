@@ -1,12 +1,22 @@
 """Which checkpoint a run goes on from."""
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from amd_mm.checkpoints.addresses import local_file
+from amd_mm.checkpoints.archive import check_sums
 from amd_mm.checkpoints.reading import read_content
+from amd_mm.checkpoints.saved_config import saved_config
+from amd_mm.engine.hooks.resume_hook import differences
+from amd_mm.engine.work_dir_lock import WorkDirLock
 
+# What of a model may change within a run: where weights came from, how it is computed, and what is
+# filled in from the data.
+_FREE = re.compile(r'\b(checkpoint|init_cfg|with_cp|compile|shard|num_classes)\b')
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
@@ -22,8 +32,11 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
 
     Raises:
         ValueError: If the work dir holds a run that nobody spoke of, or the checkpoint is none to
-            go on from.
+            go on from, or with ``'auto'`` is of another model, or another run trains in the work
+            dir.
     """
+    if _is_first_process(cfg) and Path(cfg.work_dir).is_dir():
+        WorkDirLock(cfg.work_dir).acquire()
     if resume is None:
         if not overwrite and (found := _training_checkpoints(Path(cfg.work_dir))):
             raise ValueError(
@@ -34,6 +47,8 @@ def prepare_start(cfg: Config, resume: str | None, overwrite: bool) -> None:
     cfg.resume = place is not None
     if place is not None:
         require_resumable(place)
+        if resume == 'auto':
+            _require_same_model(cfg, place)
         # An address stays one: MMEngine's loader reads what was downloaded just now.
         cfg.load_from = str(place)
 
@@ -65,8 +80,35 @@ def require_resumable(path: str | Path) -> None:
             'weights with --cfg-options load_from=FILE')
 
 
+def _require_same_model(cfg: Config, path: str | Path) -> None:
+    """The work dir may be another config's: that is for the user to say, by the file's name."""
+    before = saved_config(_read_meta(path)).get('model')
+    if before is None:
+        return
+    changes = [change for change in differences('model', before, cfg.model.to_dict())
+               if not _FREE.search(change.partition(' ')[0])]
+    if changes:
+        raise ValueError(
+            f'the run of a work dir must go on with its own model, but {path} was trained with '
+            f'another: {"; ".join(changes):.1500}. Take another --work-dir for this config; if '
+            f'the change is meant, say --resume {path}')
+
+
+def _is_first_process(cfg: Config) -> bool:
+    """Whether this process is the one that writes, before processes have met."""
+    ranks = dict(none='0', pytorch=os.environ.get('RANK'), slurm=os.environ.get('SLURM_PROCID'))
+    return ranks.get(cfg.get('launcher', 'none')) == '0'
+
+
+def _read_meta(path: str | Path) -> dict[str, Any]:
+    meta = read_content(path).get('meta')
+    return meta if isinstance(meta, dict) else {}
+
+
 def _read(path: str | Path) -> dict:
     content = read_content(path)
+    with local_file(path) as local:
+        check_sums(local)
     return content if isinstance(content, dict) else {}
 
 

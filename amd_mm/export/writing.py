@@ -133,7 +133,7 @@ def _swap(temporary: Path, path: Path) -> None:
             os.rename(aside, path)
             raise
         _delete(aside)
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def _delete(path: Path) -> None:
@@ -141,7 +141,8 @@ def _delete(path: Path) -> None:
     remove(path)
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Put a folder's names on the disk, after one was made or changed."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,10 +9,11 @@ default_hooks = dict(
     logger=dict(type='amd_mm.TimelyLoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Or by_epoch=False, interval=N updates.
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='amd_mm.WholeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),

@@ -3,6 +3,8 @@ import torch
 from mmengine.config import Config
 from runs import recorded, run, run_processes, toy_config, weights
 
+from amd_mm.engine import prepare_start
+
 
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_same_global_batch(tmp_path):
@@ -44,3 +46,29 @@ def test_a_bad_loss_in_one_process_stops_all(tmp_path):
     kept = [path.name for path in tmp_path.glob('*.pth')]
     assert kept == ['iter_6.pth']
     assert all(torch.isfinite(value).all() for value in weights(cfg, kept[0]).values())
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_ends_all_processes_with_the_message(tmp_path):
+    # A folder in the place of what would be written; root may write anywhere else.
+    cfg = toy_config(tmp_path, size=24, checkpoint=dict(
+        type='amd_mm.WholeCheckpointHook', interval=1, background=True))
+    cfg.custom_hooks.append(dict(type='amd_mm.WorkDirLockHook'))
+    cfg.custom_hooks.append(dict(type='BlockHook', name='.epoch_2.pth.part'))
+    with pytest.raises(RuntimeError) as caught:
+        run_processes(2, cfg)
+    said = 'epoch_2.pth: a checkpoint must be written whole, but: Is a directory'
+    assert str(caught.value).count(f'OSError: {tmp_path}/{said}') == 2
+    assert (tmp_path / 'last_checkpoint').read_text() == f'{tmp_path}/epoch_1.pth'
+    assert not (tmp_path / 'epoch_2.pth').exists()
+
+    (tmp_path / '.epoch_2.pth.part').rmdir()
+    cfg.custom_hooks.pop()
+    prepare_start(cfg, 'auto', overwrite=False)
+    assert cfg.load_from == f'{tmp_path}/epoch_1.pth'
+    run_processes(2, cfg)
+    whole = toy_config(tmp_path / 'whole', size=24)
+    run_processes(2, whole)
+    torch.testing.assert_close(
+        weights(cfg, 'epoch_2.pth'), weights(whole, 'epoch_2.pth'), rtol=0, atol=0)
+    assert not (tmp_path / '.lock').exists()

@@ -36,6 +36,19 @@ def test_a_half_written_one_is_named_and_the_one_before_it_taken(finished, monke
     assert len(said) == 1 and f'{newest}: must be complete' in said[0]
 
 
+def test_a_flipped_bit_is_found_by_its_checksum(finished):
+    """torch reads it without a word."""
+    newest = Path(finished.work_dir, 'epoch_2.pth')
+    content = bytearray(newest.read_bytes())
+    weight = torch.load(newest, weights_only=True)['state_dict']['net.0.weight'].numpy().tobytes()
+    content[content.index(weight) + 1] ^= 1
+    newest.write_bytes(content)
+    torch.load(newest, weights_only=True)
+    with pytest.raises(ValueError, match='epoch_2.pth: must be as it was written, but the check'):
+        prepare_start(finished, str(newest), overwrite=False)
+    assert newest_whole(finished.work_dir) == newest.with_name('epoch_1.pth')
+
+
 def test_a_resumed_run_takes_the_newest(finished):
     cfg = toy_config(Path(finished.work_dir), max_epochs=3)
     Path(finished.work_dir, 'last_checkpoint').unlink()
@@ -95,3 +108,21 @@ def test_by_time_and_not_by_name(tmp_path):
         torch.save(dict(meta={}), tmp_path / name)
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     assert newest_whole(tmp_path) == tmp_path / 'iter_4.pth'
+
+
+def test_the_work_dir_of_another_model_is_not_gone_on_in_unasked(finished):
+    """The weights would fit."""
+    cfg = toy_config(Path(finished.work_dir), max_epochs=3, model=dict(bad_at=7))
+    with pytest.raises(ValueError, match=r'but .*epoch_2.pth was trained with another: '
+                                         r'model.bad_at None -> 7. Take another --work-dir'):
+        prepare_start(cfg, 'auto', overwrite=False)
+    prepare_start(cfg, str(Path(finished.work_dir, 'epoch_2.pth')), overwrite=False)
+
+
+@pytest.mark.parametrize('change', [
+    dict(max_epochs=9), dict(optimizer=dict(type='SGD', lr=.5)), dict(num_workers=1)])
+def test_what_is_not_the_model_may_change(finished, change):
+    cfg = toy_config(Path(finished.work_dir), **change)
+    cfg.model.init_cfg = dict(type='Pretrained', checkpoint='moved.pth')
+    prepare_start(cfg, 'auto', overwrite=False)
+    assert cfg.resume

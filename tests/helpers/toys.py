@@ -184,3 +184,15 @@ class DriftHook(Hook):
         if get_rank() == self.rank and runner.iter == self.iteration:
             with torch.no_grad():
                 runner.model.module.net[-1].bias[0] += 1e-9
+
+
+@HOOKS.register_module()
+class BlockHook(Hook):
+    """Makes a folder where a run is about to write a file, when its first epoch is over."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.epoch == 1:
+            Path(runner.work_dir, self.name).mkdir(exist_ok=True)

@@ -11,9 +11,12 @@ from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 from amd_mm.engine.hooks.timely_logger_hook import TimelyLoggerHook
+from amd_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
+from amd_mm.engine.hooks.work_dir_lock_hook import WorkDirLockHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
-    'EqualWeightsHook', 'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook', 'ReconstructionHook',
-    'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook'
+    'EqualWeightsHook', 'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook',
+    'ReconstructionHook', 'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook',
+    'WholeCheckpointHook', 'WorkDirLockHook'
 ]

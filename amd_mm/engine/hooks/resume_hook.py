@@ -15,6 +15,8 @@ from amd_mm.registry import HOOKS
 _SETTINGS = ('lr', 'initial_lr', 'weight_decay', 'betas', 'eps', 'momentum')
 # What of a config is compared with the checkpoint's.
 _COMPARED = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
+# What is the config's in any case, and is named where it has changed.
+_NAMED = ('model', 'train_dataloader', 'randomness')
 
 
 @HOOKS.register_module()
@@ -25,7 +27,8 @@ class ResumeHook(Hook):
     config says by now. Here weights, moments and the place in the run are the checkpoint's; where
     ``optim_wrapper``, ``param_scheduler``, ``train_cfg`` or ``auto_scale_lr`` have changed since,
     rates, decay, betas and schedules are the config's: schedules as if they had been so from the
-    beginning. What has changed is logged. An unchanged run goes on bit for bit.
+    beginning. What has changed is logged, in ``model``, ``train_dataloader`` and ``randomness``
+    too. An unchanged run goes on bit for bit.
     """
 
     # Before the hooks that log the rate.
@@ -53,9 +56,14 @@ class ResumeHook(Hook):
             return
         before = saved_config(checkpoint.get('meta', {}))
         now = runner.cfg.to_dict()
-        self._changes = [] if not before else [
-            change for name in _COMPARED
-            for change in _differences(name, before.get(name), now.get(name))]
+        self._changes, others = ([] if not before else [
+            change for name in names
+            for change in differences(name, before.get(name), now.get(name))]
+            for names in (_COMPARED, _NAMED))
+        if others:
+            runner.logger.warning(
+                'Resumed with other data or another model than the checkpoint was trained with: '
+                f'{"; ".join(others)}.')
         groups = checkpoint['optimizer'].get('param_groups', [])
         sizes = [len(group['params']) for group in groups]
         own = [len(group['params']) for group in runner.optim_wrapper.optimizer.param_groups]
@@ -103,16 +111,16 @@ def _fast_forward(runner: Runner) -> None:
                     scheduler.step()
 
 
-def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
+def differences(name: str, before: Any, now: Any) -> Iterator[str]:
     """Changed values as ``'optim_wrapper.optimizer.lr 0.1 -> 0.2'``, in nested dicts and lists."""
     if name.endswith('accumulative_counts'):
         return  # follows from the number of processes
     if isinstance(before, dict) and isinstance(now, dict):
         for key in [*before, *(key for key in now if key not in before)]:
-            yield from _differences(f'{name}.{key}', before.get(key), now.get(key))
+            yield from differences(f'{name}.{key}', before.get(key), now.get(key))
     elif isinstance(before, list | tuple) and isinstance(now, list | tuple) and (
             len(before) == len(now)):
         for number, (old, new) in enumerate(zip(before, now, strict=True)):
-            yield from _differences(f'{name}.{number}', old, new)
+            yield from differences(f'{name}.{number}', old, new)
     elif before != now:
         yield f'{name} {before} -> {now}'

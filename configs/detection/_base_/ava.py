@@ -99,9 +99,11 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),
 ]
+default_hooks = dict(checkpoint=dict(type='amd_mm.WholeCheckpointHook'))
 # Fixed, because a resumed run has to draw the order of the data that the first one drew.
 randomness = dict(seed=0)

@@ -45,11 +45,13 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
     dict(type='amd_mm.ThroughputHook'),
 ]
-default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))
+default_hooks = dict(
+    checkpoint=dict(type='amd_mm.WholeCheckpointHook', save_best='accuracy/top1'))
 # One seed for all: what a process draws in a step differs by its rank all the same.
 randomness = dict(diff_rank_seed=False)

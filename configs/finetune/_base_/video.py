@@ -52,4 +52,5 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 val_evaluator = dict(type='mmaction.AccMetric')
 test_evaluator = val_evaluator
-default_hooks = dict(checkpoint=dict(save_best='acc/top1'))
+default_hooks = dict(
+    checkpoint=dict(type='amd_mm.WholeCheckpointHook', save_best='acc/top1'))

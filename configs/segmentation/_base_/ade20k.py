@@ -70,6 +70,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),
+    dict(type='amd_mm.WorkDirLockHook'),
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
@@ -77,7 +78,8 @@ custom_hooks = [
 ]
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),
-    checkpoint=dict(by_epoch=True, interval=1, max_keep_ckpts=3, save_best='mIoU'))
+    checkpoint=dict(type='amd_mm.WholeCheckpointHook', by_epoch=True, interval=1,
+                    max_keep_ckpts=3, save_best='mIoU'))
 log_processor = dict(by_epoch=True)
 # Fixed, because a resumed run has to draw the order of the data that the first one drew.
 randomness = dict(seed=0)

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from runs import recorded, run, toy_config, weights
 
 from amd_mm.engine import build_training_runner
-from amd_mm.engine.hooks.resume_hook import _differences, _forget_pretrained
+from amd_mm.engine.hooks.resume_hook import _forget_pretrained, differences
 
 SGD = dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=0.01)
 SCHEDULE = [dict(type='LinearLR', start_factor=0.1, end=1, convert_to_iter_based=True),
@@ -66,6 +66,13 @@ def test_an_unchanged_run_is_not_spoken_of(whole, tmp_path):
         weights(cfg, 'epoch_3.pth'), weights(whole, 'epoch_3.pth'), rtol=0, atol=0)
 
 
+def test_changed_data_are_named(whole, tmp_path):
+    cfg = config(tmp_path)
+    cfg.train_dataloader.dataset.num_repeats = 1
+    log = resume(cfg, whole)
+    assert 'train_dataloader.dataset.num_repeats 2 -> 1' in log
+
+
 def test_other_groups_of_weights_are_refused(whole, tmp_path):
     cfg = config(tmp_path)
     cfg.optim_wrapper.paramwise_cfg = dict(bias_decay_mult=0.)
@@ -75,7 +82,7 @@ def test_other_groups_of_weights_are_refused(whole, tmp_path):
 
 def test_the_number_of_accumulated_batches_is_no_change():
     before, now = (dict(type='OptimWrapper', accumulative_counts=n) for n in (1, 4))
-    assert not list(_differences('optim_wrapper', before, now))
+    assert not list(differences('optim_wrapper', before, now))
 
 
 def test_the_file_that_training_started_from_may_be_gone(tmp_path):

@@ -1,0 +1,62 @@
+import errno
+
+import pytest
+import torch
+
+from amd_mm.engine import whole_file
+from amd_mm.engine.whole_file import bytes_in, copied, remove_parts, shown_bytes, write_whole
+
+
+def test_what_is_there_stays_until_the_new_file_is_whole(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+
+    def write(file):
+        file.write(b'new')
+        assert path.read_text() == 'old'
+
+    write_whole(path, write)
+    assert path.read_text() == 'new' and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('code, tries', [
+    (errno.EIO, 3), (errno.ESTALE, 3), (errno.ENOSPC, 1), (errno.EROFS, 1)])
+def test_only_what_may_pass_is_tried_again(tmp_path, monkeypatch, code, tries):
+    monkeypatch.setattr(whole_file, 'PAUSES', (0., 0.))
+    tried = []
+
+    def write(file):
+        tried.append(file)
+        raise OSError(code, 'no')
+
+    with pytest.raises(OSError, match='no'):
+        write_whole(tmp_path / 'a.txt', write)
+    assert len(tried) == tries and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_went_away_is_not_made_again(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / 'gone' / 'a.txt', lambda file: None)
+    assert not (tmp_path / 'gone').exists()
+
+
+def test_parts_are_removed_and_nothing_else(tmp_path):
+    for name in ('.a.pth.part', 'a.pth', '.hidden'):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.hidden', 'a.pth']
+
+
+def test_a_copy_does_not_change_with_its_source():
+    source = dict(a=[torch.zeros(2, dtype=torch.float64)], b='text', c=torch.ones(3).half())
+    copy = copied(source)
+    source['a'][0] += 1
+    source['a'].append(0)
+    assert copy['a'][0].tolist() == [0, 0]
+    assert len(copy['a']) == 1 and copy['b'] == 'text'
+    assert bytes_in(copy) == 2 * 8 + 3 * 2
+
+
+def test_bytes_are_shown_in_megabytes():
+    assert shown_bytes(1_234_500_000) == '1,234.5 MB'
+    assert shown_bytes(None) == 'an unknown amount'
