@@ -109,8 +109,8 @@ class BadSampleHook(Hook):
             raise RuntimeError(
                 f'at most {self.max_share:.1%} of the samples may be bad, but {self.replaced} of '
                 f'{self.seen} had to be replaced, one of them {path} ({reason}); '
-                f'{self._path(runner)} lists them all: {self._by_kind()}. Mend or remove the files, '
-                'or raise max_share of BadSampleHook')
+                f'{self._path(runner)} lists them all: {self._by_kind()}. Mend or remove the '
+                'files, or raise max_share of BadSampleHook')
 
     def _list(self, runner: Runner, new: Sequence[tuple[str, str]]) -> None:
         list_file = self._path(runner)
