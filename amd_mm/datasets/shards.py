@@ -101,6 +101,11 @@ class _OpenShard:
 _open_shard = lru_cache(maxsize=_OPEN_SHARDS)(_OpenShard)
 
 
+def close_shards() -> None:
+    """Close the shards that this process has open; what reads them next opens them anew."""
+    _open_shard.cache_clear()
+
+
 def reader_of(shard: str, backend_args: dict | None = None) -> Callable[[int, int], bytes]:
     """What reads so many bytes (second argument) of a shard from a place (first) on.
 

@@ -168,6 +168,11 @@ def main() -> None:
         for name in [name for name in sys.modules if name.partition('.')[0] == 'torchvision']:
             del sys.modules[name]
     observe('numpy-aliases', use_numpy_names)
+    from mmengine.fileio import FileClient, get_file_backend
+    from mmengine.runner.checkpoint import CheckpointLoader
+    observe('mmengine-storages', lambda: get_file_backend('gs://bucket/list.txt'))
+    observe('mmengine-storages-client', lambda: FileClient(prefix='gs'))
+    observe('mmengine-remote-checkpoints', lambda: CheckpointLoader._schemes['gs://'])
     observe('torch-checkpoint-classes', load_history_buffer)
     observe('mmengine-pkg-resources',
             lambda: read_config('mmpretrain::_base_/default_runtime.py'))

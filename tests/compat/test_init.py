@@ -12,6 +12,7 @@ from amd_mm.compat.import_hooks import FixingFinder, StandInFinder
 BY_VERSION = [
     'numpy-aliases', 'torch-checkpoint-classes', 'torch-hub-weights-only', 'decord-libvpx',
     'mmengine-pkg-resources', 'mmengine-amd-mm-configs', 'mmengine-pickles', 'mmengine-yaml',
+    'mmengine-storages', 'mmengine-storages-client', 'mmengine-remote-checkpoints',
     'mmaction-mmcv-limit', 'mmdet-mmcv-limit', 'mmseg-mmcv-limit', 'mmcv-hue', 'mmaction-hue',
     'mmaction-tubes',
     'mmaction-numpy-bool', 'mmaction-drn', 'mmaction-stacked-batches']

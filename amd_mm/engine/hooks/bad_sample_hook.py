@@ -1,4 +1,6 @@
 """Counts samples that could not be loaded, lists them, and stops when there are too many."""
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +44,7 @@ class BadSampleHook(Hook):
         self._new_seen = self._new_replaced = 0
         self._new_reports: dict[str, str] = {}
         self._listed: set[str] = set()
+        self.kinds: Counter[str] = Counter()
 
     def before_train(self, runner: Runner) -> None:
         """Remember what an earlier start of a resumed run has listed; else begin a new list."""
@@ -81,6 +84,8 @@ class BadSampleHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Exchange what is left, in a loop without epochs. Raises as the others do."""
         self._settle(runner)
+        if self.kinds:
+            runner.logger.warning(f'Bad samples of this run, by kind: {self._by_kind()}.')
 
     def _settle(self, runner: Runner) -> None:
         """Add up the counts of all processes, list new bad files, judge the share."""
@@ -96,6 +101,7 @@ class BadSampleHook(Hook):
             return
         new = [(path, reason) for path, reason in reports.items() if path not in self._listed]
         self._listed.update(path for path, _ in new)
+        self.kinds.update(_kind(reason) for _, reason in new)
         if is_main_process():
             self._list(runner, new)
         if self.replaced >= self.min_count and self.replaced > self.max_share * self.seen:
@@ -103,8 +109,8 @@ class BadSampleHook(Hook):
             raise RuntimeError(
                 f'at most {self.max_share:.1%} of the samples may be bad, but {self.replaced} of '
                 f'{self.seen} had to be replaced, one of them {path} ({reason}); '
-                f'{self._path(runner)} lists them all. Mend or remove the files, or raise '
-                'max_share of BadSampleHook')
+                f'{self._path(runner)} lists them all: {self._by_kind()}. Mend or remove the '
+                'files, or raise max_share of BadSampleHook')
 
     def _list(self, runner: Runner, new: Sequence[tuple[str, str]]) -> None:
         list_file = self._path(runner)
@@ -115,6 +121,14 @@ class BadSampleHook(Hook):
                     f'Listed in {list_file}.')
                 stream.write(f'{path}\t{reason}\n')
 
+    def _by_kind(self) -> str:
+        return ', '.join(f'{count} {kind}' for kind, count in self.kinds.most_common())
+
     @staticmethod
     def _path(runner: Runner) -> Path:
         return Path(runner.work_dir, 'bad_samples.txt')
+
+
+def _kind(reason: str) -> str:
+    """A reason without the numbers that differ from file to file."""
+    return re.sub(r'\d+(?! times)', 'N', reason)

@@ -87,6 +87,20 @@ def test_nothing_bad_writes_nothing(runner, tmp_path):
     assert hook.seen == 6 and not list(tmp_path.iterdir())
 
 
+def test_counts_by_kind_when_training_ends(runner, caplog):
+    hook = BadSampleHook(max_share=.9)
+    data = batch(('a', ), ('b', ), ('c', ))
+    reasons = ['has 7 pixels', 'has 12 pixels', 'is gone from its server (tried 4 times)']
+    for sample, reason in zip(
+            [one for one in data['data_samples'] if one.repeat == 0], reasons, strict=True):
+        (path, _), = sample.bad_samples
+        sample.set_metainfo(dict(bad_samples=((path, reason), )))
+    run(hook, runner, [data])
+    hook.after_train(runner)
+    assert caplog.messages[-1] == ('Bad samples of this run, by kind: 2 has N pixels, 1 is gone '
+                                   'from its server (tried 4 times).')
+
+
 def test_stops_above_the_share_from_the_minimum_count_on(runner):
     hook = BadSampleHook(max_share=.5, min_count=3)
     # All bad, but fewer than the minimum; then exactly the share; then above it.
