@@ -17,8 +17,8 @@ DENSE = DETECTION + ['mmsegmentation>=1.2.2,<2.0', 'ftfy', 'prettytable', 'regex
 INTEROP = ['timm', 'transformers']
 EXPORT = ['onnx', 'onnxruntime']
 LOGGERS = ['tensorboard', 'wandb', 'mlflow']
-TESTS = ['build', 'coverage', 'hypothesis', 'mypy', 'pytest', 'ruff', 'scikit-video', 'setuptools',
-         'tensorboard']
+TESTS = ['build', 'coverage', 'hypothesis', 'mypy', 'nbmake', 'pytest', 'ruff', 'scikit-video',
+         'setuptools', 'tensorboard']
 
 
 def read_version() -> str:
