@@ -18,8 +18,8 @@ INTEROP = ['timm', 'transformers']
 REMOTE = ['fsspec', 's3fs', 'gcsfs', 'huggingface_hub']
 EXPORT = ['onnx', 'onnxruntime']
 LOGGERS = ['tensorboard', 'wandb', 'mlflow']
-TESTS = ['build', 'coverage', 'fsspec', 'hypothesis', 'moto[server]', 'mypy', 'pytest', 'ruff',
-         's3fs', 'scikit-video', 'setuptools', 'tensorboard']
+TESTS = ['build', 'coverage', 'fsspec', 'hypothesis', 'moto[server]', 'mypy', 'nbmake', 'pytest',
+         'ruff', 's3fs', 'scikit-video', 'setuptools', 'tensorboard']
 
 
 def read_version() -> str:

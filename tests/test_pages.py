@@ -1,8 +1,12 @@
 """What pages say of the repository is there: files, headings, pictures."""
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+
+from amd_mm.command_line import read_config_file
+from amd_mm.config_keys import check_keys
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -41,3 +45,28 @@ def test_every_page_of_docs_is_in_the_index():
 
 def test_the_readme_fits_on_two_screens():
     assert len((ROOT / 'README.md').read_text().splitlines()) <= 120
+
+
+def configs_of(page: str) -> list[str]:
+    """The configs that stand on a page, whole."""
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r'^ *```python\n(.*?)^ *```$', text, re.MULTILINE | re.DOTALL)
+    return [block for block in map(dedent, blocks) if block.startswith('_base_ = [')]
+
+
+@pytest.mark.parametrize('page', [
+    'README.md', 'docs/training.md', 'docs/tutorials/boxes.md', 'docs/tutorials/pictures.md',
+    'docs/tutorials/videos.md'])
+def test_configs_on_pages_are_read(page, tmp_path):
+    assert configs_of(page)
+    for number, text in enumerate(configs_of(page)):
+        path = tmp_path / f'{number}.py'
+        path.write_text(text)
+        check_keys(read_config_file(path))
+
+
+def test_the_config_of_the_page_of_own_parts_is_the_example():
+    text, = configs_of('docs/custom.md')
+    # The example has a mask strategy besides.
+    example = (ROOT / 'examples/own_parts/my_config.py').read_text()
+    assert set(text.splitlines()[:3]) <= set(example.splitlines())
