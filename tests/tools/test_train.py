@@ -89,7 +89,10 @@ def test_an_interrupted_run_is_resumed(monkeypatch, config, tmp_path):
     with pytest.raises(SystemExit, match='2'):
         # --resume without a checkpoint starts from the beginning
         train(monkeypatch, config, *work_dir, '--resume', '--cfg-options', 'model.bad_at=8')
-    log = train(monkeypatch, config, *work_dir, '--resume')
+    # Another model (bad_at): only from a file that is named.
+    with pytest.raises(SystemExit, match='2'):
+        train(monkeypatch, config, *work_dir, '--resume')
+    log = train(monkeypatch, config, *work_dir, '--resume', f'{tmp_path}/parts/epoch_1.pth')
     assert 'resumed epoch: 1, iter: 5' in log
     lines = recorded(toy_config(tmp_path / 'parts'))
     for expected, found in zip(recorded(whole), lines[:5] + lines[7:], strict=True):
