@@ -106,8 +106,9 @@ def read_list(ann_file: str, form: ListForm) -> Iterator[ListLine]:
         if suffixes:
             # As most lines of most lists are; no rule below refuses or changes such a line.
             path, _, label = text.rpartition(form.delimiter or ' ')
+            suffix = path[path.rfind('.'):].lower()
             if (label.isdecimal() and text[0] not in '"#'
-                    and path[path.rfind('.'):].lower() in suffixes):
+                    and (suffix in suffixes or suffix.startswith('.tar#'))):
                 line = ListLine(number, path, (), (int(label), ))
                 if label not in seen:
                     _check_range(ann_file, line, form.num_classes)
