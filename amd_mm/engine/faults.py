@@ -277,7 +277,7 @@ class _Watch:
             spoilt = [weight for weight, value in module.named_parameters(recurse=False)
                       if not _is_finite(value)]
             self.finding = words(bad, _bad_rows) + (
-                f'; its own {" and ".join(spoilt)} hold NaN or infinity' if spoilt else '')
+                f'; NaN or infinity in its own {" and ".join(spoilt)}' if spoilt else '')
         for tensors, found in ((inputs, self._bad_inputs), (outputs, self._bad_outputs)):
             for tensor in tensors:
                 if tensor.requires_grad:
