@@ -17,6 +17,12 @@ import mmengine.config.config
 from mmengine.logging import MMLogger
 from mmengine.registry import build_functions
 
+<<<<<<< HEAD
+=======
+from amd_mm.command_line import leave_processes
+from amd_mm.stopping import Stopped, stop_signals
+
+>>>>>>> f585e4c (End a training that is told to stop after its step, with a checkpoint to go on from)
 __all__ = ['command']
 
 P = ParamSpec('P')
@@ -45,13 +51,18 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
 
     Returns:
         The command, which returns 2 for what the user can mend, 1 for a fault of a program, 130
-        after Ctrl-C.
+        after Ctrl-C; 75 for a training that was told to stop and can be resumed.
     """
     @wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         earlier = set(MMLogger._instance_dict)
         try:
             status = main(*args, **kwargs) or 0
+        except Stopped as stop:
+            sys.stdout.flush()
+            if not _rank():
+                print(stop.message, file=sys.stderr)
+            status = stop.status()
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return INTERRUPTED
@@ -61,6 +72,8 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
             sys.stdout.flush()
             print(f'{_rank()}error: {message} (traceback: {file})', file=sys.stderr)
             return status
+        finally:
+            stop_signals.give_back()
         leave_processes()
         return status
 

@@ -18,7 +18,12 @@ from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import coco_files, fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
-from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
+from amd_mm.engine.hooks import (
+    CompleteCheckpointHook,
+    InterimCheckpointHook,
+    RatesHook,
+    ResumeHook,
+)
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
 from amd_mm.engine.preflight import check_packages, check_places
@@ -72,6 +77,8 @@ def build_training_runner(cfg: Config) -> Runner:
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
+    if not any(isinstance(hook, InterimCheckpointHook) for hook in runner.hooks):
+        runner.register_hook(InterimCheckpointHook())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
         if any(isinstance(module, MaskedPretraining) for module in runner.model.modules()):
