@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import socket
 import sys
 import tempfile
 import traceback
@@ -17,12 +18,8 @@ import mmengine.config.config
 from mmengine.logging import MMLogger
 from mmengine.registry import build_functions
 
-<<<<<<< HEAD
-=======
-from amd_mm.command_line import leave_processes
 from amd_mm.stopping import Stopped, stop_signals
 
->>>>>>> f585e4c (End a training that is told to stop after its step, with a checkpoint to go on from)
 __all__ = ['command']
 
 P = ParamSpec('P')
@@ -108,6 +105,9 @@ def describe(error: BaseException) -> tuple[str, int]:
     part = _part_being_built(error)
     if part is not None:
         return _unbuildable(part, error, reason), USER_ERROR
+    if torch is not None and torch.distributed.is_available() and (
+            isinstance(error, torch.distributed.DistError) or '/gloo/' in reason):
+        return _unreachable(reason), BUG
     if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return reason, USER_ERROR
     return f'{type(error).__name__}: {reason}; this should not happen, please report it', BUG
@@ -158,6 +158,15 @@ def _reason(error: BaseException) -> str:
     if len(lines) > _MAX_LINES or len(text) > _MAX_CHARACTERS:
         text = f'{text[:_MAX_CHARACTERS]} ...'
     return text or f'no message ({type(error).__name__})'
+
+
+def _unreachable(reason: str) -> str:
+    address = f'{os.environ.get("MASTER_ADDR", "?")}:{os.environ.get("MASTER_PORT", "?")}'
+    return (f'the {os.environ.get("WORLD_SIZE", "?")} processes of a run must reach each other, '
+            f'but rank {os.environ.get("RANK", "?")} on {socket.gethostname()} did not, by '
+            f'{address}: {reason}; see whether another process has failed before, whether all '
+            'machines were started, the address, port and firewall, and name the interface by '
+            'NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME')
 
 
 def _missing_module(error: ImportError, reason: str) -> str:

@@ -51,7 +51,7 @@ class StopSignals:
     Between steps of a training (:meth:`wait_for_step`) the first one is noted alone; before, it
     ends the process by :class:`Stopped`. A second one, a second later or more, ends the process
     and those that load its data at once, even if it hangs in a library. Processes that are forked
-    ignore the signals: a scheduler sends them to all of a job's processes, and the data of the
+    do not see the signals: a scheduler sends them to all of a job's processes, and the data of the
     step under way is still needed.
 
     A signal that is ignored, as by ``nohup``, stays so.
@@ -107,14 +107,14 @@ class StopSignals:
         if not self._earlier:
             return
         signal.set_wakeup_fd(-1)
-        for number in self._earlier:
-            signal.signal(number, signal.SIG_IGN)
+        # Blocked: torch's dataloaders set a handler of SIGTERM, which would end them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._earlier)
         os.close(self._write)
         self._earlier = {}
 
 
 def _kill_loaders() -> None:
-    """End the processes that load data, which leave out the SIGTERM of multiprocessing."""
+    """End the processes that load data, which do not see the SIGTERM of multiprocessing."""
     for child in multiprocessing.active_children():
         if child.daemon:
             child.kill()

@@ -8,13 +8,8 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 # From the ground up; what stands in one row may use each other only as the files need.
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
-<<<<<<< HEAD
     ('positions', 'arguments', 'command_line', 'console', 'config_keys', 'config_values',
-     'failures', 'resolved_config'),
-=======
-    ('positions', 'command_line', 'console', 'config_keys', 'config_values', 'failures',
-     'resolved_config', 'stopping'),
->>>>>>> f585e4c (End a training that is told to stop after its step, with a checkpoint to go on from)
+     'failures', 'resolved_config', 'stopping'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('engine', ), ('studies', ))

@@ -34,14 +34,34 @@ launch_slurm() {
     shift 3
     local gpus=${GPUS:-8}
     local gpus_per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
-    # The test of a checkpoint has nothing to save. srun hands the signals on.
-    local resume=()
-    if [[ "$script" == train.py && -n "${SLURM_JOB_ID:-}" && " $* " != *" --resume"* ]]; then
-        resume=(--resume)
-    fi
     # SRUN_ARGS holds several arguments, so it is not quoted.
-    exec srun --partition="$partition" --job-name="$job_name" --ntasks="$gpus" \
-        --ntasks-per-node="$gpus_per_node" --gres="gpu:$gpus_per_node" \
-        --cpus-per-task="${CPUS_PER_TASK:-8}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-        python -u "$TOOLS/$script" "$@" "${resume[@]}" --launcher slurm
+    local where=(--partition="$partition" --job-name="$job_name" --ntasks="$gpus"
+                 --ntasks-per-node="$gpus_per_node" --gres="gpu:$gpus_per_node"
+                 --cpus-per-task="${CPUS_PER_TASK:-8}")
+    # A training saves when the time limit is that near, and may then be started again.
+    if [ "$script" = train.py ]; then where+=(--signal="USR1@${STOP_SECONDS:-120}"); fi
+    local run=(python -u "$TOOLS/$script" "$@" --launcher slurm)
+    if [ -z "${BATCH:-}" ]; then
+        exec srun "${where[@]}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} "${run[@]}"
+    fi
+    # A resumed run of a job that was never started begins anew.
+    if [[ "$script" == train.py && " $* " != *" --resume"* ]]; then run+=(--resume); fi
+    exec sbatch "${where[@]}" --requeue --open-mode=append \
+        --output="${OUTPUT:-slurm-%j.out}" ${SRUN_ARGS:-} <<END
+#!/usr/bin/env bash
+# Two jobs on a node have two ports.
+export MASTER_PORT=\${PORT:-\$((20000 + SLURM_JOB_ID % 20000))}
+export AMD_MM_STOPPED_FILE=/tmp/amd_mm-stopped-\$SLURM_JOB_ID
+rm -f "\$AMD_MM_STOPPED_FILE"
+status=0
+srun --kill-on-bad-exit=1 ${SRUN_ARGS:-} $(printf '%q ' "${run[@]}") || status=\$?
+# It was told to stop and has saved: its tasks end with 0, as srun kills the others of one that
+# does not. Who cancels a job ends this script as well.
+if [ -e "\$AMD_MM_STOPPED_FILE" ]; then
+    rm -f "\$AMD_MM_STOPPED_FILE"
+    scontrol requeue "\$SLURM_JOB_ID"
+    exit 75
+fi
+exit \$status
+END
 }

@@ -41,13 +41,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='amd-mm-') as folder:
         stopped = Path(folder, 'stopped')
         os.environ[STOPPED_FILE] = str(stopped)
-        # torchrun sets handlers for those that stand here.
-        os.environ.setdefault('TORCHELASTIC_SIGNALS_TO_HANDLE', 'SIGQUIT')
+        # Handlers of its own that torchrun sets; older ones have no choice of them.
+        flag = '--signals-to-handle'
+        chosen = [f'{flag}=SIGQUIT'] if flag in run.get_args_parser().format_help() else []
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, hand_on)
         try:
-            run.main(sys.argv[1:])
+            run.main(chosen + sys.argv[1:])
         except ChildFailedError as error:
             failed = '; '.join(describe(rank, failure) for rank, failure in error.failures.items())
             print(f'error on {socket.gethostname()}: {failed}', file=sys.stderr)

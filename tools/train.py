@@ -27,15 +27,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-<<<<<<< HEAD
+    stop_signals.take()
     # After the arguments: --help and a wrong one need not wait for torch and the hosts.
     from amd_mm.command_line import enable_amp, read_run_config
     from amd_mm.console import Console
     from amd_mm.engine import ConsoleHook, build_training_runner, fit_to_machine, prepare_start
 
-=======
-    stop_signals.take()
->>>>>>> f585e4c (End a training that is told to stop after its step, with a checkpoint to go on from)
     cfg = read_run_config(args)
     prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:

@@ -74,6 +74,9 @@ def build_training_runner(cfg: Config) -> Runner:
     settle_held_out(cfg)
     check_places(cfg, ['train'] if cfg.get('val_cfg') is None else ['train', 'val'])
     _settle_determinism(cfg)
+    # Seconds that processes wait for each other; torch's own is half an hour with gloo.
+    launch = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
+    launch.setdefault('timeout', 600)
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())

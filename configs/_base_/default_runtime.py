@@ -9,13 +9,9 @@ default_hooks = dict(
     logger=dict(type='amd_mm.TimelyLoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Or by_epoch=False, interval=N updates.
-<<<<<<< HEAD
     checkpoint=dict(type='amd_mm.WholeCheckpointHook', interval=1, max_keep_ckpts=3),
-=======
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     # Within an epoch too: when the run is told to stop, and by time.
     interim=dict(type='amd_mm.InterimCheckpointHook', minutes=30),
->>>>>>> f585e4c (End a training that is told to stop after its step, with a checkpoint to go on from)
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),

@@ -53,9 +53,11 @@ def test_several_machines_need_an_address(tmp_path):
 def test_slurm(tmp_path, script, arguments, python):
     found = launched(tmp_path, 'srun', TOOLS / script, 'gpu', 'job', *arguments,
                      GPUS='16', SRUN_ARGS='--time=10 --mem=0')
+    signal = ['--signal=USR1@120'] if 'train' in script else []
     assert found == [
         '--partition=gpu', '--job-name=job', '--ntasks=16', '--ntasks-per-node=8',
-        '--gres=gpu:8', '--cpus-per-task=8', '--kill-on-bad-exit=1', '--time=10', '--mem=0',
+        '--gres=gpu:8', '--cpus-per-task=8', *signal, '--kill-on-bad-exit=1', '--time=10',
+        '--mem=0',
         'python', '-u', str(TOOLS / python[0]), *python[1:], '--launcher', 'slurm']
 
 

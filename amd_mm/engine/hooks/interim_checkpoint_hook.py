@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import Runner
 
+from amd_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 from amd_mm.registry import HOOKS
 from amd_mm.stopping import Stopped, stop_signals
 from amd_mm.values import number, optional, takes
@@ -113,6 +114,7 @@ class InterimCheckpointHook(Hook):
         if saver is None:
             return None
         self._saved_at = time.monotonic()
+        _settle(saver, runner)
         info = runner.message_hub.runtime_info
         if not saver.by_epoch and info.get('last_ckpt') == _place(saver, done) and (
                 not info.get('validation_due', False)):
@@ -123,6 +125,7 @@ class InterimCheckpointHook(Hook):
         earlier, place = info.get('interim_checkpoint'), _place(saver, done)
         runner.message_hub.update_info('interim_checkpoint', place)
         saver._save_checkpoint_with_step(runner, done, dict(epoch=runner.epoch, iter=done))
+        _settle(saver, runner)
         barrier()
         if earlier is not None and earlier != place and is_main_process():
             Path(earlier).unlink(missing_ok=True)
@@ -138,3 +141,9 @@ class InterimCheckpointHook(Hook):
 
 def _place(saver: CheckpointHook, done: int) -> str:
     return saver.file_backend.join_path(saver.out_dir, saver.filename_tmpl.format(done))
+
+
+def _settle(saver: CheckpointHook, runner: Runner) -> None:
+    """Wait for what is written in the background."""
+    if isinstance(saver, WholeCheckpointHook):
+        saver.settle(runner)
