@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import socket
 import sys
 import tempfile
 import traceback
@@ -16,6 +17,8 @@ from typing import ParamSpec
 import mmengine.config.config
 from mmengine.logging import MMLogger
 from mmengine.registry import build_functions
+
+from amd_mm.stopping import Stopped, stop_signals
 
 __all__ = ['command']
 
@@ -45,13 +48,18 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
 
     Returns:
         The command, which returns 2 for what the user can mend, 1 for a fault of a program, 130
-        after Ctrl-C.
+        after Ctrl-C; 75 for a training that was told to stop and can be resumed.
     """
     @wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         earlier = set(MMLogger._instance_dict)
         try:
             status = main(*args, **kwargs) or 0
+        except Stopped as stop:
+            sys.stdout.flush()
+            if not _rank():
+                print(stop.message, file=sys.stderr)
+            status = stop.status()
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return INTERRUPTED
@@ -61,6 +69,8 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
             sys.stdout.flush()
             print(f'{_rank()}error: {message} (traceback: {file})', file=sys.stderr)
             return status
+        finally:
+            stop_signals.give_back()
         leave_processes()
         return status
 
@@ -95,6 +105,9 @@ def describe(error: BaseException) -> tuple[str, int]:
     part = _part_being_built(error)
     if part is not None:
         return _unbuildable(part, error, reason), USER_ERROR
+    if torch is not None and torch.distributed.is_available() and (
+            isinstance(error, torch.distributed.DistError) or '/gloo/' in reason):
+        return _unreachable(reason), BUG
     if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return reason, USER_ERROR
     return f'{type(error).__name__}: {reason}; this should not happen, please report it', BUG
@@ -145,6 +158,15 @@ def _reason(error: BaseException) -> str:
     if len(lines) > _MAX_LINES or len(text) > _MAX_CHARACTERS:
         text = f'{text[:_MAX_CHARACTERS]} ...'
     return text or f'no message ({type(error).__name__})'
+
+
+def _unreachable(reason: str) -> str:
+    address = f'{os.environ.get("MASTER_ADDR", "?")}:{os.environ.get("MASTER_PORT", "?")}'
+    return (f'the {os.environ.get("WORLD_SIZE", "?")} processes of a run must reach each other, '
+            f'but rank {os.environ.get("RANK", "?")} on {socket.gethostname()} did not, by '
+            f'{address}: {reason}; see whether another process has failed before, whether all '
+            'machines were started, the address, port and firewall, and name the interface by '
+            'NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME')
 
 
 def _missing_module(error: ImportError, reason: str) -> str:

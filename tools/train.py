@@ -6,6 +6,7 @@ from collections.abc import Sequence
 # Importing amd_mm before a config is read makes its `_base_` work across packages.
 from amd_mm.arguments import run_parser
 from amd_mm.failures import command
+from amd_mm.stopping import stop_signals
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -26,6 +27,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    stop_signals.take()
     # After the arguments: --help and a wrong one need not wait for torch and the hosts.
     from amd_mm.command_line import enable_amp, read_run_config
     from amd_mm.console import Console

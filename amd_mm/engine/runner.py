@@ -18,7 +18,12 @@ from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import coco_files, fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
-from amd_mm.engine.hooks import CompleteCheckpointHook, RatesHook, ResumeHook
+from amd_mm.engine.hooks import (
+    CompleteCheckpointHook,
+    InterimCheckpointHook,
+    RatesHook,
+    ResumeHook,
+)
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
 from amd_mm.engine.preflight import check_packages, check_places
@@ -69,9 +74,14 @@ def build_training_runner(cfg: Config) -> Runner:
     settle_held_out(cfg)
     check_places(cfg, ['train'] if cfg.get('val_cfg') is None else ['train', 'val'])
     _settle_determinism(cfg)
+    # Seconds that processes wait for each other; torch's own is half an hour with gloo.
+    launch = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
+    launch.setdefault('timeout', 600)
     runner = build_runner(cfg)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
+    if not any(isinstance(hook, InterimCheckpointHook) for hook in runner.hooks):
+        runner.register_hook(InterimCheckpointHook())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
         if any(isinstance(module, MaskedPretraining) for module in runner.model.modules()):

@@ -10,6 +10,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Or by_epoch=False, interval=N updates.
     checkpoint=dict(type='amd_mm.WholeCheckpointHook', interval=1, max_keep_ckpts=3),
+    # Within an epoch too: when the run is told to stop, and by time.
+    interim=dict(type='amd_mm.InterimCheckpointHook', minutes=30),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [
     dict(type='amd_mm.NonFiniteLossHook'),

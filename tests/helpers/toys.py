@@ -1,7 +1,9 @@
 """A model and a data set that take no time, for tests of how runs behave."""
 import fcntl
 import json
+import os
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +198,17 @@ class BlockHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.epoch == 1:
             Path(runner.work_dir, self.name).mkdir(exist_ok=True)
+
+
+@HOOKS.register_module()
+class SlowHook(Hook):
+    """Takes its time in every iteration, and says which process it is."""
+
+    def before_train(self, runner) -> None:
+        Path(runner.work_dir, f'pid_{get_rank()}').write_text(str(os.getpid()))
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        time.sleep(.2)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
+        time.sleep(.2)

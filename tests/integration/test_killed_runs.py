@@ -1,4 +1,4 @@
-"""kill -9 and --resume: every kind of recipe ends with the weights of a run that was left alone.
+"""kill -9 or SIGTERM, and --resume: every kind of recipe ends as a run that was left alone.
 
 With mixup, cutmix, drop path, random erasing and batch norm on, wherever the recipe has them.
 """
@@ -18,6 +18,7 @@ from mmengine.registry import HOOKS
 from runs import run
 
 from amd_mm.engine import prepare_start
+from amd_mm.stopping import STOPPED
 
 AVA = 'vit-small-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-rgb'
 QUICKSTART = recipes.CONFIGS / 'quickstart'
@@ -30,6 +31,15 @@ class KillHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter == 3:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+@HOOKS.register_module()
+class TellHook(Hook):
+    """Tells the process to stop, within an iteration, as a scheduler does."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.iter == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.fixture(scope='module')
@@ -123,11 +133,32 @@ def test_a_killed_run_goes_on_bit_for_bit(name: str, root: Path, tmp_path: Path)
     prepare_start(killed, 'auto', overwrite=False)
     assert Path(killed.load_from).name == 'iter_3.pth'
     rest = run(killed)
-    last = f'iter_{rest.iter}.pth'
     assert rest.iter >= 4
-    one, other = (torch.load(Path(cfg.work_dir, last), weights_only=True)
-                  for cfg in (whole, killed))
-    torch.testing.assert_close(other['state_dict'], one['state_dict'], rtol=0, atol=0)
-    assert other['optimizer']['param_groups'] == one['optimizer']['param_groups']
-    torch.testing.assert_close(
-        other['optimizer']['state'], one['optimizer']['state'], rtol=0, atol=0)
+    assert_same(whole, killed, f'iter_{rest.iter}.pth')
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_a_run_that_was_told_to_stop_goes_on_bit_for_bit(
+        name: str, root: Path, tmp_path: Path) -> None:
+    whole, stopped = (settled(name, root, tmp_path / kind) for kind in ('whole', 'stopped'))
+    for cfg in (whole, stopped):
+        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1)
+    run(whole)
+    stopped.custom_hooks.append(dict(type='TellHook'))
+    process = get_context('fork').Process(target=run, args=(stopped, ))
+    process.start()
+    process.join()
+    assert process.exitcode == STOPPED
+    stopped.custom_hooks.pop()
+    prepare_start(stopped, 'auto', overwrite=False)
+    assert Path(stopped.load_from).name == 'iter_3.pth'
+    run(stopped)
+    assert_same(whole, stopped, 'epoch_2.pth')
+
+
+def assert_same(whole: Config, other: Config, name: str) -> None:
+    one, two = (torch.load(Path(cfg.work_dir, name), weights_only=True) for cfg in (whole, other))
+    torch.testing.assert_close(two['state_dict'], one['state_dict'], rtol=0, atol=0)
+    assert two['optimizer']['param_groups'] == one['optimizer']['param_groups']
+    torch.testing.assert_close(two['optimizer']['state'], one['optimizer']['state'],
+                               rtol=0, atol=0)

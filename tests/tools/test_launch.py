@@ -19,7 +19,7 @@ def launched(tmp_path: Path, program: str, *arguments: str, **environment: str) 
 
 def test_one_machine(tmp_path):
     assert launched(tmp_path, 'python', TOOLS / 'dist_train.sh', 'a b.py', '4', '--resume') == [
-        '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=4',
+        str(TOOLS / '_torchrun.py'), '--standalone', '--nproc-per-node=4',
         str(TOOLS / 'train.py'), 'a b.py', '--resume', '--launcher', 'pytorch']
 
 
@@ -27,9 +27,18 @@ def test_several_machines(tmp_path):
     found = launched(tmp_path, 'python', TOOLS / 'dist_test.sh', 'c.py', 'c.pth', '8',
                      NNODES='2', NODE_RANK='1', MASTER_ADDR='node0', PORT='1234')
     assert found == [
-        '-m', 'torch.distributed.run', '--nnodes=2', '--node-rank=1', '--master-addr=node0',
+        str(TOOLS / '_torchrun.py'), '--nnodes=2', '--node-rank=1', '--master-addr=node0',
         '--master-port=1234', '--nproc-per-node=8', str(TOOLS / 'test.py'), 'c.py', 'c.pth',
         '--launcher', 'pytorch']
+
+
+def test_a_changing_number_of_machines_and_restarts(tmp_path):
+    found = launched(tmp_path, 'python', TOOLS / 'dist_train.sh', 'c.py', '8',
+                     NNODES='1:4', MASTER_ADDR='node0', RESTARTS='3')
+    assert found == [
+        str(TOOLS / '_torchrun.py'), '--nnodes=1:4', '--rdzv-backend=c10d', '--rdzv-id=amd_mm',
+        '--rdzv-endpoint=node0:29500', '--max-restarts=3', '--nproc-per-node=8',
+        str(TOOLS / 'train.py'), 'c.py', '--resume', '--launcher', 'pytorch']
 
 
 def test_several_machines_need_an_address(tmp_path):
@@ -44,9 +53,11 @@ def test_several_machines_need_an_address(tmp_path):
 def test_slurm(tmp_path, script, arguments, python):
     found = launched(tmp_path, 'srun', TOOLS / script, 'gpu', 'job', *arguments,
                      GPUS='16', SRUN_ARGS='--time=10 --mem=0')
+    signal = ['--signal=USR1@120'] if 'train' in script else []
     assert found == [
         '--partition=gpu', '--job-name=job', '--ntasks=16', '--ntasks-per-node=8',
-        '--gres=gpu:8', '--cpus-per-task=8', '--kill-on-bad-exit=1', '--time=10', '--mem=0',
+        '--gres=gpu:8', '--cpus-per-task=8', *signal, '--kill-on-bad-exit=1', '--time=10',
+        '--mem=0',
         'python', '-u', str(TOOLS / python[0]), *python[1:], '--launcher', 'slurm']
 
 

@@ -4,6 +4,7 @@ from amd_mm.engine.hooks.complete_checkpoint_hook import CompleteCheckpointHook
 from amd_mm.engine.hooks.console_hook import ConsoleHook
 from amd_mm.engine.hooks.effective_batch_hook import EffectiveBatchHook
 from amd_mm.engine.hooks.equal_weights_hook import EqualWeightsHook
+from amd_mm.engine.hooks.interim_checkpoint_hook import InterimCheckpointHook
 from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.rates_hook import RatesHook
@@ -16,7 +17,7 @@ from amd_mm.engine.hooks.work_dir_lock_hook import WorkDirLockHook
 
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
-    'EqualWeightsHook', 'LabelRangeHook', 'NonFiniteLossHook', 'RatesHook',
-    'ReconstructionHook', 'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook',
+    'EqualWeightsHook', 'InterimCheckpointHook', 'LabelRangeHook', 'NonFiniteLossHook',
+    'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook',
     'WholeCheckpointHook', 'WorkDirLockHook'
 ]

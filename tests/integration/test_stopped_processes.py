@@ -1,0 +1,168 @@
+"""Several processes that are told to stop, started as users start them."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from runs import HELPERS, toy_config, weights
+
+import amd_mm
+from amd_mm.stopping import STOPPED
+
+ROOT = Path(amd_mm.__file__).parents[1]
+TRAIN = ROOT / 'tools' / 'dist_train.sh'
+
+
+def slow_config(work_dir: Path) -> Config:
+    """A run of some seconds."""
+    cfg = toy_config(work_dir, size=120, max_epochs=1, num_workers=1)
+    cfg.log_level = 'INFO'
+    cfg.custom_hooks.append(dict(type='SlowHook'))
+    cfg.dump(work_dir / 'config.py')
+    return cfg
+
+
+def bash(*arguments: str | Path, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        ['bash', *map(str, arguments)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env=dict(os.environ, OMP_NUM_THREADS='1',
+                 PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+                 PYTHONPATH=f'{ROOT}{os.pathsep}{HELPERS}') | environment)
+
+
+def launch(cfg: Config, *arguments: str, **environment: str) -> subprocess.Popen:
+    """Two processes by ``dist_train.sh``, which is the process that is returned."""
+    return bash(TRAIN, Path(cfg.work_dir, 'config.py'), '2', '--work-dir', cfg.work_dir,
+                *arguments, **environment)
+
+
+def wait_for(work_dir: str, rank: int, iterations: int) -> None:
+    """Until a process has made some iterations."""
+    record = Path(work_dir, f'record_{rank}.jsonl')
+    for _ in range(1200):
+        if record.exists() and len(record.read_text().splitlines()) >= iterations:
+            return
+        time.sleep(.1)
+    raise AssertionError('the run did not start')
+
+
+def of_run(work_dir: str) -> list[int]:
+    """Processes with the work dir in their command line."""
+    found = []
+    for entry in Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            if work_dir.encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def pid(cfg: Config, rank: int) -> int:
+    return int(Path(cfg.work_dir, f'pid_{rank}').read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1', 'SIGINT'])
+def test_a_signal_to_the_launcher_stops_all_and_the_rest_is_the_same(tmp_path, name):
+    whole, stopped = slow_config(tmp_path / 'whole'), slow_config(tmp_path / 'stopped')
+    if name == 'SIGTERM':
+        process = launch(whole)
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
+    process = launch(stopped)
+    wait_for(stopped.work_dir, 0, 3)
+    os.kill(process.pid, signal.Signals[name])
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == STOPPED, out
+    assert f'stopped by {name} after iteration' in out
+    assert 'Traceback' not in out
+    assert of_run(stopped.work_dir) == []
+    assert len(list(Path(stopped.work_dir).glob('iter_*.pth'))) == 1
+    if name == 'SIGTERM':
+        process = launch(stopped, '--resume')
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
+        torch.testing.assert_close(weights(stopped, 'epoch_1.pth'), weights(whole, 'epoch_1.pth'),
+                                   rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all(tmp_path):
+    cfg = slow_config(tmp_path)
+    process = launch(cfg, RESTARTS='1')
+    wait_for(cfg.work_dir, 1, 3)
+    os.kill(pid(cfg, 1), signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == STOPPED, out
+    assert 'stopped by SIGTERM after iteration' in out
+    assert len(list(tmp_path.glob('iter_*.pth'))) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run_and_is_named(tmp_path):
+    cfg = slow_config(tmp_path)
+    process = launch(cfg)
+    wait_for(cfg.work_dir, 1, 3)
+    os.kill(pid(cfg, 1), signal.SIGKILL)
+    killed = time.monotonic()
+    out, _ = process.communicate(timeout=120)
+    assert time.monotonic() - killed < 60
+    assert process.returncode == 1
+    assert 'rank 1 was ended by SIGKILL, as happens when memory runs out' in out
+    assert of_run(cfg.work_dir) == []
+
+
+# Made by tests/helpers/slurm.sh, which says how.
+on_slurm = pytest.mark.skipif(
+    'SLURM_CONF' not in os.environ or shutil.which('sbatch') is None,
+    reason='no Slurm here: see tests/helpers/slurm.sh')
+
+
+def slurm(cfg: Config, *arguments: str, **environment: str) -> subprocess.Popen:
+    """Two tasks without a GPU."""
+    return bash(TRAIN.with_name('slurm_train.sh'), 'test', 'job',
+                Path(cfg.work_dir, 'config.py'), '--work-dir', cfg.work_dir, *arguments,
+                **dict(GPUS='2', CPUS_PER_TASK='1', SRUN_ARGS='--gres=none') | environment)
+
+
+@pytest.mark.slow
+@on_slurm
+def test_scancel_leaves_a_checkpoint(tmp_path):
+    cfg = slow_config(tmp_path)
+    process = slurm(cfg)
+    wait_for(cfg.work_dir, 1, 3)
+    subprocess.run(['scancel', '--name=job'], check=True)
+    out, _ = process.communicate(timeout=120)
+    assert 'stopped by SIGTERM after iteration' in out
+    assert len(list(tmp_path.glob('iter_*.pth'))) == 1
+    assert of_run(cfg.work_dir) == []
+
+
+@pytest.mark.slow
+@on_slurm
+def test_a_batch_job_is_started_again_until_it_is_done(tmp_path):
+    cfg = slow_config(tmp_path)
+    output = tmp_path / 'job.out'
+    out, _ = slurm(cfg, BATCH='1', OUTPUT=str(output)).communicate(timeout=60)
+    job = out.split()[-1]
+    wait_for(cfg.work_dir, 1, 3)
+    # What Slurm sends before the time limit, whose unit is a minute.
+    subprocess.run(['scancel', '--signal=USR1', job], check=True)
+    for _ in range(300):
+        state = subprocess.run(['scontrol', 'show', 'job', job], text=True,
+                               stdout=subprocess.PIPE, check=True).stdout
+        if 'JobState=COMPLETED' in state:
+            break
+        time.sleep(1)
+    text = output.read_text()
+    assert 'JobState=COMPLETED' in state and 'Restarts=1' in state, text
+    assert 'stopped by SIGUSR1 after iteration' in text
+    assert (tmp_path / 'epoch_1.pth').exists()
