@@ -9,6 +9,7 @@ from amd_mm.engine.hooks.label_range_hook import LabelRangeHook
 from amd_mm.engine.hooks.non_finite_loss_hook import NonFiniteLossHook
 from amd_mm.engine.hooks.rates_hook import RatesHook
 from amd_mm.engine.hooks.reconstruction_hook import ReconstructionHook
+from amd_mm.engine.hooks.report_hook import ReportHook
 from amd_mm.engine.hooks.resume_hook import ResumeHook
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 from amd_mm.engine.hooks.timely_logger_hook import TimelyLoggerHook
@@ -18,6 +19,6 @@ from amd_mm.engine.hooks.work_dir_lock_hook import WorkDirLockHook
 __all__ = [
     'BadSampleHook', 'CompleteCheckpointHook', 'ConsoleHook', 'EffectiveBatchHook',
     'EqualWeightsHook', 'InterimCheckpointHook', 'LabelRangeHook', 'NonFiniteLossHook',
-    'RatesHook', 'ReconstructionHook', 'ResumeHook', 'ThroughputHook', 'TimelyLoggerHook',
-    'WholeCheckpointHook', 'WorkDirLockHook'
+    'RatesHook', 'ReconstructionHook', 'ReportHook', 'ResumeHook', 'ThroughputHook',
+    'TimelyLoggerHook', 'WholeCheckpointHook', 'WorkDirLockHook'
 ]
