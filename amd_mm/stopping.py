@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import multiprocessing.util  # its end of children is registered before ours, which then comes first
 import os
 import signal
 import threading

@@ -29,13 +29,13 @@ BAD = (math.nan, math.inf, -1, .5, 'abc', None, [], True)
 ALLOWED = {
     .5: {'area', 'attn_drop_rate', 'decoder_ratio', 'drop_path_rate', 'drop_rate', 'hue',
          'init_values', 'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait',
-         'memory_gib', 'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'seconds', 'student_ratio',
-         'teacher_ratio', 'temperature', 'time_limit', 'value'},
+         'memory_gib', 'minutes', 'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'seconds',
+         'student_ratio', 'teacher_ratio', 'temperature', 'time_limit', 'value'},
     -1: {'frozen_stages', 'out_indices'},
     'abc': {'ann_file', 'architecture', 'checkpoint', 'data_prefix', 'data_root', 'delimiter',
             'io_backend', 'label_file', 'proposal_file'},
     None: {'backend_args', 'checkpoint', 'data_preprocessor', 'delimiter', 'direct',
-           'dynamic_intervals', 'generation', 'generator_heads', 'init_cfg', 'normalize',
+           'dynamic_intervals', 'generation', 'generator_heads', 'init_cfg', 'minutes', 'normalize',
            'qk_scale', 'seconds', 'seed', 'student_ratio', 'student_visible', 'teacher_ratio',
            'teacher_visible', 'time_limit', 'window_size', 'global_blocks'},
     # An empty data set is refused for its length, an empty init_cfg initialises nothing.
