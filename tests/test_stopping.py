@@ -39,7 +39,9 @@ def start(work: str, prepare: str = 'stop_signals.wait_for_step()') -> tuple:
     """The program in a session of its own, and its child's process."""
     process = subprocess.Popen(
         [sys.executable, '-c', textwrap.dedent(PROGRAM).format(work=work, prepare=prepare)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        # A shell's background job ignores it, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return process, int(process.stdout.readline())
 
 
