@@ -32,6 +32,8 @@ def bash(*arguments: str | Path, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         ['bash', *map(str, arguments)],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        # A shell's background job ignores it, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=dict(os.environ, OMP_NUM_THREADS='1',
                  PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
                  PYTHONPATH=f'{ROOT}{os.pathsep}{HELPERS}') | environment)
