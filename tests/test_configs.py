@@ -458,7 +458,8 @@ def test_every_recipe_reads_videos_with_pyav():
              for node in nodes(Config.fromfile(path)._cfg_dict)
              if str(node.get('type')).endswith(('Init', 'Decode'))
              and not str(node['type']).endswith('RawFrameDecode')}
-    assert found == {'amd_mm.PyAVInit', 'amd_mm.PyAVDecode'}
+    # The cached one is PyAV's too.
+    assert found == {'amd_mm.CachedPyAVInit', 'amd_mm.PyAVInit', 'amd_mm.PyAVDecode'}
 
 
 def test_every_recipe_writes_whole_checkpoints_in_a_work_dir_of_its_own():

@@ -39,7 +39,9 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
     Raises:
         ValueError: With every place that is named but is not there.
     """
-    places = list(_model_places('model', cfg.get('model')))
+    places = [place for place in _model_places('model', cfg.get('model'))
+              # What weights begin from is read by training only.
+              if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
     for part in parts:
         places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
     missing = [place for place in places

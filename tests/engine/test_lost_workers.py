@@ -52,7 +52,7 @@ def test_a_crash_in_a_worker_is_a_bad_sample_and_the_run_goes_on(tmp_path, persi
         '3.toy\tProcessLost: crashed its process (SIGSEGV)\n')
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
-def test_a_worker_that_was_killed_is_no_fault_of_its_sample(tmp_path, number):
-    with pytest.raises(RuntimeError, match=rf'lost are .*\({number.name}\)'):
-        run(crashing(tmp_path, number, 2))
+def test_a_worker_that_was_killed_is_no_fault_of_its_sample(tmp_path):
+    # Not SIGTERM, which workers leave to the process that trains.
+    with pytest.raises(RuntimeError, match=r'lost are .*\(SIGKILL\)'):
+        run(crashing(tmp_path, signal.SIGKILL, 2))

@@ -42,6 +42,16 @@ def test_places_are_below_the_root_of_their_data_set(tmp_path):
     check_places(cfg, ['val'])
 
 
+def test_what_weights_begin_from_is_for_training_only():
+    cfg = Config(dict(model=dict(
+        backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='no.pth')),
+        teacher=dict(checkpoint='none.pth'))))
+    with pytest.raises(ValueError, match=r'not: no.pth \(model.backbone.init_cfg.checkpoint\); none'):
+        check_places(cfg, ['train'])
+    with pytest.raises(ValueError, match=r'not: none.pth \(model.teacher.checkpoint\); correct'):
+        check_places(cfg, ['test'])
+
+
 @pytest.mark.parametrize('cfg', [
     dict(model=dict(teacher=dict(checkpoint='https://example.org/a.pth'))),
     dict(model=dict(teacher=dict(checkpoint='hf://owner/name'))),

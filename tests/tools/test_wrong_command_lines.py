@@ -137,7 +137,7 @@ def test_options(wrong, option, message):
     ('{unclosed}', "a config must be Python, but line 2 is not ('(' was never closed)"),
     ('{raising}', "but in line 1 NameError was raised: name 'sise' is not defined; correct it"),
     ('{baseless}', 'a config must run to its end, but FileNotFoundError was raised'),
-    ('{modules}', 'but ImportError was raised'),
+    ('{modules}', 'must be importable, but ModuleNotFoundError'),
 ])
 def test_configs(wrong, name, config, message):
     right, *rest = RIGHT[name].split(' ')
