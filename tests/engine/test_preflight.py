@@ -46,7 +46,7 @@ def test_what_weights_begin_from_is_for_training_only():
     cfg = Config(dict(model=dict(
         backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='no.pth')),
         teacher=dict(checkpoint='none.pth'))))
-    with pytest.raises(ValueError, match=r'not: no.pth \(model.backbone.init_cfg.checkpoint\); none'):
+    with pytest.raises(ValueError, match=r'not: no.pth \(model.backbone.init_cfg[^;]*; none'):
         check_places(cfg, ['train'])
     with pytest.raises(ValueError, match=r'not: none.pth \(model.teacher.checkpoint\); correct'):
         check_places(cfg, ['test'])
