@@ -34,6 +34,7 @@ def test_training_checks_and_settles_before_it_builds(tmp_path, monkeypatch):
 
 def test_deterministic_runs_have_what_torch_asks_for(tmp_path, monkeypatch):
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
+    torch.use_deterministic_algorithms(False)  # whatever a command before left in this process
     for wanted in (False, True):
         cfg = toy_config(tmp_path / str(wanted))
         cfg.randomness.deterministic = wanted
