@@ -1,9 +1,12 @@
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+
+from amd_mm.stopping import stop_signals
 
 # Tiny networks: more threads than one only wait for each other.
 torch.set_num_threads(1)
@@ -25,3 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts as a process does; a Runner leaves the scope of its config behind."""
     monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
+
+
+@pytest.fixture(autouse=True)
+def signals_given_back() -> Iterator[None]:
+    """A run that an error ended keeps its signals, as its process would end with it."""
+    yield
+    stop_signals.give_back()
