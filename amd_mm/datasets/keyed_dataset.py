@@ -37,7 +37,7 @@ NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
 # Of the hosts, and ours after them: both were seen to hang on damaged files, or to crash.
 _MAY_BE_LOST = (DecordInit, OpenCVInit)
 # Seconds for these, where nobody said another number.
-_TIME_LIMIT = 60.
+TIME_LIMIT = 60.
 # Places that workers write what they read into.
 _MOST_WORKERS = 1024
 _PATH_KEYS = ('filename', 'img_path', 'frame_dir')
@@ -154,7 +154,7 @@ class KeyedDataset(Dataset):
         self.num_repeats = num_repeats
         self.max_retries = max_retries
         if time_limit == 'auto':
-            time_limit = _TIME_LIMIT if _may_be_lost(self.dataset) else None
+            time_limit = TIME_LIMIT if _may_be_lost(self.dataset) else None
         self._process = None if time_limit is None else LoadingProcess(
             self._load, float(time_limit))
         # What each sample did to its process, 0 for nothing; all workers share it.
