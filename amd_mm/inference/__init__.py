@@ -3,7 +3,14 @@ from amd_mm.inference.box_predictor import BoxPredictor
 from amd_mm.inference.classifier import Classifier, Prediction
 from amd_mm.inference.detector import Detection, Detector, is_detector
 from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor, WindowFeatures
-from amd_mm.inference.feature_file import FeatureFile, read_features
+from amd_mm.inference.feature_file import (
+    FeatureFile,
+    WindowTable,
+    check_features,
+    read_features,
+    read_windows,
+    write_windows,
+)
 from amd_mm.inference.files import digest, find_files, reading
 from amd_mm.inference.inputs import (
     Input,
@@ -31,9 +38,10 @@ __all__ = [
     'FORMATS', 'POOLS', 'Annotated', 'BoxPredictor', 'Camera', 'Classifier', 'Cue', 'Cut',
     'Detection', 'Detector', 'FeatureExtractor', 'FeatureFile', 'FileEnd', 'Input', 'Journal',
     'Line', 'MaskPredictor', 'Prediction', 'Predictor', 'Progress', 'Scored', 'Segmentor',
-    'Share', 'Window', 'WindowFeatures', 'WindowFiles', 'WindowNetwork', 'WindowRun', 'batch_of',
-    'build_student', 'clip_of', 'cues', 'digest', 'find_files', 'fixed_keys', 'frame_interval_of',
-    'is_detector', 'is_segmentor', 'lines_of', 'list_failed', 'load_student', 'read_clip',
-    'read_features', 'read_image', 'reading', 'reconstruct', 'smoothed', 'spans', 'video_frames',
-    'windows_by_count', 'windows_by_time', 'write_srt', 'write_vtt'
+    'Share', 'Window', 'WindowFeatures', 'WindowFiles', 'WindowNetwork', 'WindowRun',
+    'WindowTable', 'batch_of', 'build_student', 'check_features', 'clip_of', 'cues', 'digest',
+    'find_files', 'fixed_keys', 'frame_interval_of', 'is_detector', 'is_segmentor', 'lines_of',
+    'list_failed', 'load_student', 'read_clip', 'read_features', 'read_image', 'read_windows',
+    'reading', 'reconstruct', 'smoothed', 'spans', 'video_frames', 'windows_by_count',
+    'windows_by_time', 'write_srt', 'write_vtt', 'write_windows'
 ]
