@@ -61,22 +61,23 @@ class Camera:
     Args:
         name: As :func:`open_source` takes it.
         time_limit: Seconds after which a source that sends nothing counts as broken.
-        source: Opens it.
-        clock: Gives seconds; when a frame is there is when it was read.
+        source: Opens it; None: :func:`open_source`.
+        clock: Gives seconds, for when a frame is read; None: the system's.
 
     Raises:
         ValueError: If it is a file, or does not open within the limit.
     """
 
     def __init__(self, name: str, time_limit: float = 10.,
-                 source: Callable[[str], Source] = open_source,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 source: Callable[[str], Source] | None = None,
+                 clock: Callable[[], float] | None = None) -> None:
         if Path(name).is_file():
             raise ValueError(f'{printable(name)}: a camera must be a number, a device or the '
                              'address of a stream, but this is a file; name it as an input, with '
                              '--sliding')
         self.name, self.time_limit = printable(name), time_limit
-        self._open, self._clock = lambda: source(name), clock
+        opened_by = source or open_source
+        self._open, self._clock = lambda: opened_by(name), clock or time.monotonic
         self._changed = Condition()
         self._recent: deque[ShownFrame] = deque(maxlen=1)
         self._fps: float | None = None
