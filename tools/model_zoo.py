@@ -12,17 +12,8 @@ Example:
 import argparse
 import sys
 
-from mmengine.config import Config, ConfigDict
-
-from amd_mm.checkpoints import load_encoder, read_checkpoint
-from amd_mm.checkpoints.architecture import Architecture
-from amd_mm.checkpoints.facts import list_facts, show_fact
-from amd_mm.checkpoints.matching import Match, show
-from amd_mm.export.convert import describe
-from amd_mm.export.foundation import FOUNDATION, Foundation, foundations_like
-from amd_mm.export.zoo import ZOO, identify, resembling
+from amd_mm.arguments import parse_first
 from amd_mm.failures import command
-from amd_mm.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +28,20 @@ def parse_args() -> argparse.Namespace:
     check.add_argument('--trust', action='store_true',
                        help='unpickle arbitrary classes: runs code from the file')
     return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from mmengine.config import Config, ConfigDict
+
+from amd_mm.checkpoints import load_encoder, read_checkpoint
+from amd_mm.checkpoints.architecture import Architecture
+from amd_mm.checkpoints.facts import list_facts, show_fact
+from amd_mm.checkpoints.matching import Match, show
+from amd_mm.export.convert import describe
+from amd_mm.export.foundation import FOUNDATION, Foundation, foundations_like
+from amd_mm.export.zoo import ZOO, identify, resembling
+from amd_mm.registry import MODELS
 
 
 def list_published() -> None:
