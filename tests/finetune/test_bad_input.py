@@ -29,8 +29,7 @@ def own(tmp_path: Path) -> Config:
     cfg = transfer.small(OWN_VIDEOS, tmp_path / 'run', transfer.make_student(
         tmp_path / 'student.pth', 'video'))
     transfer.use_videos(cfg, tmp_path / 'videos', tmp_path / 'train.txt')
-    for dataset in transfer.datasets(cfg).values():
-        dataset.metainfo.classes = str(tmp_path / 'classes.txt')
+    transfer.use_classes(cfg, tmp_path / 'classes.txt')
     return cfg
 
 
