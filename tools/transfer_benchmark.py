@@ -75,6 +75,16 @@ TASKS = {
         'image', "one's own masks, UPerNet, mIoU", ('mIoU', 1.),
         _recipes('segmentation/vit-{size}-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'),
         is_own=True),
+    'own-images-ft': Task(
+        'image', "one's own pictures, fine-tuned, top-1", ('accuracy/top1', 1.),
+        _recipes('finetune/vit-{size}-p16_amd-pre_b64-coslr-50e_own-images.py'), is_own=True),
+    'own-images-lp': Task(
+        'image', "one's own pictures, linear probe, top-1", ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_amd-pre_b64-linear-coslr-50e_own-images.py'),
+        is_own=True),
+    'own-images-knn': Task(
+        'image', "one's own pictures, 20 nearest neighbours, top-1", ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_knn_own-images.py'), is_trained=False, is_own=True),
     'coco': Task(
         'image', 'COCO 2017, Mask R-CNN, box AP', ('coco/bbox_mAP', 100.),
         _recipes('detection_coco/vit-{size}-p16_amd-pre_mask-rcnn_b64-lsj-100e_coco.py'),
@@ -105,6 +115,16 @@ TASKS = {
         'video', 'HMDB51, top-1, mean of 3 splits', ('acc/top1', 100.),
         _recipes(_VIDEO + 'k400-amd-pre_b128-16x4x1-100e_hmdb51-split{n}-rgb.py', _SPLITS),
         dict(base=dict(AMD=79.6))),
+    'own-videos-ft': Task(
+        'video', "one's own videos, fine-tuned, top-1, 5 x 3 views", ('acc/top1', 100.),
+        _recipes(_VIDEO + 'k400-amd-pre_b8-16x4x1-50e_own-videos-rgb.py'), is_own=True),
+    'own-videos-lp': Task(
+        'video', "one's own videos, linear probe, top-1, 5 x 3 views", ('acc/top1', 100.),
+        _recipes('probe/vit-{size}-p16_k400-amd-pre_b8-linear-16x4x1-30e_own-videos-rgb.py'),
+        is_own=True),
+    'own-videos-knn': Task(
+        'video', "one's own videos, 20 nearest neighbours, top-1", ('acc/top1', 100.),
+        _recipes('probe/vit-{size}-p16_knn_own-videos-rgb.py'), is_trained=False, is_own=True),
     'ava': Task(
         'video', 'AVA 2.2, mAP, without Kinetics labels', ('mAP/overall', 100.),
         _recipes('detection/vit-{size}-p16_k400-amd-pre_b128-16x4x1-30e_ava22-rgb.py'),
