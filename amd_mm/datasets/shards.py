@@ -78,8 +78,8 @@ def read_member(member: Member, backend_args: dict | None = None) -> bytes:
     return data[tarfile.BLOCKSIZE:]
 
 
-class _OpenShard:
-    """A shard of this machine, open for as long as it is remembered."""
+class OpenFile:
+    """A file of this machine, read by offset, open for as long as it is remembered."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,7 +98,7 @@ class _OpenShard:
 
 
 # One open file a shard and process; the least used ones are closed before a process has too many.
-_open_shard = lru_cache(maxsize=_OPEN_SHARDS)(_OpenShard)
+_open_shard = lru_cache(maxsize=_OPEN_SHARDS)(OpenFile)
 
 
 def close_shards() -> None:
