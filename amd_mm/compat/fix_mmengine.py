@@ -175,7 +175,9 @@ def _compile_networks_only(runner_module: Any) -> None:
 
 def _leaves_base_rate(runner_module: Any) -> Verdict:
     import torch
-    wrapper = runner_module.OptimWrapper(torch.optim.SGD([torch.zeros(1)], lr=1.))
+    # Of one group the wrapper keeps no rate apart.
+    groups = [dict(params=[torch.zeros(1)]), dict(params=[torch.zeros(1)])]
+    wrapper = runner_module.OptimWrapper(torch.optim.SGD(groups, lr=1.))
     runner = SimpleNamespace(
         _train_dataloader=dict(batch_size=2), world_size=1, param_schedulers=None,
         logger=SimpleNamespace(info=lambda text: None))

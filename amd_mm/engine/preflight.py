@@ -48,6 +48,8 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
               if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
     for part in parts:
         places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
+    # Of nearest neighbours, which read it when they are first asked.
+    places += _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
     missing = [place for place in places
                if address_of(place.path) is None and not Path(place.path).exists()]
     if missing:
@@ -142,3 +144,6 @@ def _data_places(key: str, value: Any) -> Iterator[_Place]:
     for name, path in named.items():
         if isinstance(path, str) and path:
             yield _Place(f'{key}.{name}', join(root, path))
+    classes = (value.get('metainfo') or {}).get('classes')
+    if isinstance(classes, str):  # a file of names, from no root
+        yield _Place(f'{key}.metainfo.classes', classes)

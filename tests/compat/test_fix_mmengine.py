@@ -159,8 +159,6 @@ def test_base_lr_is_scaled_with_lr() -> None:
     for enable, factor in ((True, .75), (False, 1.)):
         wrapper = OptimWrapper(torch.optim.SGD(
             [dict(params=weights[:1], lr=.2), dict(params=weights[1:])], lr=.1))
-        # As constructors with settings for single weights leave it.
-        wrapper.base_param_settings = dict(params=torch.zeros(1), lr=.1)
         mmengine.runner.Runner.scale_lr(runner, wrapper, dict(enable=enable, base_batch_size=8))
         assert wrapper.get_lr()['base_lr'] == pytest.approx([.1 * factor])
         assert wrapper.get_lr()['lr'][:2] == pytest.approx([.2 * factor, .1 * factor])

@@ -120,6 +120,12 @@ def test_a_list_without_class_names(own: Config) -> None:
         transfer.build_runner(own)
 
 
+def test_one_class_is_none(own: Config, tmp_path: Path) -> None:
+    (tmp_path / 'classes.txt').write_text('left\n')
+    with pytest.raises(ValueError, match="at least two classes apart, got one, 'left'; add a"):
+        transfer.build_runner(own)
+
+
 def test_labels_of_a_known_data_set(tmp_path: Path) -> None:
     names = transfer.make_videos(tmp_path / 'videos')
     cfg = transfer.small(K400, tmp_path / 'run', None)
