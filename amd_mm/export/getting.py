@@ -3,7 +3,6 @@
 Addresses and links are those of the authors' pages (``source`` of an entry), read when this was
 written.
 """
-from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -56,8 +55,8 @@ def find_published(name: str) -> Published | Foundation:
     Raises:
         ValueError: If no list has it.
     """
-    entries: Mapping[str, Published | Foundation] = {
-        entry.name: entry for entry in (*ZOO, *FOUNDATION)}
+    lists: tuple[Published | Foundation, ...] = (*ZOO, *FOUNDATION)
+    entries = {entry.name: entry for entry in lists}
     if name not in entries:
         likely = nearest(name, entries)
         raise ValueError(f'NAME must be one of those that `list` prints, got {name!r}; '
