@@ -148,8 +148,8 @@ class ClassesFromDataRunner(Runner):
         classes = fill_classes(cfg)
         if num_classes_of(cfg) == 1:  # of boxes and masks one class is enough
             raise ValueError(
-                f'a classifier must tell at least two classes apart, got one, {classes[0]!r}; add a '
-                'folder, or a name in the class list, for what is none of it')
+                f'a classifier must tell at least two classes apart, got one, {classes[0]!r}; add '
+                'a folder, or a name in the class list, for what is none of it')
         settle_topk(cfg, len(classes))
         runner = super().from_cfg(cfg)
         runner.register_hook(ClassLabelsHook(classes, coco_files(cfg)))
