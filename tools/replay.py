@@ -2,14 +2,15 @@
 import argparse
 import sys
 
-from amd_mm.arguments import parse_first
+from amd_mm.arguments import device, parse_first
 from amd_mm.failures import command
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('file', help='WORK_DIR/faults/iter_N_rank_R.pth')
-    parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1, ...')
+    parser.add_argument('--device', type=device, default='cpu',
+                        help='cpu (default), cuda, cuda:1, ...')
     parser.add_argument('--trust', action='store_true',
                         help='let the file run code; some annotations cannot be read otherwise')
     return parser.parse_args()

@@ -11,6 +11,7 @@ from amd_mm.arguments import device, parse_first
 from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME
 from amd_mm.checkpoints.layouts import LAYOUT_NAMES
 from amd_mm.export.files import TARGETS
+from amd_mm.inference import FORMATS, POOLS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 COMMANDS = sorted(str(path) for path in TOOLS.rglob('*.py')
@@ -57,3 +58,8 @@ def test_what_convert_checkpoint_names_without_torch() -> None:
     tool = runpy.run_path(str(TOOLS / 'convert_checkpoint.py'))
     assert tool['LAYOUTS'] == LAYOUT_NAMES and (*tool['LAYOUTS'], 'onnx') == TARGETS
     assert tool['TABLES'] == (SEQUENCE, SPACE_TIME)
+
+
+def test_what_others_name_without_torch() -> None:
+    assert runpy.run_path(str(TOOLS / 'predict.py'))['WRITTEN'] == FORMATS
+    assert runpy.run_path(str(TOOLS / 'extract_features.py'))['POOLS'] == POOLS
