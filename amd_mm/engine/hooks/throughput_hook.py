@@ -35,8 +35,8 @@ class ThroughputHook(Hook):
     ``amd_mm.NonFiniteLossHook``), a wait for data may hide behind work that is still going on.
 
     Utilisation is left out where the operations cannot be counted: with sharded weights, and in
-    models whose computation hangs on values; and where a step is faster than the matrix product,
-    which is then no measure (a precision that the machine emulates).
+    models whose computation hangs on values. A step that is faster than the product was measured
+    again beside it, and counts as 1 if it still is (a busy machine, a precision that is emulated).
 
     Args:
         max_wait: Share of waiting, in (0, 1), above which a warning says, once, what to change.
@@ -126,17 +126,14 @@ class ThroughputHook(Hook):
     def _log_utilisation(self, runner: Runner, achieved: float) -> None:
         """``achieved`` operations a second are no more than the machine can do.
 
-        Where they are, it was busy with something else while it was measured: it is measured again.
+        Where they are, it was busy with something else while it was measured: it is measured
+        again, and can do at least as much as it just did.
         """
-        if self.rate is not None and achieved > self.rate:
-            self.rate = max(self.rate, self._measure())
-            if achieved > self.rate:
-                runner.logger.info(
-                    f'The log has no utilisation: {achieved / 1e9:.3g} GFLOP/s of a step are more '
-                    f'than the {self.rate / 1e9:.3g} of a large matrix product in its precision.')
-                self.rate = None
-        if self.rate is not None:
-            runner.message_hub.update_scalar('train/utilisation', achieved / self.rate)
+        if self.rate is None:
+            return
+        if achieved > self.rate:
+            self.rate = max(self._measure(), achieved)
+        runner.message_hub.update_scalar('train/utilisation', achieved / self.rate)
 
     def _judge(self, runner: Runner, seconds: float, waited: float) -> None:
         self._passed += seconds
