@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from window_networks import Shares
 
-from amd_mm.inference import FORMATS, Cut, Journal, WindowFiles, WindowRun, video_frames
+from amd_mm.inference import (
+    FORMATS,
+    Cut,
+    Journal,
+    Prediction,
+    WindowFiles,
+    WindowRun,
+    video_frames,
+)
+from amd_mm.inference.window_files import drawn_lines
 
 
 @pytest.fixture(scope='module')
@@ -58,7 +67,12 @@ def test_a_drawn_video_keeps_the_times(tmp_path, videos):
     before, after = (list(video_frames(path).frames) for path in (videos[2], tmp_path / 'b.mp4'))
     assert [frame.time for frame in after] == pytest.approx([frame.time for frame in before])
     for one, other in zip(before, after, strict=True):
-        assert np.abs(one.picture[30:].astype(int) - other.picture[30:]).mean() < 4
+        assert np.abs(one.picture[44:].astype(int) - other.picture[44:]).mean() < 4
+
+
+def test_a_drawing_says_what_a_guess_would_get():
+    assert drawn_lines([Prediction(1, 'cat', .5)], 8) == [
+        '0.500  cat', '0.125  by guessing (8 classes)']
 
 
 def test_interrupted_anywhere_it_is_the_same(tmp_path, videos):
