@@ -55,8 +55,8 @@ def configs_of(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize('page', [
-    'README.md', 'docs/training.md', 'docs/tutorials/boxes.md', 'docs/tutorials/openmmlab.md',
-    'docs/tutorials/pictures.md', 'docs/tutorials/videos.md'])
+    'README.md', 'docs/training.md', 'docs/tutorials/boxes.md', 'docs/tutorials/pictures.md',
+    'docs/tutorials/videos.md'])
 def test_configs_on_pages_are_read(page, tmp_path):
     assert configs_of(page)
     for number, text in enumerate(configs_of(page)):

@@ -65,6 +65,7 @@ def test_labels_are_looked_at_before_a_model_is_built(tmp_path, monkeypatch):
             folder.mkdir(parents=True)
             (folder / 'a.png').touch()
     cfg = Config.fromfile(OWN_PICTURES)
+    cfg.model.backbone.init_cfg = None
     for dataset in (cfg.train_dataloader.dataset.dataset, cfg.val_dataloader.dataset,
                     cfg.test_dataloader.dataset):
         dataset.data_root = str(tmp_path)

@@ -83,7 +83,9 @@ def test_clips(name: str, data: Path, tmp_path: Path) -> None:
     assert changes.pop('pos_embed') is False
     assert set(changes.values()) == ({False} if 'linear' in name else {True})
     assert metrics['acc/top1'] == pytest.approx(top1)
-    assert throughput(runner) == {'clips_per_second', 'data_wait_share', 'utilisation'}
+    # Of labels that are not blended the host's head logs accuracies, which look at values.
+    counted = set() if 'linear' in name else {'utilisation'}
+    assert throughput(runner) == {'clips_per_second', 'data_wait_share'} | counted
     if own:
         # Of two classes the best five are all.
         assert 'acc/top5' not in metrics and runner.model.cls_head.topk == (1, )
