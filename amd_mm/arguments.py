@@ -51,9 +51,16 @@ def number(kind: type[int] | type[float] = int, *, least: float | None = None,
 
 
 def device(text: str) -> str:
-    """The type of ``--device``, for argparse: one that torch has and this machine too."""
+    """The type of ``--device``, for argparse: one that torch has and this machine too.
+
+    ``'auto'`` is the accelerator, else the CPU; as a default it is looked for after ``--help``.
+    """
     import torch
 
+    if text == 'auto':
+        from mmengine.device import get_device
+
+        return get_device()
     try:
         torch.empty(0, device=text)
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -106,3 +113,17 @@ def run_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
                         help='set by old launchers')
     return parser
+
+
+def parse_first(name: str, parse: Callable[[], object]) -> None:
+    """Read the words of a command before it imports what takes seconds.
+
+    ``--help`` is answered at once, and what is misspelt refused. A tool calls it between its
+    ``parse_args`` and those imports.
+
+    Args:
+        name: ``__name__`` of the tool: one that is imported has no words.
+        parse: Its ``parse_args``, which reads them once more when the command begins.
+    """
+    if name == '__main__':
+        parse()

@@ -35,7 +35,8 @@ __all__ = ['Console']
 _SHOWN = 5
 # What hosts say to those who call them, or of what a config has left out on purpose.
 _FOR_THE_FILE = ('will be deprecated', '`save_param_scheduler` is True but',
-                 'make sure that the mlflow server is running')
+                 'make sure that the mlflow server is running',
+                 'is skipped since its requires_grad=False')
 
 _PACKAGE = str(Path(__file__).parent)
 # Where libraries are; warnings of their code concern their authors.

@@ -70,6 +70,7 @@ def test_only_warnings_that_concern_the_user_are_shown(capsys, log, tmp_path):
             warnings.warn_explicit(f'from {Path(file).name}', UserWarning, file, 1)
             warnings.warn_explicit('of a language', DeprecationWarning, file, 1)
         log.warning('"FileClient" will be deprecated in future')
+        log.warning('backbone.pos_embed is skipped since its requires_grad=False')
     shown = capsys.readouterr()
     assert shown.out == 'warning: from own.py\nwarning: from __init__.py\n' and shown.err == ''
     assert all(f'from {name}' in text(log) for name in ('warnings.py', 'own.py', '__init__.py'))

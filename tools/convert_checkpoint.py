@@ -9,14 +9,13 @@ import argparse
 import signal
 import sys
 
-from amd_mm.checkpoints.facts import SEQUENCE, SPACE_TIME
-from amd_mm.checkpoints.layouts import LAYOUT_NAMES
-from amd_mm.command_line import number
-from amd_mm.export.convert import Options, report
-from amd_mm.export.files import TARGETS, convert_checkpoint
+from amd_mm.arguments import number, parse_first
 from amd_mm.failures import command
 
 COUNT = number(least=1)
+# What amd_mm.checkpoints calls them; its import takes seconds.
+LAYOUTS = ('amd_mm', 'mmpretrain', 'mmaction2', 'videomae', 'mae', 'timm', 'transformers')
+TABLES = ('sequence', 'space-time')
 
 
 def pixels(text: str) -> tuple[int, int]:
@@ -30,9 +29,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', metavar='SRC', help='checkpoint file or Transformers folder')
     parser.add_argument('destination', metavar='DST', help='file, or folder for transformers')
-    parser.add_argument('--from', dest='from_', choices=LAYOUT_NAMES,
+    parser.add_argument('--from', dest='from_', choices=LAYOUTS,
                         help='layout of SRC (default: found from the keys)')
-    parser.add_argument('--to', choices=TARGETS, default='amd_mm', help='layout of DST')
+    parser.add_argument('--to', choices=(*LAYOUTS, 'onnx'), default='amd_mm', help='layout of DST')
     parser.add_argument('--part', choices=('encoder', 'all'), default='all',
                         help='leave decoder, neck and head behind, or take everything')
     parser.add_argument('--dry-run', action='store_true', help='report, write nothing')
@@ -49,10 +48,16 @@ def parse_args() -> argparse.Namespace:
                         help='pixels SRC was trained with, where it does not say (usually 224)')
     parser.add_argument('--num-heads', type=COUNT, help='attention heads, where SRC does not say')
     parser.add_argument('--decoder-heads', type=COUNT, help="the decoder's heads, likewise")
-    parser.add_argument('--positions', choices=(SEQUENCE, SPACE_TIME),
+    parser.add_argument('--positions', choices=TABLES,
                         help="fixed table of SRC's clips, where SRC neither holds it nor says so: "
                              "VideoMAE's or MVD's")
     return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from amd_mm.export.convert import Options, report
+from amd_mm.export.files import convert_checkpoint
 
 
 @command

@@ -17,36 +17,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from mmengine.device import get_device
-from mmengine.utils import track_iter_progress
-from torch.utils.data import DataLoader, Dataset
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, device, number, read_config
-from amd_mm.datasets.files import printable
+from amd_mm.arguments import add_config_arguments, device, number, parse_first
 from amd_mm.failures import USER_ERROR, command
-from amd_mm.inference import (
-    POOLS,
-    Cut,
-    FeatureExtractor,
-    FeatureFile,
-    Input,
-    Journal,
-    Line,
-    WindowFeatures,
-    WindowRun,
-    check_features,
-    digest,
-    find_files,
-    frame_interval_of,
-    read_clip,
-    read_image,
-    write_windows,
-)
-from amd_mm.tokens import TokenGrid
+
+# amd_mm.inference has them; its import takes seconds.
+POOLS = ('mean', 'cls', 'none')
 
 
 def parse_args() -> argparse.Namespace:
@@ -74,7 +49,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--workers', type=int, default=0,
                         help='processes that read inputs (default: 0, none beside this one)')
-    parser.add_argument('--device', type=device, default=get_device())
+    parser.add_argument('--device', type=device, default='auto',
+                        help='default: the accelerator, else the CPU')
     parser.add_argument('--force', action='store_true', help='replace FILE')
     args = parser.parse_args()
     for name, least in (('frame_interval', 1), ('batch_size', 1), ('workers', 0)):
@@ -82,6 +58,37 @@ def parse_args() -> argparse.Namespace:
             parser.error(f'--{name.replace("_", "-")} must be at least {least}, got '
                          f'{getattr(args, name)}')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import numpy as np
+import torch
+from mmengine.utils import track_iter_progress
+from torch.utils.data import DataLoader, Dataset
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.datasets.files import printable
+from amd_mm.inference import (
+    Cut,
+    FeatureExtractor,
+    FeatureFile,
+    Input,
+    Journal,
+    Line,
+    WindowFeatures,
+    WindowRun,
+    check_features,
+    digest,
+    find_files,
+    frame_interval_of,
+    read_clip,
+    read_image,
+    write_windows,
+)
+from amd_mm.tokens import TokenGrid
 
 
 class Files(Dataset):

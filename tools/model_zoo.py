@@ -1,16 +1,44 @@
-"""Lists published teachers, and says what a checkpoint file is and whether it fits a config.
+"""Lists and gets published teachers, says what a file is and whether it fits a config.
 
 Listed are encoders of our own layouts (amd_mm.FrozenTeacher) and foundation encoders that a library
 builds (amd_mm.TimmTeacher, amd_mm.TransformersTeacher), with the licence that their authors'
-repository states. Nothing is downloaded.
+repository states. `get` downloads what an address serves and looks whether it is the network of
+that name; of all others, which are behind forms, licences and drives, it says the steps and what to
+save the file as, and ends with status 2.
 
 Example:
     python tools/model_zoo.py list
+    python tools/model_zoo.py get mae-large
     python tools/model_zoo.py check FILE
     python tools/model_zoo.py check FILE --config configs/amd/CONFIG.py
 """
 import argparse
 import sys
+from pathlib import Path
+
+from amd_mm.arguments import parse_first
+from amd_mm.failures import USER_ERROR, command
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='command', required=True)
+    commands.add_parser('list', help='published checkpoints')
+    get = commands.add_parser('get', help='a file of the list, or how to come by it')
+    get.add_argument('name', metavar='NAME', help='as in the list')
+    get.add_argument('--out', type=Path, metavar='FILE', help='default: models/NAME.pth')
+    get.add_argument('--force', action='store_true', help='replace FILE')
+    check = commands.add_parser('check', help='what a file is')
+    check.add_argument('file', help='checkpoint file or Transformers folder')
+    check.add_argument('--config', help='does it fit the teacher (else the backbone) of this?')
+    check.add_argument('--teacher', metavar='NAME', help='of several teachers of the config, this')
+    check.add_argument('--trust', action='store_true',
+                       help='unpickle arbitrary classes: runs code from the file')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
 
 from mmengine.config import Config, ConfigDict
 
@@ -20,23 +48,9 @@ from amd_mm.checkpoints.facts import list_facts, show_fact
 from amd_mm.checkpoints.matching import Match, show
 from amd_mm.export.convert import describe
 from amd_mm.export.foundation import FOUNDATION, Foundation, foundations_like
-from amd_mm.export.zoo import ZOO, identify, resembling
-from amd_mm.failures import command
+from amd_mm.export.getting import download, find_published, require_like, way_to
+from amd_mm.export.zoo import ZOO, Published, identify, resembling
 from amd_mm.registry import MODELS
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest='command', required=True)
-    commands.add_parser('list', help='published checkpoints')
-    check = commands.add_parser('check', help='what a file is')
-    check.add_argument('file', help='checkpoint file or Transformers folder')
-    check.add_argument('--config', help='does it fit the teacher (else the backbone) of this?')
-    check.add_argument('--teacher', metavar='NAME', help='of several teachers of the config, this')
-    check.add_argument('--trust', action='store_true',
-                       help='unpickle arbitrary classes: runs code from the file')
-    return parser.parse_args()
 
 
 def list_published() -> None:
@@ -55,6 +69,9 @@ def list_published() -> None:
         list_foundation(foundation)
 
 
+    print('None of them at hand? docs/checkpoints.md says how to make one.')
+
+
 def list_foundation(entry: Foundation) -> None:
     kind = 'image' if entry.tubelet == 1 else f'video, tubelet {entry.tubelet}'
     mean, std = entry.statistics
@@ -69,6 +86,24 @@ def list_foundation(entry: Foundation) -> None:
     for reader in readers:
         print(f'    read by {reader}')
     print(f'    {entry.source}; licence {entry.licence}')
+
+
+def get(name: str, out: Path | None, force: bool) -> int:
+    """Return 0 if the file is there, else 2."""
+    entry = find_published(name)
+    way = way_to(entry, out)
+    print(f'licence: {entry.licence}')
+    if way.address is not None and (force or not way.out.exists()):
+        print(f'{way.address} -> {way.out}')
+        download(entry, way)
+    elif not way.out.exists():
+        print('\n'.join(f'{number}. {step}' for number, step in enumerate(way.steps, 1)))
+    if not way.out.exists():
+        return USER_ERROR
+    if isinstance(entry, Published):
+        require_like(entry, way.out, way.out)
+    print(f'{way.out} is there: --cfg-options model.teacher.checkpoint={way.out}')
+    return 0
 
 
 def read_model(config: str, name: str | None) -> ConfigDict:
@@ -138,12 +173,15 @@ def check_own(file: str, match: Match, net: Architecture, config: str | None, na
 
 
 @command
-def main() -> None:
+def main() -> int:
     args = parse_args()
     if args.command == 'list':
         list_published()
+    elif args.command == 'get':
+        return get(args.name, args.out, args.force)
     else:
         check(args.file, args.config, args.teacher, args.trust)
+    return 0
 
 
 if __name__ == '__main__':

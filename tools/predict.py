@@ -27,22 +27,76 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from amd_mm.arguments import add_config_arguments, device, new_file, number, parse_first
+from amd_mm.failures import USER_ERROR, command
+
+# amd_mm.inference has them; its import takes seconds.
+WRITTEN = ('jsonl', 'csv', 'srt', 'vtt', 'video')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser, 'fine-tuning config')
+    parser.add_argument('checkpoint', help='checkpoint of that fine-tuning')
+    parser.add_argument('inputs', nargs='*', metavar='input', help='files, folders, lists')
+    parser.add_argument('--camera', metavar='SOURCE',
+                        help='number of a webcam, or another source that OpenCV opens; until it '
+                        'ends, or Ctrl-C')
+    parser.add_argument('--classes', metavar='FILE',
+                        help="names, one a line (default: the checkpoint's or the data set's)")
+    parser.add_argument('--top-k', type=int, default=5)
+    parser.add_argument('--min-score', type=float,
+                        help='of an object, of a detection config (default 0.5), or of what '
+                        'subtitles and drawn windows show (default 0)')
+    parser.add_argument('--write', nargs='+', choices=WRITTEN, default=['jsonl'],
+                        help='of --sliding, into --out (default: jsonl)')
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write all of it there')
+    parser.add_argument('--out', type=Path, metavar='FOLDER',
+                        help='also write pictures or videos with the result on them')
+    parser.add_argument('--sliding', action='store_true', help='window after window of videos')
+    parser.add_argument('--window', type=float, metavar='SECONDS',
+                        help="of a window (default: the config's frames at its interval)")
+    parser.add_argument('--stride', type=float, metavar='SECONDS',
+                        help='from window to window (default: half a window)')
+    parser.add_argument('--boxes', metavar='FILE',
+                        help='people, for actions: lines video,time,x1,y1,x2,y2[,score[,track]] '
+                        'with seconds and corners in [0, 1]')
+    parser.add_argument('--detector', nargs=2, metavar=('NAME', 'WEIGHTS'),
+                        help="finds people, for actions: a detector of torchvision's by name, or "
+                        'a config of mmdet, and its weights')
+    parser.add_argument('--smooth', type=number(float, least=0), default=0., metavar='SECONDS',
+                        help='each window gets the mean of those this near to each other')
+    parser.add_argument('--batch-size', type=number(least=1), default=8, help='windows at a time')
+    parser.add_argument('--force', action='store_true', help='replace tables of --sliding')
+    parser.add_argument('--seconds', type=float, help='of the camera at most')
+    parser.add_argument('--time-limit', type=number(float, above=0), default=10.,
+                        help='seconds that a camera may send nothing (default 10)')
+    parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
+    parser.add_argument('--device', type=device, default='auto',
+                        help='default: the accelerator, else the CPU')
+    args = parser.parse_args()
+    if bool(args.inputs) == (args.camera is not None):
+        parser.error('name inputs or a --camera, one of the two')
+    for name in ('top_k', 'window', 'stride', 'seconds'):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            parser.error(f'--{name.replace("_", "-")} must be above 0, got {value}')
+    if args.json is not None and (args.sliding or args.camera is not None):
+        parser.error('--json is of whole inputs; windows are written with --out FOLDER')
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        parser.error(f'--min-score must be in [0, 1], got {args.min_score}')
+    return args
+
+
+parse_first(__name__, parse_args)
+
 import torch
-from mmengine.device import get_device
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import (
-    add_config_arguments,
-    device,
-    new_file,
-    number,
-    read_config,
-    read_config_file,
-)
-from amd_mm.failures import USER_ERROR, command
+from amd_mm.command_line import read_config, read_config_file
 from amd_mm.inference import (
-    FORMATS,
     ActionDetector,
     ActionPredictor,
     BoxFile,
@@ -68,60 +122,6 @@ from amd_mm.inference import (
     is_segmentor,
     list_failed,
 )
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser, 'fine-tuning config')
-    parser.add_argument('checkpoint', help='checkpoint of that fine-tuning')
-    parser.add_argument('inputs', nargs='*', metavar='input', help='files, folders, lists')
-    parser.add_argument('--camera', metavar='SOURCE',
-                        help='number of a webcam, or another source that OpenCV opens; until it '
-                        'ends, or Ctrl-C')
-    parser.add_argument('--classes', metavar='FILE',
-                        help="names, one a line (default: the checkpoint's or the data set's)")
-    parser.add_argument('--top-k', type=int, default=5)
-    parser.add_argument('--min-score', type=float,
-                        help='of an object, of a detection config (default 0.5), or of what '
-                        'subtitles and drawn windows show (default 0)')
-    parser.add_argument('--write', nargs='+', choices=FORMATS, default=['jsonl'],
-                        help='of --sliding, into --out (default: jsonl)')
-    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write all of it there')
-    parser.add_argument('--out', type=Path, metavar='FOLDER',
-                        help='also write pictures or videos with the result on them')
-    parser.add_argument('--sliding', action='store_true', help='window after window of videos')
-    parser.add_argument('--window', type=float, metavar='SECONDS',
-                        help="of a window (default: the config's frames at its interval)")
-    parser.add_argument('--stride', type=float, metavar='SECONDS',
-                        help='from window to window (default: half a window)')
-    parser.add_argument('--boxes', metavar='FILE',
-                        help='people, for actions: lines video,time,x1,y1,x2,y2[,score[,track]] '
-                        'with seconds and corners in [0, 1]')
-    parser.add_argument('--detector', nargs=2, metavar=('NAME', 'WEIGHTS'),
-                        help="finds people, for actions: a detector of torchvision's by name, or "
-                        'a config of mmdet, and its weights')
-    parser.add_argument('--smooth', type=number(float, least=0), default=0., metavar='SECONDS',
-                        help='each window gets the mean of those this near to each other')
-    parser.add_argument('--batch-size', type=number(least=1), default=8, help='windows at a time')
-    parser.add_argument('--force', action='store_true', help='replace tables of --sliding')
-    parser.add_argument('--seconds', type=float, help='of the camera at most')
-    parser.add_argument('--time-limit', type=number(float, above=0), default=10.,
-                        help='seconds that a camera may send nothing (default 10)')
-    parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
-    parser.add_argument('--device', type=device, default=get_device())
-    args = parser.parse_args()
-    if bool(args.inputs) == (args.camera is not None):
-        parser.error('name inputs or a --camera, one of the two')
-    for name in ('top_k', 'window', 'stride', 'seconds'):
-        value = getattr(args, name)
-        if value is not None and value <= 0:
-            parser.error(f'--{name.replace("_", "-")} must be above 0, got {value}')
-    if args.json is not None and (args.sliding or args.camera is not None):
-        parser.error('--json is of whole inputs; windows are written with --out FOLDER')
-    if args.min_score is not None and not 0 <= args.min_score <= 1:
-        parser.error(f'--min-score must be in [0, 1], got {args.min_score}')
-    return args
 
 
 def prepare(args: argparse.Namespace) -> (

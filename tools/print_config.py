@@ -8,9 +8,8 @@ Example:
 import argparse
 import sys
 
-from amd_mm.command_line import add_config_arguments, read_config, read_config_file
+from amd_mm.arguments import add_config_arguments, parse_first
 from amd_mm.failures import command
-from amd_mm.resolved_config import difference, page
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,6 +19,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--diff', metavar='OTHER',
                         help='print only what differs: - as in OTHER, + as in CONFIG')
     return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from amd_mm.command_line import read_config, read_config_file
+from amd_mm.resolved_config import difference, page
 
 
 @command

@@ -17,12 +17,28 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from amd_mm.arguments import number, parse_first
+from amd_mm.failures import command
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--smoke', action='store_true',
+                        help='every step on a handful of videos; the numbers mean nothing')
+    parser.add_argument('--transfer', action='store_true',
+                        help='linear probe, nearest neighbours and features of the students, too')
+    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
+                        help='stages to run side by side (default: the number of cores)')
+    parser.add_argument('--elapsed', type=float, default=0.,
+                        help='seconds that were spent before this, on the installation')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
 from mmengine.config import Config
 
-# Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import number
 from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
-from amd_mm.failures import command
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIGS = REPO / 'configs/quickstart'
@@ -167,17 +183,7 @@ def count_seconds(run: Path, key: str, seconds: float) -> float:
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--smoke', action='store_true',
-                        help='every step on a handful of videos; the numbers mean nothing')
-    parser.add_argument('--transfer', action='store_true',
-                        help='linear probe, nearest neighbours and features of the students, too')
-    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
-                        help='stages to run side by side (default: the number of cores)')
-    parser.add_argument('--elapsed', type=float, default=0.,
-                        help='seconds that were spent before this, on the installation')
-    args = parser.parse_args()
-
+    args = parse_args()
     end_stages_when_killed()
     began = time.time() - args.elapsed
     name = 'smoke' if args.smoke else 'full'

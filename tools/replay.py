@@ -2,12 +2,7 @@
 import argparse
 import sys
 
-from mmengine.config import Config
-from mmengine.registry import MODELS
-
-import amd_mm.models  # noqa: F401 (registers its parts)
-from amd_mm.command_line import device
-from amd_mm.engine.faults import read_fault, replay, sample_names
+from amd_mm.arguments import device, parse_first
 from amd_mm.failures import command
 
 
@@ -19,6 +14,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--trust', action='store_true',
                         help='let the file run code; some annotations cannot be read otherwise')
     return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+import amd_mm.models  # noqa: F401 (registers its parts)
+from amd_mm.engine.faults import read_fault, replay, sample_names
 
 
 @command

@@ -16,10 +16,29 @@ import os
 import sys
 from pathlib import Path
 
-from amd_mm.command_line import number
+from amd_mm.arguments import number, parse_first
+from amd_mm.failures import command
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('study', type=Path)
+    parser.add_argument('--seeds', type=int, nargs='+', default=[100, 101])
+    parser.add_argument('--split', default='val', help='of the test videos (default: val)')
+    parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/studies/')
+    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
+                        help='stages to run side by side (default: the number of cores)')
+    args = parser.parse_args()
+    if len(set(args.seeds)) < len(args.seeds):
+        parser.error('--seeds must be different numbers: a repeated one is no new evidence')
+    return args
+
+
+parse_first(__name__, parse_args)
+
 from amd_mm.engine.stages import StageRunner, end_stages_when_killed
 from amd_mm.export.writing import replacing
-from amd_mm.failures import command
 from amd_mm.studies import Study, collect, draw, markdown, plan_study, read_study
 
 REPO = Path(__file__).resolve().parents[1]
@@ -39,20 +58,11 @@ def write(study: Study, run: Path, seeds: list[int], split: str) -> str:
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('study', type=Path)
-    parser.add_argument('--seeds', type=int, nargs='+', default=[100, 101])
-    parser.add_argument('--split', default='val', help='of the test videos (default: val)')
-    parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/studies/')
-    parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
-                        help='stages to run side by side (default: the number of cores)')
-    args = parser.parse_args()
-    if len(set(args.seeds)) < len(args.seeds):
-        parser.error('--seeds must be different numbers: a repeated one is no new evidence')
+    args = parse_args()
     study = read_study(args.study)
     if args.split not in study.splits:
-        parser.error(f'--split must be one of {", ".join(study.splits)}, got {args.split}')
+        raise ValueError(f'--split must be one of {", ".join(study.splits)}, got {args.split}; '
+                         f'{args.study} names them')
     run = (args.work_dir or REPO / 'work_dirs/studies' / args.study.stem).absolute()
     run.mkdir(parents=True, exist_ok=True)
 

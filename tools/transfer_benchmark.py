@@ -18,23 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from mmengine.config import Config
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.checkpoints import read_checkpoint
-from amd_mm.checkpoints.addresses import local_file
-from amd_mm.command_line import OptionAction
-from amd_mm.config_keys import merge_options
-from amd_mm.engine.stages import Command, execute
-from amd_mm.export.convert import Options, convert_weights
-from amd_mm.export.writing import replacing
+from amd_mm.arguments import OptionAction, number, parse_first
 from amd_mm.failures import command
-from amd_mm.inference import digest
 
 TOOLS = Path(__file__).resolve().parent
-CONFIGS = TOOLS.parent / 'configs'
 # Width and depth to the size's name in recipes.
 SIZES = {(384, 12): 'small', (768, 12): 'base'}
 _SPLITS = (1, 2, 3)
@@ -68,8 +55,6 @@ def _recipes(pattern: str, numbers: Sequence[int] = (0, ), **parts: str) -> dict
     """Recipes of both sizes; ``parts`` are what else differs between these."""
     return {size: tuple(pattern.format(size=size, n=number, part=parts.get(size))
                         for number in numbers) for size in ('small', 'base')}
-
-
 _VIDEO = 'finetune/vit-{size}-p16_'
 TASKS = {
     'in1k-ft': Task(
@@ -90,6 +75,16 @@ TASKS = {
         'image', "one's own masks, UPerNet, mIoU", ('mIoU', 1.),
         _recipes('segmentation/vit-{size}-p16_amd-pre_b16-upernet-50e_own-masks-512x512.py'),
         is_own=True),
+    'own-images-ft': Task(
+        'image', "one's own pictures, fine-tuned, top-1", ('accuracy/top1', 1.),
+        _recipes('finetune/vit-{size}-p16_amd-pre_b64-coslr-50e_own-images.py'), is_own=True),
+    'own-images-lp': Task(
+        'image', "one's own pictures, linear probe, top-1", ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_amd-pre_b64-linear-coslr-50e_own-images.py'),
+        is_own=True),
+    'own-images-knn': Task(
+        'image', "one's own pictures, 20 nearest neighbours, top-1", ('accuracy/top1', 1.),
+        _recipes('probe/vit-{size}-p16_knn_own-images.py'), is_trained=False, is_own=True),
     'coco': Task(
         'image', 'COCO 2017, Mask R-CNN, box AP', ('coco/bbox_mAP', 100.),
         _recipes('detection_coco/vit-{size}-p16_amd-pre_mask-rcnn_b64-lsj-100e_coco.py'),
@@ -120,6 +115,16 @@ TASKS = {
         'video', 'HMDB51, top-1, mean of 3 splits', ('acc/top1', 100.),
         _recipes(_VIDEO + 'k400-amd-pre_b128-16x4x1-100e_hmdb51-split{n}-rgb.py', _SPLITS),
         dict(base=dict(AMD=79.6))),
+    'own-videos-ft': Task(
+        'video', "one's own videos, fine-tuned, top-1, 5 x 3 views", ('acc/top1', 100.),
+        _recipes(_VIDEO + 'k400-amd-pre_b8-16x4x1-50e_own-videos-rgb.py'), is_own=True),
+    'own-videos-lp': Task(
+        'video', "one's own videos, linear probe, top-1, 5 x 3 views", ('acc/top1', 100.),
+        _recipes('probe/vit-{size}-p16_k400-amd-pre_b8-linear-16x4x1-30e_own-videos-rgb.py'),
+        is_own=True),
+    'own-videos-knn': Task(
+        'video', "one's own videos, 20 nearest neighbours, top-1", ('acc/top1', 100.),
+        _recipes('probe/vit-{size}-p16_knn_own-videos-rgb.py'), is_trained=False, is_own=True),
     'ava': Task(
         'video', 'AVA 2.2, mAP, without Kinetics labels', ('mAP/overall', 100.),
         _recipes('detection/vit-{size}-p16_k400-amd-pre_b128-16x4x1-30e_ava22-rgb.py'),
@@ -129,14 +134,6 @@ TASKS = {
         _recipes('detection/vit-{size}-p16_k400-amd-pre-ft_b128-16x4x1-30e_ava22-rgb.py'),
         dict(base=dict(AMD=33.5)), start='k400'),
 }
-
-
-class Student(NamedTuple):
-    """A pre-trained encoder: its file, that file's content, kind and size."""
-    path: str
-    sha256: str
-    modality: str
-    size: str
 
 
 class _RawOptionAction(OptionAction):
@@ -156,19 +153,47 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/transfer/')
     parser.add_argument('--print-commands', action='store_true', help='run nothing')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
-    parser.add_argument('--gpus', type=int, default=max(1, torch.cuda.device_count()),
-                        help='processes of a launcher; the learning rate follows from the batch')
+    parser.add_argument('--gpus', type=number(least=1),
+                        help='processes of a launcher (default: the GPUs that are there); the '
+                        'learning rate follows from the batch')
     parser.add_argument('--partition', help='of Slurm')
     parser.add_argument(
         '--cfg-options', nargs='+', action=_RawOptionAction, default={},
         help='settings of all chosen recipes to change: key=value')
     parser.set_defaults(words=[])
     args = parser.parse_args()
-    if args.gpus < 1:
-        parser.error(f'--gpus must be at least 1, got {args.gpus}')
     if args.launcher == 'slurm' and not args.partition:
         parser.error('--launcher slurm needs a --partition')
+    if args.gpus is None:
+        import torch  # --help need not wait for it
+
+        args.gpus = max(1, torch.cuda.device_count())
     return args
+
+
+parse_first(__name__, parse_args)
+
+from mmengine.config import Config
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.checkpoints import read_checkpoint
+from amd_mm.checkpoints.addresses import local_file
+from amd_mm.config_keys import merge_options
+from amd_mm.engine.stages import Command, execute
+from amd_mm.export.convert import Options, convert_weights
+from amd_mm.export.writing import replacing
+from amd_mm.inference import digest
+
+CONFIGS = TOOLS.parent / 'configs'
+
+
+class Student(NamedTuple):
+    """A pre-trained encoder: its file, that file's content, kind and size."""
+    path: str
+    sha256: str
+    modality: str
+    size: str
 
 
 def read_student(path: str) -> Student:

@@ -4,6 +4,7 @@ import importlib.util
 import os.path as osp
 import sys
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any
 
 from amd_mm.compat.fix import Fix, Verdict
@@ -172,6 +173,37 @@ def _compile_networks_only(runner_module: Any) -> None:
     runner_module.Runner._maybe_compile = maybe_compile
 
 
+def _leaves_base_rate(runner_module: Any) -> Verdict:
+    import torch
+    # Of one group the wrapper keeps no rate apart.
+    groups = [dict(params=[torch.zeros(1)]), dict(params=[torch.zeros(1)])]
+    wrapper = runner_module.OptimWrapper(torch.optim.SGD(groups, lr=1.))
+    runner = SimpleNamespace(
+        _train_dataloader=dict(batch_size=2), world_size=1, param_schedulers=None,
+        logger=SimpleNamespace(info=lambda text: None))
+    runner_module.Runner.scale_lr(runner, wrapper, dict(enable=True, base_batch_size=1))
+    return Verdict(wrapper.get_lr().get('base_lr') == [1.],
+                   'Runner.scale_lr scales lr by the batch, and base_lr beside it in the log '
+                   + ('not' if wrapper.get_lr().get('base_lr') == [1.] else 'too'))
+
+
+def _scale_base_rate(runner_module: Any) -> None:
+    scale = runner_module.Runner.scale_lr
+
+    @wraps(scale)
+    def scale_lr(runner: Any, optim_wrapper: Any, auto_scale_lr: dict | None = None) -> None:
+        wrappers = (list(optim_wrapper.values()) if hasattr(optim_wrapper, 'values')
+                    else [optim_wrapper])
+        before = [wrapper.optimizer.param_groups[0]['lr'] for wrapper in wrappers]
+        scale(runner, optim_wrapper, auto_scale_lr)
+        for wrapper, rate in zip(wrappers, before, strict=True):
+            base = getattr(wrapper, 'base_param_settings', None)
+            if base is not None and rate:
+                base['lr'] *= wrapper.optimizer.param_groups[0]['lr'] / rate
+
+    runner_module.Runner.scale_lr = scale_lr
+
+
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
@@ -212,4 +244,9 @@ FIXES = [
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
         trigger='mmengine.runner.runner',
         check=_compiles_train_step, apply=_compile_networks_only),
+    Fix(name='mmengine-base-lr', host='mmengine',
+        symptom='--auto-scale-lr: base_lr in the log is not the rate that lr warms up to',
+        affected='mmengine <= 0.10.7',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
+        trigger='mmengine.runner.runner', check=_leaves_base_rate, apply=_scale_base_rate),
 ]

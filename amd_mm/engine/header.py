@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from amd_mm.engine.batch import rate_of, update_of
 from amd_mm.engine.hooks.throughput_hook import ThroughputHook
 from amd_mm.engine.machine import usable_cores
+from amd_mm.models import NearestNeighbours
 from amd_mm.models.algorithms import MaskedPretraining
 
 # Share of a matrix product's rate that a training step is taken to reach, as estimate_cost.py
@@ -28,7 +29,7 @@ def training_header(runner: Runner, changes: Sequence[str]) -> dict[str, str]:
     """
     model = _unwrapped(runner)
     return {
-        'method': _method(model),
+        'method': f'{_method(model)}{_classes(model, runner.train_dataloader)}',
         'networks': _networks(model),
         'data': _data(runner.train_dataloader, runner.cfg.train_dataloader),
         'batch': str(update_of(runner)),
@@ -50,7 +51,7 @@ def testing_header(runner: Runner, changes: Sequence[str]) -> dict[str, str]:
     """
     model = _unwrapped(runner)
     return {
-        'model': type(model).__name__,
+        'model': f'{type(model).__name__}{_classes(model, runner.test_dataloader)}',
         'networks': _networks(model),
         'weights': str(runner.cfg.get('load_from')),
         'data': _data(runner.test_dataloader, runner.cfg.test_dataloader),
@@ -75,6 +76,15 @@ def _method(model: nn.Module) -> str:
                        for extra in masks.num_extras[:len(getattr(model, 'lessons', ()))])
     return (f'{name}: the student sees {masks.num_visible} of {model.backbone.grid.num_tokens} '
             f'tokens{teachers}')
+
+
+def _classes(model: nn.Module, loader: DataLoader) -> str:
+    """How many classes are told apart, and what guessing reaches; nothing of other models."""
+    head = getattr(model, 'head', None) or getattr(model, 'cls_head', None)
+    count = getattr(head, 'num_classes', None)
+    if isinstance(model, NearestNeighbours):
+        count = len(getattr(loader.dataset, 'metainfo', {}).get('classes') or ())
+    return f'; {count} classes, guessing is right in {100 / count:.3g} %' if count else ''
 
 
 def _init_cfg(module: nn.Module) -> dict:

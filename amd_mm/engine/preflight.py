@@ -1,4 +1,5 @@
-"""Whether what a config names is there: files, folders and packages, before anything is built."""
+"""Whether what a config names is there, before a model is built: files, packages, labels."""
+import copy
 import importlib.util
 from collections.abc import Iterator, Sequence
 from os.path import join
@@ -6,8 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
 from amd_mm.checkpoints.addresses import address_of
+from amd_mm.datasets.labels import check_labels, coco_files, fill_classes
+from amd_mm.datasets.mask_check import has_masks
 
 # What a part imports when it is built, where that is no requirement of this package. By the last
 # word of its type.
@@ -44,6 +48,8 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
               if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
     for part in parts:
         places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
+    # Of nearest neighbours, which read it when they are first asked.
+    places += _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
     missing = [place for place in places
                if address_of(place.path) is None and not Path(place.path).exists()]
     if missing:
@@ -65,6 +71,37 @@ def check_packages(cfg: Config) -> None:
                              getattr(kind, '__name__', ''))
         if name is not None and importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(f'{kind} needs the package {name}', name=name)
+
+
+def check_own_labels(cfg: Config, parts: Sequence[str]) -> list[str]:
+    """Compare the labels of one's own data with its classes and with the disk.
+
+    Data sets are built for it, which reads lists a second time. Several processes have not met yet
+    and would all do so: there, and for boxes and masks, it is left to the hook that looks when
+    training starts.
+
+    Args:
+        cfg: One whose classes are counted, see :func:`~amd_mm.datasets.labels.fill_classes`.
+        parts: Of ``'train'`` and ``'val'``.
+
+    Returns:
+        Parts that were looked at.
+
+    Raises:
+        ValueError: See :func:`~amd_mm.datasets.labels.check_labels`.
+    """
+    if cfg.get('launcher', 'none') != 'none' or coco_files(cfg):
+        return []
+    cfg = copy.deepcopy(cfg)
+    classes = fill_classes(cfg)
+    checked = []
+    for part in parts:
+        dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
+        dataset.full_init()
+        if not has_masks(dataset):
+            check_labels(dataset, classes, f'{part} data', need_all=part == 'train')
+            checked.append(part)
+    return checked
 
 
 def _dicts(value: Any) -> Iterator[dict]:
@@ -107,3 +144,6 @@ def _data_places(key: str, value: Any) -> Iterator[_Place]:
     for name, path in named.items():
         if isinstance(path, str) and path:
             yield _Place(f'{key}.{name}', join(root, path))
+    classes = (value.get('metainfo') or {}).get('classes')
+    if isinstance(classes, str):  # a file of names, from no root
+        yield _Place(f'{key}.metainfo.classes', classes)

@@ -26,7 +26,8 @@ from amd_mm.engine.hooks import (
 )
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
-from amd_mm.engine.preflight import check_packages, check_places
+from amd_mm.engine.measures import num_classes_of, settle_topk
+from amd_mm.engine.preflight import check_own_labels, check_packages, check_places
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.input_shape import settle_shape
@@ -46,6 +47,7 @@ def build_runner(cfg: Config) -> Runner:
     _check(cfg)
     check_num_classes(cfg)
     settle_loggers(cfg)
+    settle_topk(cfg, num_classes_of(cfg))
     check_packages(cfg)
     start = str(cfg.get('load_from') or '')
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
@@ -73,12 +75,17 @@ def build_training_runner(cfg: Config) -> Runner:
     require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     settle_accumulation(cfg)
     settle_held_out(cfg)
-    check_places(cfg, ['train'] if cfg.get('val_cfg') is None else ['train', 'val'])
+    parts = ['train'] if cfg.get('val_cfg') is None else ['train', 'val']
+    check_places(cfg, parts)
+    checked = check_own_labels(cfg, parts) if _counts_classes(cfg) else []
     _settle_determinism(cfg)
     # Seconds that processes wait for each other; torch's own is half an hour with gloo.
     launch = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
     launch.setdefault('timeout', 600)
     runner = build_runner(cfg)
+    for hook in runner.hooks:
+        if isinstance(hook, ClassLabelsHook):
+            hook.passed(checked)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
     if not any(isinstance(hook, InterimCheckpointHook) for hook in runner.hooks):
@@ -112,6 +119,10 @@ def _settle_determinism(cfg: Config) -> None:
         cfg.setdefault('env_cfg', {})['cudnn_benchmark'] = False
 
 
+def _counts_classes(cfg: Config) -> bool:
+    return str(cfg.get('runner_type')).rpartition('.')[2] == ClassesFromDataRunner.__name__
+
+
 def _is_ours(model: nn.Module) -> bool:
     """Whether the model, or a part of it such as its backbone, is a class of this package."""
     return any(type(module).__module__.startswith('amd_mm.models') for module in model.modules())
@@ -137,6 +148,11 @@ class ClassesFromDataRunner(Runner):
         """
         cfg = copy.deepcopy(cfg)
         classes = fill_classes(cfg)
+        if num_classes_of(cfg) == 1:  # of boxes and masks one class is enough
+            raise ValueError(
+                f'a classifier must tell at least two classes apart, got one, {classes[0]!r}; add '
+                'a folder, or a name in the class list, for what is none of it')
+        settle_topk(cfg, len(classes))
         runner = super().from_cfg(cfg)
         runner.register_hook(ClassLabelsHook(classes, coco_files(cfg)))
         return runner

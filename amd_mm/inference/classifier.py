@@ -59,7 +59,7 @@ class Classifier:
     def __init__(self, config: Config, checkpoint: str | Path,
                  classes: str | Path | None = None, device: str | torch.device = 'cpu') -> None:
         # What the settings of an output can be compared by.
-        self.description = repr((config.model, config.test_dataloader))
+        self.description = repr((config.model, config.get('test_dataloader')))
         config = copy.deepcopy(config)
         content = read_checkpoint(checkpoint)
         self.classes = find_classes(config, content, classes)

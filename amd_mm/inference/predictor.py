@@ -20,6 +20,7 @@ from amd_mm.inference.timeline import Scored, smoothed
 from amd_mm.inference.window_files import (
     WindowFiles,
     draw_video,
+    drawn_lines,
     json_line,
     lines_of,
     scored,
@@ -70,10 +71,10 @@ class Predictor:
         if self.classifier.is_video:
             whole = Scored(0., 0., np.empty(0))
             draw_video(path, self._name(path.stem, '.mp4'), [whole],
-                       lambda span: lines_of(predictions))
+                       lambda span: self._drawn(predictions))
         else:
             picture = cv2.cvtColor(read_picture(str(path)), cv2.COLOR_BGR2RGB)
-            drawn = caption(picture, lines_of(predictions))
+            drawn = caption(picture, self._drawn(predictions))
             Image.fromarray(drawn).save(self._name(path.stem, '.png'))
 
     def sliding(self, files: Sequence[Path], run: WindowRun, to: WindowFiles | None,
@@ -135,7 +136,7 @@ class Predictor:
             try:
                 for window in smoothed(self._watched(camera, cut, seconds, show), smooth):
                     predictions = self.top(torch.from_numpy(window.scores))
-                    newest[:] = lines_of(predictions)
+                    newest[:] = self._drawn(predictions)
                     _say(window, newest)
                     if kept is not None:
                         kept.write(json_line(camera.name, window, predictions))
@@ -166,6 +167,9 @@ class Predictor:
     def top(self, scores: Tensor) -> list[Prediction]:
         """The best classes."""
         return self.classifier.top(scores, self.top_k)
+
+    def _drawn(self, predictions: Sequence[Prediction]) -> list[str]:
+        return drawn_lines(predictions, self.classifier.num_classes)
 
     def _name(self, stem: str, ending: str) -> Path:
         assert self.out is not None

@@ -31,6 +31,11 @@ def lines_of(predictions: Sequence[Prediction]) -> list[str]:
     return [f'{score:.3f}  {title_of(label, name)}' for label, name, score in predictions]
 
 
+def drawn_lines(predictions: Sequence[Prediction], num_classes: int) -> list[str]:
+    """As :func:`lines_of`, and last what a guess would get: a picture stands by itself."""
+    return [*lines_of(predictions), f'{1 / num_classes:.3f}  by guessing ({num_classes} classes)']
+
+
 def title_of(label: int, name: str | None) -> str:
     """The name of a class or, where none is known, its number."""
     return f'class {label}' if name is None else name
@@ -157,7 +162,8 @@ class WindowFiles:
         return self._best(torch.from_numpy(window.scores), self._top_k)
 
     def _shown(self, span: Scored) -> list[str]:
-        return lines_of([found for found in self._top(span) if found.score >= self.min_score])
+        shown = [found for found in self._top(span) if found.score >= self.min_score]
+        return drawn_lines(shown, len(span.scores)) if shown else []
 
     def _title(self, cue: Cue) -> str:
         name = None if self.classes is None else self.classes[cue.label]

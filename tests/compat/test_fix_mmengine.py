@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import mmaction
 import mmengine
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 
 import amd_mm
 from amd_mm.compat import fix_mmengine
@@ -147,3 +149,16 @@ def test_compile_of_other_models_is_the_hosts() -> None:
     mmengine.runner.Runner._maybe_compile(runner, 'train_step')
     assert hasattr(runner.model.train_step, '_torchdynamo_orig_callable')
     assert runner.model.train_step(1) == 2
+
+
+def test_base_lr_is_scaled_with_lr() -> None:
+    """Once, whatever the groups' own rates are; a run that scales nothing is left alone."""
+    weights = [torch.zeros(1), torch.zeros(1)]
+    runner = SimpleNamespace(_train_dataloader=dict(batch_size=2), world_size=3,
+                             param_schedulers=None, logger=SimpleNamespace(info=str))
+    for enable, factor in ((True, .75), (False, 1.)):
+        wrapper = OptimWrapper(torch.optim.SGD(
+            [dict(params=weights[:1], lr=.2), dict(params=weights[1:])], lr=.1))
+        mmengine.runner.Runner.scale_lr(runner, wrapper, dict(enable=enable, base_batch_size=8))
+        assert wrapper.get_lr()['base_lr'] == pytest.approx([.1 * factor])
+        assert wrapper.get_lr()['lr'][:2] == pytest.approx([.2 * factor, .1 * factor])

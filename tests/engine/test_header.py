@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clips import write_video
@@ -96,3 +97,8 @@ def test_of_a_test(tmp_path):
     found = header_of_a_test(runner, [])
     assert found['data'] == '6 samples of ToyData' and found['weights'] == 'weights.pth'
     assert found['changed'] == 'nothing for this machine'
+    assert found['model'] == 'ToyModel'
+    # What a score is worth: a classifier's classes, those of a data set that neighbours vote on.
+    runner.model.cls_head = SimpleNamespace(num_classes=8)
+    assert header_of_a_test(runner, [])['model'] == (
+        'ToyModel; 8 classes, guessing is right in 12.5 %')

@@ -6,7 +6,10 @@ from recipes import CONFIGS
 from runs import toy_config
 
 from amd_mm.engine import build_training_runner, check_packages, check_places
+from amd_mm.engine.preflight import check_own_labels
+from amd_mm.registry import MODELS
 
+OWN_PICTURES = CONFIGS / 'finetune/vit-small-p16_amd-pre_b64-coslr-50e_own-images.py'
 VIDEO = CONFIGS / 'amd/amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb.py'
 
 
@@ -40,6 +43,41 @@ def test_places_are_below_the_root_of_their_data_set(tmp_path):
     check_places(cfg, ['train'])  # validation is not used
     (tmp_path / 'a.txt').write_text('')
     check_places(cfg, ['val'])
+
+
+def test_class_names_and_the_gallery_of_neighbours_are_places(tmp_path):
+    data = dict(data_root=str(tmp_path), metainfo=dict(classes='no/classes.txt'))
+    cfg = Config(dict(val_dataloader=dict(dataset=data)))
+    with pytest.raises(ValueError, match='not: no/classes.txt .val_dataloader.dataset.metainfo'):
+        check_places(cfg, ['val'])
+    cfg = Config(dict(model=dict(gallery=dict(dataset=dict(data_root='nowhere')))))
+    with pytest.raises(ValueError, match='not: nowhere .model.gallery.dataset.data_root'):
+        check_places(cfg, ['test'])
+    check_places(Config(dict(val_dataloader=dict(dataset=dict(
+        data_root=str(tmp_path), metainfo=dict(classes=('left', 'right')))))), ['val'])
+
+
+def test_labels_are_looked_at_before_a_model_is_built(tmp_path, monkeypatch):
+    """Where processes have not met, and where boxes say the classes, it is left to the hook."""
+    for split in ('train', 'val'):
+        for name in ('cat', 'dog'):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            (folder / 'a.png').touch()
+    cfg = Config.fromfile(OWN_PICTURES)
+    cfg.model.backbone.init_cfg = None
+    for dataset in (cfg.train_dataloader.dataset.dataset, cfg.val_dataloader.dataset,
+                    cfg.test_dataloader.dataset):
+        dataset.data_root = str(tmp_path)
+    assert check_own_labels(cfg, ['train', 'val']) == ['train', 'val']
+    assert cfg.model.head.num_classes is None  # the runner counts them, in a copy
+    (tmp_path / 'train/dog/a.png').rename(tmp_path / 'train/cat/b.png')
+    monkeypatch.setattr(MODELS, 'build', None)
+    cfg.work_dir = str(tmp_path / 'out')
+    with pytest.raises(ValueError, match='every class folder must hold at least one file'):
+        build_training_runner(cfg)
+    assert not (tmp_path / 'out').exists()
+    assert check_own_labels(Config(dict(cfg, launcher='pytorch')), ['train']) == []
 
 
 def test_what_weights_begin_from_is_for_training_only():

@@ -11,7 +11,8 @@ from amd_mm.registry import MODELS
 
 def test_a_config_names_its_runner(tmp_path, monkeypatch):
     filled = []
-    monkeypatch.setattr('amd_mm.engine.runner.fill_classes', filled.append)
+    monkeypatch.setattr('amd_mm.engine.runner.fill_classes',
+                        lambda cfg: filled.append(cfg) or ('left', 'right'))
     cfg = toy_config(tmp_path)
     assert type(build_runner(cfg)) is Runner and not filled
     cfg.runner_type, cfg.experiment_name = 'amd_mm.ClassesFromDataRunner', f'{tmp_path} other'

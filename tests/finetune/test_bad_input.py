@@ -29,8 +29,7 @@ def own(tmp_path: Path) -> Config:
     cfg = transfer.small(OWN_VIDEOS, tmp_path / 'run', transfer.make_student(
         tmp_path / 'student.pth', 'video'))
     transfer.use_videos(cfg, tmp_path / 'videos', tmp_path / 'train.txt')
-    for dataset in transfer.datasets(cfg).values():
-        dataset.metainfo.classes = str(tmp_path / 'classes.txt')
+    transfer.use_classes(cfg, tmp_path / 'classes.txt')
     return cfg
 
 
@@ -118,6 +117,12 @@ def test_a_list_without_class_names(own: Config) -> None:
     for dataset in transfer.datasets(own).values():
         del dataset['metainfo']
     with pytest.raises(ValueError, match='a list must come with its class names'):
+        transfer.build_runner(own)
+
+
+def test_one_class_is_none(own: Config, tmp_path: Path) -> None:
+    (tmp_path / 'classes.txt').write_text('left\n')
+    with pytest.raises(ValueError, match="at least two classes apart, got one, 'left'; add a"):
         transfer.build_runner(own)
 
 

@@ -124,6 +124,12 @@ def use_videos(cfg: Config, folder: Path, ann_file: Path) -> None:
         dataset.update(ann_file=str(ann_file), data_prefix=dict(video=str(folder)))
 
 
+def use_classes(cfg: Config, classes: Path) -> None:
+    """Names the classes of videos of one's own."""
+    for dataset in datasets(cfg).values():
+        dataset.metainfo.classes = str(classes)
+
+
 def use_pictures(cfg: Config, root: Path) -> None:
     """Trains on ``root/train``, validates and tests on ``root/val``."""
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):

@@ -38,6 +38,7 @@ class Shares(Numbers):
     """A classifier: the first class goes from 1 to 0 over 64 frames, the second the other way."""
 
     is_video = True
+    num_classes = 2
     window_shape = (2, )
 
     def compute(self, samples: Sequence[tuple[int, int]]) -> torch.Tensor:

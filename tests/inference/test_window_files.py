@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from window_networks import Shares
 
-from amd_mm.inference import FORMATS, Cut, Journal, WindowFiles, WindowRun, video_frames
+from amd_mm.inference import (
+    FORMATS,
+    Cut,
+    Journal,
+    Prediction,
+    WindowFiles,
+    WindowRun,
+    video_frames,
+)
+from amd_mm.inference.window_files import drawn_lines
 
 
 @pytest.fixture(scope='module')
@@ -17,9 +26,9 @@ def videos(tmp_path_factory):
             clips.write_at(folder / 'b.mkv', [0, .1, .2, .3, 2, 2.1, 2.2, 2.3])]
 
 
-def write(out, videos, stop_at=None, formats=FORMATS, **settings):
+def write(out, videos, stop_at=None, formats=FORMATS, top_k=2, **settings):
     network = Shares()
-    files = WindowFiles(out, formats, network.top, ('one & one', 'two'), 2, **settings)
+    files = WindowFiles(out, formats, network.top, ('one & one', 'two'), top_k, **settings)
     run = WindowRun(network, Cut(stride=2), 4, Journal(files.folder / 'windows', (2, ), {}))
     for number in run(videos):
         if number < files.done:
@@ -54,11 +63,16 @@ def test_every_form_of_it(tmp_path, videos):
 
 
 def test_a_drawn_video_keeps_the_times(tmp_path, videos):
-    write(tmp_path, videos[2:], formats=['video'])
+    write(tmp_path, videos[2:], formats=['video'], top_k=1)
     before, after = (list(video_frames(path).frames) for path in (videos[2], tmp_path / 'b.mp4'))
     assert [frame.time for frame in after] == pytest.approx([frame.time for frame in before])
     for one, other in zip(before, after, strict=True):
         assert np.abs(one.picture[30:].astype(int) - other.picture[30:]).mean() < 4
+
+
+def test_a_drawing_says_what_a_guess_would_get():
+    assert drawn_lines([Prediction(1, 'cat', .5)], 8) == [
+        '0.500  cat', '0.125  by guessing (8 classes)']
 
 
 def test_interrupted_anywhere_it_is_the_same(tmp_path, videos):

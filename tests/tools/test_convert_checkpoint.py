@@ -100,6 +100,21 @@ def test_model_zoo(run, source: Path) -> None:
     assert 'width: checkpoint 24, model 1024' in err
 
 
+def test_model_zoo_gets_what_is_there_and_says_the_steps_to_the_rest(
+        run, source: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run('model_zoo.py', 'get', 'videomae-large-k400')
+    assert status == 2 and not err
+    assert out.splitlines()[0] == 'licence: CC-BY-NC-4.0, the majority (README.md)'
+    assert out.splitlines()[-1] == '2. save the file as models/videomae-large-k400.pth'
+    # Whoever saved another file under that name is told.
+    status, out, err = run('model_zoo.py', 'get', 'videomae-large-k400', '--out', source)
+    assert status == 2 and 'must be videomae-large-k400 (width 1024, depth 24, patch 16), got ' \
+        'width 24, depth 4, patch 8' in err
+    status, _, err = run('model_zoo.py', 'get', 'video-mae-large-k400')
+    assert status == 2 and 'did you mean videomae-large-k400?' in err
+
+
 def test_model_zoo_asks_which_of_several_teachers(run, source: Path, tmp_path: Path) -> None:
     (tmp_path / 'config.py').write_text(f"""_base_ = '{AMD}'
 model = dict(taps=None, neck=None, teacher=[

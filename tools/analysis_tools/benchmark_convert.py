@@ -16,17 +16,30 @@ import tempfile
 import time
 from pathlib import Path
 
+from amd_mm.arguments import existing_folder, parse_first
+from amd_mm.failures import command
+
+CONVERT = Path(__file__).parents[1] / 'convert_checkpoint.py'
+# Reported by wait4 for the child alone; in KiB on Linux, in bytes on macOS.
+UNIT = 1 if sys.platform == 'darwin' else 1024
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--dir', type=existing_folder,
+                        help='where to make the files (default: temporary)')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
 import torch
 
 from amd_mm.checkpoints.layouts import LAYOUTS
 from amd_mm.checkpoints.matching import spell
-from amd_mm.command_line import existing_folder
-from amd_mm.failures import command
 
-CONVERT = Path(__file__).parents[1] / 'convert_checkpoint.py'
 WIDTH, DEPTH = 1024, 24
-# Reported by wait4 for the child alone; in KiB on Linux, in bytes on macOS.
-UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 def vit_large(modality: str) -> dict[str, torch.Tensor]:
@@ -72,11 +85,7 @@ def copying(source: Path, destination: Path) -> float:
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--dir', type=existing_folder,
-                        help='where to make the files (default: temporary)')
-    args = parser.parse_args()
+    args = parse_args()
     print(f'{"from":<13} {"to":<13} {"GB":>5} {"seconds":>8} {"cpu s":>6} {"copy s":>6} '
           f'{"peak GB":>8} {"peak/file":>9}')
     for name, targets in (('videomae', ('amd_mm', 'videomae', 'transformers')),

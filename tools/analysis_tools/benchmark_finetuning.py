@@ -15,17 +15,33 @@ import subprocess
 import sys
 import time
 
-import torch
-
-from amd_mm.command_line import device, number
+from amd_mm.arguments import device, number, parse_first
 from amd_mm.failures import command
-from amd_mm.registry import MODELS
 
 NETWORKS = {
     'host': dict(type='mmaction.VisionTransformer'),
     'ours': dict(type='amd_mm.VideoVisionTransformer'),
     'ours-recomputing': dict(type='amd_mm.VideoVisionTransformer', with_cp=True),
 }
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (('size', 224), ('frames', 16), ('width', 768), ('depth', 12),
+                          ('heads', 12), ('threads', 1)):
+        parser.add_argument(f'--{name}', type=number(least=1), default=default)
+    parser.add_argument('--device', type=device, default='cpu')
+    parser.add_argument('--network', choices=list(NETWORKS), help='only this one, in this process')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+import torch
+
+from amd_mm.registry import MODELS
+
 # ru_maxrss is in bytes on macOS, in KiB elsewhere.
 UNIT = 1 if sys.platform == 'darwin' else 1024
 
@@ -49,17 +65,6 @@ def measure(args: argparse.Namespace) -> tuple[float, float]:
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
     return (peak - before) / 2**20, time.perf_counter() - start
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (('size', 224), ('frames', 16), ('width', 768), ('depth', 12),
-                          ('heads', 12), ('threads', 1)):
-        parser.add_argument(f'--{name}', type=number(least=1), default=default)
-    parser.add_argument('--device', type=device, default='cpu')
-    parser.add_argument('--network', choices=list(NETWORKS), help='only this one, in this process')
-    return parser.parse_args()
 
 
 @command

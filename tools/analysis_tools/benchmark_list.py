@@ -18,11 +18,26 @@ import time
 from pathlib import Path
 from typing import Any
 
+from amd_mm.arguments import number, parse_first
+from amd_mm.failures import command
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--lines', type=number(least=2), default=10_000_000)
+    parser.add_argument('--workers', type=number(least=1), default=4)
+    parser.add_argument('--looked-up', type=number(least=1), default=20_000,
+                        help='samples that the workers look up')
+    parser.add_argument('--folder', help='where the temporary folder is made')
+    return parser.parse_args(arguments)
+
+
+parse_first(__name__, parse_args)
+
 from torch.utils.data import DataLoader
 
-from amd_mm.command_line import number
 from amd_mm.datasets import EpochSampler, KeyedDataset, VideoDataset
-from amd_mm.failures import command
 
 
 def write_list(path: Path, lines: int) -> None:
@@ -47,14 +62,7 @@ class LookedUp(KeyedDataset):
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--lines', type=number(least=2), default=10_000_000)
-    parser.add_argument('--workers', type=number(least=1), default=4)
-    parser.add_argument('--looked-up', type=number(least=1), default=20_000,
-                        help='samples that the workers look up')
-    parser.add_argument('--folder', help='where the temporary folder is made')
-    args = parser.parse_args(arguments)
+    args = parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder, 'train.txt')
         write_list(path, args.lines)

@@ -23,36 +23,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-import cv2
-import numpy as np
-import torch
-from mmengine.logging import MMLogger
-from mmengine.runner import Runner
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, new_file, read_config
-from amd_mm.datasets import KeyedDataset
+from amd_mm.arguments import add_config_arguments, new_file, parse_first
 from amd_mm.failures import command
-from amd_mm.keys import Sample
-from amd_mm.registry import DATASETS
 
 DECODERS = dict(
     pyav=('amd_mm.PyAVInit', 'amd_mm.PyAVDecode'),
     decord=('amd_mm.DecordInit', 'amd_mm.DecordDecode'),
     opencv=('amd_mm.OpenCVInit', 'amd_mm.OpenCVDecode'))
-# The first word that is part of a transform's name; pack is all that has none.
-STAGES = dict(Init='open', Decode='decode', Load='decode', Crop='crop', Resize='resize')
-ADVICE = dict(
-    open='videos are long or many to a file: cut them, or prepare them',
-    seek='key frames are far apart: prepare the videos (tools/data/prepare_videos.py)',
-    decode='prepare the videos (tools/data/prepare_videos.py), or more num_workers',
-    crop='prepare the videos with a smaller --short-side',
-    resize='more num_workers',
-    pack='more num_workers, or fewer transforms')
-STAGE_ORDER = ('open', 'seek', 'decode', 'crop', 'resize', 'pack')
-# ru_maxrss is in bytes on macOS, in KiB elsewhere.
-RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 def parse_args() -> argparse.Namespace:
@@ -69,6 +46,35 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'there must be at least 1 sample and no fewer than 0 workers, got '
                      f'{args.samples} and {args.workers}')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.datasets import KeyedDataset
+from amd_mm.keys import Sample
+from amd_mm.registry import DATASETS
+
+# The first word that is part of a transform's name; pack is all that has none.
+STAGES = dict(Init='open', Decode='decode', Load='decode', Crop='crop', Resize='resize')
+ADVICE = dict(
+    open='videos are long or many to a file: cut them, or prepare them',
+    seek='key frames are far apart: prepare the videos (tools/data/prepare_videos.py)',
+    decode='prepare the videos (tools/data/prepare_videos.py), or more num_workers',
+    crop='prepare the videos with a smaller --short-side',
+    resize='more num_workers',
+    pack='more num_workers, or fewer transforms')
+STAGE_ORDER = ('open', 'seek', 'decode', 'crop', 'resize', 'pack')
+# ru_maxrss is in bytes on macOS, in KiB elsewhere.
+RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 class Timed:

@@ -23,27 +23,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, new_file, read_config
-from amd_mm.engine import accumulative_counts
+from amd_mm.arguments import add_config_arguments, new_file, parse_first
 from amd_mm.failures import command
-from amd_mm.profiling.flops import synchronise
-from amd_mm.profiling.trial import trial_inputs, trial_model
-
-FORMULAS = '''\
-network, each GPU sends   2 (n - 1) / n x 4 bytes x parameters an update
-  on average              that x n x inputs/s of a GPU / (repeats x samples an update)
-samples/s                 n x inputs/s of a GPU / repeats: files opened, one read each
-storage bytes/s           samples/s x bytes of a file
-loader cores a GPU        inputs/s of a GPU / repeats x loader seconds of a sample'''
 
 
 def parse_args() -> argparse.Namespace:
@@ -74,6 +55,30 @@ def parse_args() -> argparse.Namespace:
     if min(args.batch_size, args.steps, *args.processes, *args.gpus) < 1:
         parser.error('--batch-size, --steps, --processes and --gpus must be at least 1')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.engine import accumulative_counts
+from amd_mm.profiling.flops import synchronise
+from amd_mm.profiling.trial import trial_inputs, trial_model
+
+FORMULAS = '''\
+network, each GPU sends   2 (n - 1) / n x 4 bytes x parameters an update
+  on average              that x n x inputs/s of a GPU / (repeats x samples an update)
+samples/s                 n x inputs/s of a GPU / repeats: files opened, one read each
+storage bytes/s           samples/s x bytes of a file
+loader cores a GPU        inputs/s of a GPU / repeats x loader seconds of a sample'''
 
 
 def read_model(args: argparse.Namespace) -> tuple[Config, nn.Module, int]:

@@ -15,21 +15,8 @@ import statistics
 import sys
 import time
 
-import torch
-from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, new_file, read_config
+from amd_mm.arguments import add_config_arguments, new_file, parse_first
 from amd_mm.failures import command
-from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
-from amd_mm.profiling.parts import Parts
-from amd_mm.profiling.trial import trial_inputs, trial_model
-
-PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
-# ru_maxrss is in bytes on macOS, in KiB elsewhere.
-RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,20 +26,41 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=2,
                         help='images or clips; a repeat of a video is a clip (default 2)')
     parser.add_argument('--device', choices=['cpu', 'cuda'],
-                        default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--precision', choices=list(PRECISIONS), default='bf16',
+                        help='default: cuda where torch finds a GPU')
+    parser.add_argument('--precision', choices=['fp32', 'bf16'], default='bf16',
                         help='bf16 is autocast (default)')
     parser.add_argument('--compile', action='store_true', help='as compile=True does')
     parser.add_argument('--steps', type=int, default=10, help='timed steps (default 10)')
     parser.add_argument('--warm-up', type=int, default=3, help='steps before (default 3)')
     parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
+    import torch  # --help need not wait for it
+
+    args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if args.batch_size < 1 or args.steps < 2 or args.warm_up < 0:
         parser.error('there must be at least 1 input, 2 timed steps and 0 before them, got '
                      f'{args.batch_size}, {args.steps} and {args.warm_up}')
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('--device cuda needs a GPU that torch can use, found none')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
+from amd_mm.profiling.parts import Parts
+from amd_mm.profiling.trial import trial_inputs, trial_model
+
+PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
+# ru_maxrss is in bytes on macOS, in KiB elsewhere.
+RSS_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 class Step:

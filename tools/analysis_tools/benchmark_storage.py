@@ -14,16 +14,32 @@ import tempfile
 import time
 from pathlib import Path
 
+from amd_mm.arguments import number, parse_first
+from amd_mm.failures import command
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--pictures', type=number(least=2), default=2000)
+    parser.add_argument('--size', type=number(least=8), default=256, help='of a picture, in pixels')
+    parser.add_argument('--workers', type=number(least=0), default=8)
+    parser.add_argument('--folder', help='where the temporary folder is made')
+    parser.add_argument('--address', default='memory://benchmark/shard.tar',
+                        help='where the shard is put too (default: memory, by fsspec)')
+    return parser.parse_args(arguments)
+
+
+parse_first(__name__, parse_args)
+
 import cv2
 import numpy as np
 from mmengine.fileio import get_file_backend
 from torch.utils.data import DataLoader
 
-from amd_mm.command_line import number
 from amd_mm.datasets import PictureDataset
 from amd_mm.datasets.files import PICTURES
 from amd_mm.datasets.shards import index_shard
-from amd_mm.failures import command
 
 
 def make(folder: Path, count: int, size: int) -> dict[str, tuple[Path, Path]]:
@@ -60,15 +76,7 @@ def samples_per_second(ann_file: Path, prefix: str, workers: int) -> float:
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--pictures', type=number(least=2), default=2000)
-    parser.add_argument('--size', type=number(least=8), default=256, help='of a picture, in pixels')
-    parser.add_argument('--workers', type=number(least=0), default=8)
-    parser.add_argument('--folder', help='where the temporary folder is made')
-    parser.add_argument('--address', default='memory://benchmark/shard.tar',
-                        help='where the shard is put too (default: memory, by fsspec)')
-    args = parser.parse_args(arguments)
+    args = parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         places = {key: (ann_file, str(prefix)) for key, (ann_file, prefix) in

@@ -18,30 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import baselines  # beside this file
-import cv2
-import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from torch import Tensor, nn
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import new_file
-from amd_mm.datasets.files import VIDEOS
+from amd_mm.arguments import new_file, parse_first
 from amd_mm.failures import command
-from amd_mm.keys import Sample
-from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
-from amd_mm.profiling.trial import trial_inputs, trial_model
-from amd_mm.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = dict(
     amd='amd/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb.py',
     dmae='dmae/dmae_vit-base-p16_b4096-100e_in1k.py')
-PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
-# Smallest number of inputs tried on a GPU; others are its multiples.
-BATCH_STEP = 8
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,8 +34,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('video', nargs='?', help='of the loader')
     parser.add_argument('--prepared', help='the same video as prepare_videos.py leaves it')
     parser.add_argument('--device', choices=['cpu', 'cuda'],
-                        default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--precision', choices=list(PRECISIONS),
+                        help='default: cuda where torch finds a GPU')
+    parser.add_argument('--precision', choices=['fp32', 'bf16'],
                         help='default: fp32 on a CPU, bf16 autocast on a GPU')
     parser.add_argument('--batch-size', type=int,
                         help='default: 2 on a CPU, the largest that fits the baseline on a GPU')
@@ -60,8 +43,13 @@ def parse_args() -> argparse.Namespace:
                         help='timed steps, or seconds of loading, of each (default 5)')
     parser.add_argument('--json', type=new_file, help='write the numbers to this file as well')
     args = parser.parse_args()
+    import torch  # --help need not wait for it
+
+    args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if (args.what == 'loader') != (args.video is not None):
         parser.error('loader takes a video, the others take none')
+    from amd_mm.datasets.files import VIDEOS
+
     for path in (args.video, args.prepared):
         if path and (not Path(path).is_file() or not VIDEOS.has(Path(path).name)):
             parser.error(f'a video must be a file of one of {", ".join(VIDEOS.suffixes)}, got '
@@ -73,6 +61,27 @@ def parse_args() -> argparse.Namespace:
         parser.error('--device cuda needs a GPU that torch can use, found none')
     args.precision = args.precision or ('bf16' if args.device == 'cuda' else 'fp32')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import baselines  # beside this file
+import cv2
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.keys import Sample
+from amd_mm.profiling.flops import count_flops, matrix_rate, synchronise
+from amd_mm.profiling.trial import trial_inputs, trial_model
+from amd_mm.registry import DATASETS
+
+PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16)
+# Smallest number of inputs tried on a GPU; others are its multiples.
+BATCH_STEP = 8
 
 
 class Side:

@@ -25,29 +25,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from torch import Tensor, nn
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, new_file, number, read_config
-from amd_mm.engine import accumulative_counts, batches_an_update
+from amd_mm.arguments import add_config_arguments, new_file, number, parse_first
 from amd_mm.failures import command
-from amd_mm.inference import is_detector, is_segmentor
-from amd_mm.models.teachers import Teacher
-from amd_mm.profiling.flops import count_flops
-from amd_mm.profiling.memory import module_bytes, step_memory
-from amd_mm.profiling.trial import (
-    detection_losses,
-    segmentation_losses,
-    trial_detector,
-    trial_inputs,
-    trial_model,
-    trial_segmentor,
-)
-from amd_mm.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,6 +47,32 @@ def parse_args() -> argparse.Namespace:
         parser.error('--gpus must be at least 1, --gpu-tflops positive and --utilisation in '
                      f'(0, 1], got {args.gpus}, {args.gpu_tflops} and {args.utilisation}')
     return args
+
+
+parse_first(__name__, parse_args)
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.engine import accumulative_counts, batches_an_update
+from amd_mm.inference import is_detector, is_segmentor
+from amd_mm.models.teachers import Teacher
+from amd_mm.profiling.flops import count_flops
+from amd_mm.profiling.memory import module_bytes, step_memory
+from amd_mm.profiling.trial import (
+    detection_losses,
+    segmentation_losses,
+    trial_detector,
+    trial_inputs,
+    trial_model,
+    trial_segmentor,
+)
+from amd_mm.registry import DATASETS
 
 
 def count_samples(cfg: Config) -> int:

@@ -8,18 +8,26 @@ videos, proposals. Stops at the first file with faults, which are named with fil
 import argparse
 import sys
 
-# Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.arguments import add_config_arguments, parse_first
 from amd_mm.failures import command
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser, 'config file')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from amd_mm.command_line import read_config
 from amd_mm.registry import DATASETS
 
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser, 'config file')
-    args = parser.parse_args()
+    args = parse_args()
     cfg = read_config(args)
     for part in ('train', 'val', 'test'):
         config = cfg[f'{part}_dataloader'].dataset

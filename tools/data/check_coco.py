@@ -12,24 +12,32 @@ leaves them out.
 import argparse
 import sys
 
-# Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import add_config_arguments, read_config
-from amd_mm.datasets.coco_check import check_coco
-from amd_mm.datasets.labels import CocoFiles, coco_files
+from amd_mm.arguments import add_config_arguments, parse_first
 from amd_mm.failures import USER_ERROR, command
 
 
-@command
-def main() -> int:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config_arguments(parser, 'config file, or annotations (.json)')
     parser.add_argument('folder', nargs='?', help='of the pictures, where annotations are named')
     args = parser.parse_args()
-    is_file = args.config.endswith('.json')
-    if is_file != (args.folder is not None):
+    if args.config.endswith('.json') != (args.folder is not None):
         parser.error('name a config, or annotations (.json) and the folder of their pictures')
-    parts = (dict(annotations=[CocoFiles(args.config, args.folder, None)]) if is_file
+    return args
+
+
+parse_first(__name__, parse_args)
+
+from amd_mm.command_line import read_config
+from amd_mm.datasets.coco_check import check_coco
+from amd_mm.datasets.labels import CocoFiles, coco_files
+
+
+@command
+def main() -> int:
+    args = parse_args()
+    parts = (dict(annotations=[CocoFiles(args.config, args.folder, None)]) if args.folder
              else coco_files(read_config(args)))
     if not parts:
         raise ValueError(f"{args.config}: must be a config with data in COCO's format, got another "

@@ -9,11 +9,22 @@ named. Pixels of each class are printed, in percent.
 import argparse
 import sys
 
-# Importing amd_mm before a config is read makes its `_base_` work across packages.
-from amd_mm.command_line import add_config_arguments, read_config
+from amd_mm.arguments import add_config_arguments, parse_first
+from amd_mm.failures import command
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser, 'config file')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+from amd_mm.command_line import read_config
 from amd_mm.datasets import MaskCounts, check_masks
 from amd_mm.datasets.mask_check import has_masks
-from amd_mm.failures import command
 from amd_mm.registry import DATASETS
 
 
@@ -28,10 +39,7 @@ def report(part: str, counts: MaskCounts, classes: tuple[str, ...]) -> None:
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser, 'config file')
-    args = parser.parse_args()
+    args = parse_args()
     cfg = read_config(args)
     for part in ('train', 'val', 'test'):
         config = cfg[f'{part}_dataloader'].dataset

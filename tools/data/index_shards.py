@@ -20,13 +20,32 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from amd_mm.arguments import number, parse_first
+from amd_mm.failures import command
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('shards', nargs='+', help='tars, folders of tars, patterns, or addresses')
+    parser.add_argument('--out', type=Path, required=True, metavar='LIST', help='list to write')
+    parser.add_argument('--kind', choices=('pictures', 'videos'), default='pictures',
+                        help='of the samples')
+    parser.add_argument('--suffix', default='', help='take only members such as key.SUFFIX')
+    parser.add_argument('--root', help='folder that paths in the list start from (default: that '
+                        'of the shards)')
+    parser.add_argument('--workers', type=number(least=1), default=os.cpu_count() or 1,
+                        help='processes that read (default: one a core)')
+    return parser.parse_args(arguments)
+
+
+parse_first(__name__, parse_args)
+
 from mmengine.utils import track_iter_progress
 
-from amd_mm.command_line import number
 from amd_mm.datasets.files import PICTURES, VIDEOS, few, printable
 from amd_mm.datasets.lists import list_field
 from amd_mm.datasets.shards import Entry, Shard, fingerprint, index_shard, write_fingerprints
-from amd_mm.failures import command
 
 KINDS = dict(pictures=PICTURES, videos=VIDEOS)
 
@@ -71,20 +90,6 @@ def read_part(path: Path) -> dict[str, Shard]:
             name, mark, entries, left_out = json.loads(line)
             done[name] = Shard(mark, [Entry(*entry) for entry in entries], left_out)
     return done
-
-
-def parse_args(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('shards', nargs='+', help='tars, folders of tars, patterns, or addresses')
-    parser.add_argument('--out', type=Path, required=True, metavar='LIST', help='list to write')
-    parser.add_argument('--kind', choices=KINDS, default='pictures', help='of the samples')
-    parser.add_argument('--suffix', default='', help='take only members such as key.SUFFIX')
-    parser.add_argument('--root', help='folder that paths in the list start from (default: that '
-                        'of the shards)')
-    parser.add_argument('--workers', type=number(least=1), default=os.cpu_count() or 1,
-                        help='processes that read (default: one a core)')
-    return parser.parse_args(arguments)
 
 
 @command

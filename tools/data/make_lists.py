@@ -25,6 +25,57 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amd_mm.arguments import parse_first
+from amd_mm.failures import command
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest='kind', required=True)
+    for kind, inputs in (('folders', ['root']), ('released', ['list']), ('ucf101', ['splits']),
+                         ('hmdb51', ['splits']), ('sthv2', ['labels', 'train', 'val'])):
+        sub = kinds.add_parser(kind)
+        for name in inputs:
+            sub.add_argument(name, type=Path)
+        sub.add_argument('--out', type=Path, required=True,
+                         help='the list to write' if kind == 'released' else 'folder for the lists')
+        if kind != 'folders':
+            sub.add_argument('--videos', type=Path, help='folder that paths start from, to check')
+            sub.add_argument('--allow-missing', action='store_true')
+        if kind == 'folders':
+            sub.add_argument('--val', type=float, default=.2, help='part for validation')
+            sub.add_argument('--seed', type=int, default=0)
+        if kind == 'released':
+            sub.add_argument('--strip', metavar='FOLDER',
+                             help='take this folder off the paths; "" keeps absolute ones')
+            sub.add_argument('--frames', action='store_true', help='lines name folders of frames')
+            sub.add_argument('--label-first', action='store_true',
+                             help='the label stands before the frame count')
+            sub.add_argument('--num-classes', type=int)
+        if kind == 'sthv2':
+            sub.add_argument('--suffix', default='.webm')
+        sub.add_argument('--check', action='store_true', help='open every video')
+        sub.add_argument('--min-frames', type=int, default=16, metavar='N',
+                         help='a video of fewer is short (default: 16, the frames of a clip)')
+        sub.add_argument('--workers', type=int, default=os.cpu_count() or 1,
+                         help='processes that open videos (default: one a core)')
+        sub.add_argument('--time-limit', type=float, default=60., metavar='SECONDS',
+                         help='that opening one video may take (default: 60)')
+    args = parser.parse_args(arguments)
+    if args.check and args.kind != 'folders' and not args.videos:
+        parser.error('--check needs to know where the videos are; add --videos DIR')
+    if args.check and args.kind == 'released' and args.frames:
+        parser.error('--check opens videos; frames are counted by amd_mm.RawframeDataset')
+    for name, least in (('min_frames', 1), ('workers', 0), ('time_limit', 1)):
+        if getattr(args, name) < least:
+            parser.error(f'--{name.replace("_", "-")} must be at least {least}, got '
+                         f'{getattr(args, name)}')
+    return args
+
+
+parse_first(__name__, parse_args)
+
 from mmengine.utils import track_iter_progress
 
 # Importing amd_mm first mends the hosts.
@@ -34,7 +85,6 @@ from amd_mm.datasets.lists import ListForm, list_field, read_list
 from amd_mm.datasets.split import split_classes
 from amd_mm.datasets.text_files import read_text
 from amd_mm.datasets.video_check import check_videos
-from amd_mm.failures import command
 
 # Samples by name of the list: what the data set's authors published.
 PUBLISHED = {
@@ -269,51 +319,6 @@ def count_line(name: str, entries: list[Entry]) -> str:
 def write(path: Path, lines: Iterable[object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
-
-
-def parse_args(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = parser.add_subparsers(dest='kind', required=True)
-    for kind, inputs in (('folders', ['root']), ('released', ['list']), ('ucf101', ['splits']),
-                         ('hmdb51', ['splits']), ('sthv2', ['labels', 'train', 'val'])):
-        sub = kinds.add_parser(kind)
-        for name in inputs:
-            sub.add_argument(name, type=Path)
-        sub.add_argument('--out', type=Path, required=True,
-                         help='the list to write' if kind == 'released' else 'folder for the lists')
-        if kind != 'folders':
-            sub.add_argument('--videos', type=Path, help='folder that paths start from, to check')
-            sub.add_argument('--allow-missing', action='store_true')
-        if kind == 'folders':
-            sub.add_argument('--val', type=float, default=.2, help='part for validation')
-            sub.add_argument('--seed', type=int, default=0)
-        if kind == 'released':
-            sub.add_argument('--strip', metavar='FOLDER',
-                             help='take this folder off the paths; "" keeps absolute ones')
-            sub.add_argument('--frames', action='store_true', help='lines name folders of frames')
-            sub.add_argument('--label-first', action='store_true',
-                             help='the label stands before the frame count')
-            sub.add_argument('--num-classes', type=int)
-        if kind == 'sthv2':
-            sub.add_argument('--suffix', default='.webm')
-        sub.add_argument('--check', action='store_true', help='open every video')
-        sub.add_argument('--min-frames', type=int, default=16, metavar='N',
-                         help='a video of fewer is short (default: 16, the frames of a clip)')
-        sub.add_argument('--workers', type=int, default=os.cpu_count() or 1,
-                         help='processes that open videos (default: one a core)')
-        sub.add_argument('--time-limit', type=float, default=60., metavar='SECONDS',
-                         help='that opening one video may take (default: 60)')
-    args = parser.parse_args(arguments)
-    if args.check and args.kind != 'folders' and not args.videos:
-        parser.error('--check needs to know where the videos are; add --videos DIR')
-    if args.check and args.kind == 'released' and args.frames:
-        parser.error('--check opens videos; frames are counted by amd_mm.RawframeDataset')
-    for name, least in (('min_frames', 1), ('workers', 0), ('time_limit', 1)):
-        if getattr(args, name) < least:
-            parser.error(f'--{name.replace("_", "-")} must be at least {least}, got '
-                         f'{getattr(args, name)}')
-    return args
 
 
 def main(arguments: list[str]) -> None:

@@ -39,7 +39,7 @@ import av
 import cv2
 import numpy as np
 
-from amd_mm.command_line import number
+from amd_mm.arguments import number
 from amd_mm.failures import command
 
 CLASSES = dict(
@@ -282,8 +282,7 @@ def prepare(out: Path, settings: Settings, workers: int = 1) -> int:
     return sum(written)
 
 
-@command
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default=Path('data/moving_digits'))
     parser.add_argument('--workers', type=number(least=1), default=min(4, os.cpu_count() or 1))
@@ -292,7 +291,12 @@ def main() -> None:
         if name == 'task':
             continue
         parser.add_argument(f'--{name}', type=number(least=0), default=default)
-    args = vars(parser.parse_args())
+    return parser.parse_args()
+
+
+@command
+def main() -> None:
+    args = vars(parse_args())
     out, workers = args.pop('out'), args.pop('workers')
     written = prepare(out, Settings(**args), workers)
     print(f'{out}: {written} videos written, {len(CLASSES[args["task"]])} classes')

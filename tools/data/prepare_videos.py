@@ -281,7 +281,7 @@ def prepare(source: Path, target: Path, settings: Settings, workers: int,
         return [rows[name] for name in videos if name in rows], report.failures
 
 
-def parse_args(arguments: list[str]) -> argparse.Namespace:
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     default = Settings()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -12,8 +12,6 @@ from pathlib import Path
 import av
 import numpy as np
 
-from amd_mm.datasets.transforms.containers import open_container
-
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow', 'slower',
            'veryslow', 'placebo')
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
@@ -208,6 +206,9 @@ def encode(source: Path, target: Path, settings: Settings) -> tuple[int, int, in
         ValueError: For a source or a result that is not whole.
         av.FFmpegError: For a source that cannot be decoded.
     """
+    # The hosts behind it take seconds to import: --help of prepare_videos.py need not wait.
+    from amd_mm.datasets.transforms.containers import open_container
+
     comparison = Comparison()
     with source.open('rb') as file, open_container(file) as reader, av.open(
             str(target), 'w', format='mp4', options=dict(movflags='faststart')) as writer:

@@ -10,25 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.device import get_device
-from PIL import Image
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, device, number, read_config
-from amd_mm.datasets.files import printable
-from amd_mm.datasets.mask_check import IGNORED
-from amd_mm.datasets.mask_dataset import default_palette
-from amd_mm.datasets.transforms.pictures import read_picture
+from amd_mm.arguments import add_config_arguments, device, number, parse_first
 from amd_mm.failures import USER_ERROR, command
-from amd_mm.inference import Detector, Segmentor, is_detector, is_segmentor
-from amd_mm.inference.box_predictor import draw_objects
-from amd_mm.inference.predictor import OwnNames
-from amd_mm.visualization import draw_strip, paint
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,8 +25,29 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--min-score', type=number(float, least=0), default=.5,
                         help='of an object that is drawn (default: 0.5)')
     parser.add_argument('--classes', help='file with a name a line, for a checkpoint without names')
-    parser.add_argument('--device', type=device, default=get_device())
+    parser.add_argument('--device', type=device, default='auto')
     return parser.parse_args()
+
+
+parse_first(__name__, parse_args)
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.datasets.files import printable
+from amd_mm.datasets.mask_check import IGNORED
+from amd_mm.datasets.mask_dataset import default_palette
+from amd_mm.datasets.transforms.pictures import read_picture
+from amd_mm.inference import Detector, Segmentor, is_detector, is_segmentor
+from amd_mm.inference.box_predictor import draw_objects
+from amd_mm.inference.predictor import OwnNames
+from amd_mm.visualization import draw_strip, paint
 
 
 class Masks:

@@ -13,26 +13,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from PIL import Image
-
-# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
-import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, read_config
-from amd_mm.datasets.files import printable
+from amd_mm.arguments import add_config_arguments, parse_first
 from amd_mm.failures import USER_ERROR, command
-from amd_mm.inference import (
-    Input,
-    batch_of,
-    build_student,
-    fixed_keys,
-    frame_interval_of,
-    load_student,
-    read_clip,
-    read_image,
-    reconstruct,
-)
-from amd_mm.models import MaskedAutoencoder
-from amd_mm.visualization import describe, draw_frames, draw_strip, reconstruction_views, write_gif
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,6 +36,29 @@ def parse_args() -> argparse.Namespace:
             parser.error(f'--{name.replace("_", "-")} must be at least 1, got '
                          f'{getattr(args, name)}')
     return args
+
+
+parse_first(__name__, parse_args)
+
+from PIL import Image
+
+# Before any config is read: it makes `_base_` work across packages, and mends the hosts.
+import amd_mm  # noqa: F401
+from amd_mm.command_line import read_config
+from amd_mm.datasets.files import printable
+from amd_mm.inference import (
+    Input,
+    batch_of,
+    build_student,
+    fixed_keys,
+    frame_interval_of,
+    load_student,
+    read_clip,
+    read_image,
+    reconstruct,
+)
+from amd_mm.models import MaskedAutoencoder
+from amd_mm.visualization import describe, draw_frames, draw_strip, reconstruction_views, write_gif
 
 
 def prepare(args: argparse.Namespace) -> tuple[MaskedAutoencoder, int]:

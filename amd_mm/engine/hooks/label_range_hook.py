@@ -66,6 +66,10 @@ class ClassLabelsHook(Hook):
         self.boxes = boxes
         self._checked: set[str] = set()
 
+    def passed(self, names: Sequence[str]) -> None:
+        """Leave out parts (train, val, test) whose labels were looked at before."""
+        self._checked.update(names)
+
     def before_train(self, runner: Runner) -> None:
         """Check training and validation data; only the former needs samples of every class.
 

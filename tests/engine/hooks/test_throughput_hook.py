@@ -1,6 +1,7 @@
 """Runs whose data set sleeps, on a clock that only moves when somebody sleeps."""
 import json
 import re
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,22 @@ def test_a_compiled_model_has_the_same_figures(tmp_path):
         return log_of(cfg)[0][-1]['utilisation']
     as_it_is = utilisation('as it is')
     assert utilisation('compiled', compile=dict(backend='eager')) == as_it_is > 0
+
+
+def test_a_step_is_no_faster_than_the_machine(tmp_path, monkeypatch):
+    """It is measured again where it was busy; what it did, it can do."""
+    for again, expected in ((RATE, None), (2., 1.)):
+        measured = chain([1.], repeat(again))
+        monkeypatch.setattr(throughput_hook, 'matrix_rate',
+                            lambda device, dtype, seconds, rates=measured: next(rates))
+        cfg = sleepy(tmp_path / str(again), [0.])
+        run(cfg)
+        found = [line['utilisation'] for line in log_of(cfg)[0][1:]]
+        assert len(found) == 19
+        if expected is None:
+            assert all(0 < value < 1 for value in found)
+        else:
+            assert found == pytest.approx([1.] * 19)
 
 
 def test_a_model_that_looks_at_values_has_no_utilisation(tmp_path):

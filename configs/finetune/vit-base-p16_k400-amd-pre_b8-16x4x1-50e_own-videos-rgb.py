@@ -1,0 +1,6 @@
+# As ViT-S's; a student of AMD, another: --cfg-options model.backbone.init_cfg.checkpoint=FILE
+_base_ = './vit-small-p16_k400-amd-pre_b8-16x4x1-50e_own-videos-rgb.py'
+
+model = _base_.vit_base
+model.backbone.init_cfg = dict(
+    checkpoint='work_dirs/amd_vit-base-p16_b512-16x4x1-200e_kinetics400-rgb/epoch_200.pth')

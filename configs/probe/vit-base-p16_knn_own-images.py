@@ -1,0 +1,3 @@
+_base_ = './_base_/knn_own_images.py'
+
+model = dict(backbone=dict(arch='base'))

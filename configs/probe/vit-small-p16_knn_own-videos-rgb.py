@@ -1,0 +1,3 @@
+_base_ = './_base_/knn_own_videos.py'
+
+model = dict(backbone=_base_.vit_small.backbone)
