@@ -1,5 +1,4 @@
 """AVA's model with boxes as an input."""
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,8 @@ def box_subject(checkpoint: Checkpoint, config: Config, classes: str | None,
         ValueError: If the checkpoint does not fit, or the model is another than AVA's.
     """
     init_default_scope(config.get('default_scope') or 'mmaction')
-    parts = {name: part for name, part in config.model.items() if name not in (
-        'train_cfg', 'init_cfg')}
-    parts['backbone'] = dict(parts['backbone'], init_cfg=None)
-    model: Any = MODELS.build(parts)
+    model: Any = MODELS.build(dict(
+        config.model, init_cfg=None, backbone=dict(config.model.backbone, init_cfg=None)))
     load_exactly(model, checkpoint)
     dataset = config.test_dataloader.dataset
     reading = describe_reading(dataset.pipeline)
@@ -66,7 +63,7 @@ def _four_to_three(short: int, patch: int) -> tuple[int, int]:
     return round(short / patch) * patch, round(short * 4 / 3 / patch) * patch
 
 
-def _names(label_file: str | None, count: int) -> Sequence[str] | Any:
+def _names(label_file: str | None, count: int) -> tuple[str, ...] | None:
     """Names by number, where the file of labels is there."""
     if label_file is None or not Path(label_file).is_file():
         return None

@@ -117,11 +117,15 @@ def _check_batch(run: Run, feeds: Sequence[Feeds], kind: str) -> None:
         ValueError: If not.
     """
     some = feeds[:3]
-    together = run({**some[0], 'pixels': np.concatenate([one['pixels'] for one in some])})
+    rule = 'Export: a batch must give what its inputs give alone, but'
+    remedy = 'Nothing was written; leave out --dynamic-batch.'
+    try:
+        together = run({**some[0], 'pixels': np.concatenate([one['pixels'] for one in some])})
+    except Exception as error:  # what a runtime raises differs from one to the other
+        raise ValueError(f'{rule} the runtime says: {error}. {remedy}') from error
     found = compare([run(one) for one in some], [together], kind)
     if not found.largest <= TOLERANCE:
-        raise ValueError(f'Export: a batch must give what its inputs give alone, but: {found}. '
-                         'Nothing was written; leave out --dynamic-batch.')
+        raise ValueError(f'{rule}: {found}. {remedy}')
 
 
 def _quantise(subject: Subject, form: Form, trial: Trial, said: dict[str, Any], path: Path,

@@ -17,13 +17,9 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 class LibraryEncoder(nn.Module):
     """The last features of a library's encoder: class token, if there is one, and patches."""
 
-    token_ids: Tensor
-
     def __init__(self, teacher: ImageTeacher) -> None:
         super().__init__()
         self.teacher = teacher
-        self.register_buffer('token_ids', torch.arange(teacher.grid.num_tokens)[None],
-                             persistent=False)
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -32,8 +28,7 @@ class LibraryEncoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, [1 +] N, D) after the final norm."""
-        ids = self.token_ids.expand(pixels.shape[0], -1)
-        return self.teacher.features(pixels, ids)[0]
+        return torch.cat(self.teacher.encode(pixels, None)[0], 1)
 
 
 def library_encoder(checkpoint: Checkpoint, path: str | Path,
@@ -49,7 +44,9 @@ def library_encoder(checkpoint: Checkpoint, path: str | Path,
     given: dict[str, Any] = {} if said is None else dict(input_mean=said[0], input_std=said[1])
     if architecture is not None:
         depth = _depth_of_timm(architecture)
-        timm = TimmTeacher(architecture, [depth], str(path), normalize=True, **given)
+        # So matched it sees whole pictures of its own size.
+        timm = TimmTeacher(architecture, [depth], str(path), normalize=True, match='interpolate',
+                           **given)
         usual = timm.network.pretrained_cfg
         return LibraryEncoder(timm), said or (
             tuple(255 * value for value in usual['mean']),

@@ -5,6 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from amd_mm.deploy.metadata import JSON_NAME, Form, describe, read_metadata
@@ -12,8 +13,11 @@ from amd_mm.deploy.runtimes import Run, open_file
 from amd_mm.deploy.sources import Wish, read_subject, run_torch
 from amd_mm.deploy.subject import BOXES, CLASSIFIER, Exported
 
-_INTERPOLATIONS = dict(bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC, area=cv2.INTER_AREA,
-                       nearest=cv2.INTER_NEAREST, lanczos=cv2.INTER_LANCZOS4)
+_INTERPOLATIONS = dict(
+    bilinear=(cv2.INTER_LINEAR, Image.Resampling.BILINEAR),
+    bicubic=(cv2.INTER_CUBIC, Image.Resampling.BICUBIC),
+    nearest=(cv2.INTER_NEAREST, Image.Resampling.NEAREST),
+    lanczos=(cv2.INTER_LANCZOS4, Image.Resampling.LANCZOS))
 
 
 def open_model(path: str | Path, threads: int | None = None, **wish: Any) -> 'Model':
@@ -117,14 +121,22 @@ class Model:
         if short is not None and min(frame.shape[:2]) != short:
             scale = short / min(frame.shape[:2])
             rows, columns = (max(short, int(side * scale + .5)) for side in frame.shape[:2])
-            frame = cv2.resize(frame, (columns, rows),
-                               interpolation=_INTERPOLATIONS[said['interpolation']])
+            frame = _resize(frame, (columns, rows), said['interpolation'], said['antialias'])
         top, left = ((side - part) // 2 for side, part in zip(
             frame.shape[:2], (height, width), strict=True))
         if top < 0 or left < 0:
             raise ValueError(f'Pixels: must be at least {height} x {width}, got '
                              f'{frame.shape[0]} x {frame.shape[1]}')
         return frame[top:top + height, left:left + width]
+
+
+def _resize(frame: np.ndarray, size: tuple[int, int], interpolation: str,
+            antialias: bool) -> np.ndarray:
+    """A frame as (columns, rows), by the library that testing uses."""
+    opencv, pillow = _INTERPOLATIONS[interpolation]
+    if antialias:
+        return np.asarray(Image.fromarray(frame).resize(size, pillow))
+    return cv2.resize(frame, size, interpolation=opencv)
 
 
 def middle_frames(total: int, frames: int, stride: int | None) -> list[int]:

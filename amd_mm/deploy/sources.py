@@ -204,12 +204,12 @@ def _plain_reading(size: tuple[int, ...],
     is_video = len(size) == 3
 
     def read(path: Path) -> np.ndarray:
-        item = (read_clip(path, (size[0], *size[-2:]), stride) if is_video
+        item = (read_clip(path, (size[0], size[-2], size[-1]), stride) if is_video
                 else read_image(path, (size[-2], size[-1])))
         return np.ascontiguousarray(np.moveaxis(item.pixels.numpy(), 0, -1))
 
     reading: dict[str, Any] = dict(
-        short_side=min(size[-2:]), crop=size[-2:], other=[],
+        short_side=min(size[-2:]), crop=size[-2:], other=[], antialias=False,
         interpolation='bilinear' if is_video else 'bicubic')
     if is_video:
         reading.update(frames=size[0], stride=stride)

@@ -55,7 +55,8 @@ class Subject:
             in_graph: Whether the exported file normalises them itself.
         """
         if not in_graph:
-            values = (pixels.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+            mean, std = (np.array(one, np.float32) for one in (self.mean, self.std))
+            values = (pixels.astype(np.float32) - mean) / std
             pixels = np.ascontiguousarray(np.moveaxis(values, -1, 1))
         return {'pixels': pixels, **({'boxes': self._boxes()} if self.kind == BOXES else {})}
 
@@ -74,6 +75,9 @@ class Exported(nn.Module):
         in_graph: Whether it takes (B, (T,) H, W, 3) uint8 and normalises and permutes it, or takes
             what :meth:`Subject.inputs` does outside.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, subject: Subject, in_graph: bool) -> None:
         super().__init__()

@@ -109,7 +109,8 @@ def _export(one: Contestant, subject: Subject, files: Sequence[Path], threads: i
     one.model = Model(one.run, said)
     one.megabytes = sum(file.stat().st_size for file in out.iterdir()
                         if file.suffix != '.json') / 1e6
-    np.savez(out / 'feeds.npz', **feeds)
+    named: dict[str, Any] = feeds
+    np.savez(out / 'feeds.npz', **named)
     one.memory = peak_memory(_ALONE[form.target], path, out / 'feeds.npz', str(threads))
 
 
@@ -119,7 +120,7 @@ def _in_torch(one: Contestant, subject: Subject, module: Exported) -> None:
         one.model = Model(one.run, describe(subject, Form('pt2', dynamic_batch=True)))
         one.megabytes = sum(value.numel() for value in module.network.parameters()) * 4 / 1e6
     elif one.runtime == 'compiled':
-        compiled = torch.compile(module, dynamic=False)
+        compiled: Any = torch.compile(module, dynamic=False)
         one.run = lambda feeds: run_torch(compiled, feeds)
     elif not torch.cuda.is_available():
         one.why = 'no GPU'

@@ -1,6 +1,4 @@
-"""Names what is in a picture or video: python run_openvino.py FOLDER FILE
-
-Needs openvino, numpy, pillow and, for videos, av; nothing else."""
+"""python run_openvino.py FOLDER FILE; needs openvino, numpy, pillow and av alone."""
 import json
 import sys
 from pathlib import Path
@@ -13,8 +11,10 @@ from PIL import Image
 def cut(picture, said, rows, columns):
     if said['short_side']:
         scale = said['short_side'] / min(picture.size)
-        picture = picture.resize([round(side * scale) for side in picture.size],
-                                 getattr(Image, said['interpolation'].upper()))
+        size, kind = [round(side * scale) for side in picture.size], said['interpolation'].upper()
+        how = dict(resample=getattr(Image, kind))
+        picture = picture.resize(size, **how) if said['antialias'] else picture.transform(
+            size, Image.EXTENT, (0, 0, *picture.size), **how)
     left, top = (picture.width - columns) // 2, (picture.height - rows) // 2
     return np.asarray(picture.crop((left, top, left + columns, top + rows)))
 

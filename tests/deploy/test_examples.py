@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from clips import REAL
+from clips import write_video
 from exports import CLASSES, ROOT, tuned_checkpoint
 from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS
@@ -41,7 +41,8 @@ def run_example(target: str, *words) -> str:
 @pytest.mark.parametrize('target', RUNTIMES)
 def test_a_video_and_a_picture(target, tmp_path):
     pictures = make_pictures(tmp_path / 'data')
-    for name, path in ((OWN_VIDEOS, REAL / 'carphone_pristine.mp4'),
+    # Each decoder has its way to make RGB of colours; grey is grey.
+    for name, path in ((OWN_VIDEOS, write_video(tmp_path / 'grey.mp4', 32)),
                        (OWN_IMAGES, pictures / 'val/first/0.png')):
         subject = read_subject(tuned_checkpoint(name, tmp_path / name)[0], Wish())
         export(subject, Form(target), Trial([path]), tmp_path / name / 'out')
@@ -51,8 +52,7 @@ def test_a_video_and_a_picture(target, tmp_path):
         found = {line.split()[1]: float(line.split()[0]) for line in lines}
         assert [line.split()[1] for line in lines] == [
             CLASSES[label] for label in want.argsort()[::-1]]
-        # Pillow resizes otherwise than OpenCV.
-        np.testing.assert_allclose([found[name] for name in CLASSES], want, atol=.03)
+        np.testing.assert_allclose([found[name] for name in CLASSES], want, atol=1e-3)
 
 
 @pytest.mark.parametrize('name', RUNTIMES.values())

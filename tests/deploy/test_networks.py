@@ -22,9 +22,8 @@ def ava(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp('ava')
     root = ava_set.make_set(folder / 'set')
     config = ava_set.small(request.param, root, folder, None)
-    parts = {name: part for name, part in config.model.items() if name != 'train_cfg'}
     model = tiny_vits.randomise(MODELS.build(dict(
-        parts, backbone=dict(config.model.backbone, init_cfg=None))))
+        config.model, backbone=dict(config.model.backbone, init_cfg=None))))
     torch.save(dict(meta=dict(cfg=config.pretty_text), state_dict=model.state_dict()),
                folder / 'last.pth')
     return folder / 'last.pth', model
