@@ -76,7 +76,10 @@ class BoxScores(nn.Module):
         """
         features = self.backbone(pixels)
         features = features[-1] if isinstance(features, tuple) else features
-        logits = self.head(self._pooled(features.mean(2)[0], boxes)[:, :, None])
+        pooled = self._pooled(features.mean(2)[0], boxes).flatten(2)
+        # The head's pools by the means that every exporter knows; over time there is one.
+        pooled = pooled.amax(2) if self.head.spatial_pool_type == 'max' else pooled.mean(2)
+        logits = self.head.fc_cls(pooled)
         return logits.sigmoid() if self.head.multilabel else logits.softmax(-1)
 
     def _pooled(self, features: Tensor, boxes: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ def require(module: str, what: str) -> Any:
             f'`pip install amd-mm[{_EXTRAS[module]}]`.') from error
 
 
-def open_file(path: Path, precision: str = 'float32', threads: int | None = None) -> Run:
+def open_file(path: Path, precision: str = 'float32', threads: int | None = None,
+              on: str = 'CPU') -> Run:
     """A file of ``tools/export.py``, by the ending of its name.
 
     Args:
@@ -36,20 +37,27 @@ def open_file(path: Path, precision: str = 'float32', threads: int | None = None
         precision: Of the metadata; bfloat16 has to be asked of OpenVINO.
         threads: To compute with; None: what the runtime takes. For ``.pt2`` it is torch's setting,
             of the whole process.
+        on: What computes a ``.onnx``, the name of a provider of onnxruntime: ``'CPU'``,
+            ``'CUDA'``, ``'Tensorrt'``.
 
     Raises:
-        ValueError: If the runtime is not installed.
+        ValueError: If the runtime is not installed, or has no such provider.
     """
-    openers = {'.onnx': _open_onnx, '.xml': _open_openvino, '.pt2': _open_pt2}
-    return openers[path.suffix](path, precision, threads)
+    if path.suffix == '.onnx':
+        return _open_onnx(path, threads, f'{on}ExecutionProvider')
+    return (_open_openvino if path.suffix == '.xml' else _open_pt2)(path, precision, threads)
 
 
-def _open_onnx(path: Path, precision: str, threads: int | None) -> Run:
+def _open_onnx(path: Path, threads: int | None, provider: str) -> Run:
     runtime = require('onnxruntime', 'ONNX')
     options = runtime.SessionOptions()
     if threads is not None:
         options.intra_op_num_threads = threads
-    session = runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    if provider not in runtime.get_available_providers():
+        raise ValueError(f'ONNX: onnxruntime here must have {provider}, but has '
+                         f'{", ".join(runtime.get_available_providers())}; install '
+                         'onnxruntime-gpu')
+    session = runtime.InferenceSession(str(path), options, providers=[provider])
     return lambda feeds: session.run(None, dict(feeds))[0]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from amd_mm.checkpoints import Checkpoint, read_checkpoint
 from amd_mm.checkpoints.facts import IMAGENET, facts_of
+from amd_mm.checkpoints.matching import strip_outer_prefixes
 from amd_mm.checkpoints.saved_config import saved_config
 from amd_mm.datasets.files import PICTURES, VIDEOS
 from amd_mm.datasets.labels import read_classes
@@ -115,8 +116,8 @@ def _head_of(config: Config | None) -> str | None:
 
 
 def _holds(checkpoint: Checkpoint, part: str) -> bool:
-    return any(name.startswith(f'{part}.') or f'.{part}.' in name
-               for name in checkpoint.state_dict)
+    return any(name.startswith(f'{part}.')
+               for name in strip_outer_prefixes(checkpoint.state_dict))
 
 
 def _by_config(path: str | Path, config: Config, wish: Wish) -> Subject:
@@ -217,8 +218,7 @@ def _plain_reading(size: tuple[int, ...],
 
 
 def _is_pretraining(checkpoint: Checkpoint) -> bool:
-    return any(name.startswith(('decoder.', 'neck.', 'module.decoder.', 'module.neck.'))
-               for name in checkpoint.state_dict)
+    return _holds(checkpoint, 'decoder') or _holds(checkpoint, 'neck')
 
 
 def some_files(folder: str | Path, subject: Subject, count: int) -> list[Path]:

@@ -26,6 +26,7 @@ _FORMS = {
     'pt2': Form('pt2', dynamic_batch=True), 'onnx': Form('onnx', dynamic_batch=True),
     'onnx-int8': Form('onnx', 'int8', dynamic_batch=True),
     'onnx-int8-dynamic': Form('onnx', 'int8-dynamic', dynamic_batch=True),
+    'tensorrt': Form('onnx', dynamic_batch=True),
     'openvino': Form('openvino', dynamic_batch=True),
     'openvino-bf16': Form('openvino', 'bfloat16', dynamic_batch=True),
     'openvino-int8': Form('openvino', 'int8', dynamic_batch=True)}
@@ -98,20 +99,25 @@ def _export(one: Contestant, subject: Subject, files: Sequence[Path], threads: i
             feeds: dict[str, np.ndarray]) -> None:
     """Open what is exported; the reason, where that is impossible here."""
     form = _FORMS[one.runtime]
+    said = describe(subject, form)
+    path = out / said['file']
+    on_gpu = one.runtime == 'tensorrt'
+    if on_gpu and not torch.cuda.is_available():
+        one.why = 'no GPU'
+        return
     try:
         export(subject, form, Trial(files, files, max_drop=100), out, say=lambda line: None)
+        one.run = open_file(path, form.precision, threads, 'Tensorrt' if on_gpu else 'CPU')
     except ValueError as error:
         one.why = str(error).partition('. ')[0]
         return
-    said = describe(subject, form)
-    path = out / said['file']
-    one.run = open_file(path, form.precision, threads)
     one.model = Model(one.run, said)
     one.megabytes = sum(file.stat().st_size for file in out.iterdir()
                         if file.suffix != '.json') / 1e6
     named: dict[str, Any] = feeds
     np.savez(out / 'feeds.npz', **named)
-    one.memory = peak_memory(_ALONE[form.target], path, out / 'feeds.npz', str(threads))
+    if not on_gpu:
+        one.memory = peak_memory(_ALONE[form.target], path, out / 'feeds.npz', str(threads))
 
 
 def _in_torch(one: Contestant, subject: Subject, module: Exported) -> None:
@@ -124,8 +130,6 @@ def _in_torch(one: Contestant, subject: Subject, module: Exported) -> None:
         one.run = lambda feeds: run_torch(compiled, feeds)
     elif not torch.cuda.is_available():
         one.why = 'no GPU'
-    elif one.runtime == 'tensorrt':
-        one.why = 'export it, then open model.onnx by onnxruntime-gpu with TensorRT'
     else:
         mode = 'reduce-overhead' if one.runtime == 'cuda-graphs' else None
         one.run = _on_gpu(module, mode)

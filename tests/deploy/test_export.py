@@ -1,17 +1,21 @@
 """Exports of recipes made small, on real pictures and clips, against the hosts' own scores."""
 import json
+import sys
 
 import numpy as np
 import pytest
+import tiny_vits
 import torch
 from clips import REAL
 from exports import CLASSES, run_export, tuned_checkpoint
+from mmengine.config import Config
 from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS
 
 from amd_mm.deploy import Form, Trial, Wish, export, open_model, read_subject, some_files
 from amd_mm.deploy.sources import run_torch, stack
 from amd_mm.deploy.subject import Exported
+from amd_mm.deploy.writers import check_form
 from amd_mm.inference import Classifier, digest
 
 CLIP = REAL / 'carphone_pristine.mp4'
@@ -116,6 +120,31 @@ def test_an_encoder_gives_what_its_classifier_sees(recognizer, tmp_path):
     np.testing.assert_allclose(exported.scores(clip[0]), want, rtol=1e-3, atol=1e-5)
     with pytest.raises(ValueError, match='must have a classifier to name classes'):
         exported(clip[0])
+
+
+@pytest.mark.parametrize('modality', ['image', 'video'])
+def test_of_pre_training_the_encoder_is_exported(tmp_path, modality):
+    model = tiny_vits.pretraining(modality)
+    config = Config(dict(model=tiny_vits.pretraining_config(modality)))
+    torch.save(dict(meta=dict(cfg=config.pretty_text), state_dict=model.state_dict()),
+               tmp_path / 'epoch_1.pth')
+    subject = read_subject(tmp_path / 'epoch_1.pth', Wish())
+    path = CLIP if modality == 'video' else make_pictures(tmp_path / 'p') / 'val/first/0.png'
+    export(subject, Form('onnx'), Trial([path]), tmp_path / 'out')
+    (pixels, ) = stack(subject, [path])
+    values = (torch.tensor(pixels).float() - torch.tensor(subject.mean)
+              ) / torch.tensor(subject.std)
+    want = tiny_vits.block_outputs(model.backbone, values.movedim(-1, 1))[-1][0].numpy()
+    have = open_model(tmp_path / 'out').scores(pixels[0])
+    np.testing.assert_allclose(have, want, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize('missing', ['onnx', 'openvino', 'nncf'])
+def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    extra = 'onnx' if missing == 'onnx' else 'openvino'
+    with pytest.raises(ValueError, match=rf'needs the package {missing}.*amd-mm\[{extra}\]'):
+        check_form(Form(extra, 'int8'))
 
 
 @pytest.mark.parametrize(('precision', 'target', 'bound'), [
