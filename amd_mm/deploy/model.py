@@ -1,4 +1,5 @@
 """A student in three lines: pixels in, names and scores out."""
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _INTERPOLATIONS = dict(
     bicubic=(cv2.INTER_CUBIC, Image.Resampling.BICUBIC),
     nearest=(cv2.INTER_NEAREST, Image.Resampling.NEAREST),
     lanczos=(cv2.INTER_LANCZOS4, Image.Resampling.LANCZOS))
+
+Pixels = np.ndarray | Tensor | Sequence[np.ndarray]
 
 
 def open_model(path: str | Path, threads: int | None = None, **wish: Any) -> 'Model':
@@ -58,11 +61,12 @@ class Model:
             metadata['inputs'][0]['shape'], metadata['inputs'][0]['axes'], strict=True)
             if axis in ('frames', 'rows', 'columns'))
 
-    def __call__(self, pixels: np.ndarray | Tensor, top: int = 5) -> list[tuple[str, float]]:
+    def __call__(self, pixels: Pixels, top: int = 5) -> list[tuple[str, float]]:
         """Names and scores of the best classes, best first.
 
         Args:
-            pixels: (T, H, W, 3) all frames of a video, or (H, W, 3) of a picture; uint8, RGB.
+            pixels: (T, H, W, 3) all frames of a video, or a sequence of them, or (H, W, 3) of a
+                picture; uint8, RGB.
             top: How many classes.
 
         Raises:
@@ -76,7 +80,7 @@ class Model:
         names = self.metadata['classes'] or [f'class {label}' for label in range(len(scores))]
         return [(names[label], float(scores[label])) for label in np.argsort(-scores)[:top]]
 
-    def scores(self, pixels: np.ndarray | Tensor, boxes: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, pixels: Pixels, boxes: np.ndarray | None = None) -> np.ndarray:
         """What the network gives for one input: (classes,), (N, classes) of boxes, or features.
 
         Args:
@@ -95,23 +99,19 @@ class Model:
                              'none')
         return self.run({'pixels': array, 'boxes': np.asarray(boxes, np.float32)})
 
-    def prepare(self, pixels: np.ndarray | Tensor) -> np.ndarray:
+    def prepare(self, pixels: Pixels) -> np.ndarray:
         """Frames in the middle, resized and cut in the middle, as the metadata says.
 
         What has the network's frames already is not sampled, and what has its rows and columns is
         neither resized nor cut.
         """
-        array = pixels.numpy() if isinstance(pixels, torch.Tensor) else np.asarray(pixels)
-        if array.dtype != np.uint8 or array.ndim != len(self.size) + 1 or array.shape[-1] != 3 or (
-                0 in array.shape):
-            axes = 'frames, rows, columns, 3' if len(self.size) == 3 else 'rows, columns, 3'
-            raise ValueError(f'Pixels: must be ({axes}) of uint8 in RGB, got '
-                             f'{tuple(array.shape)} of {array.dtype}')
         said = self.metadata['preprocess']
         if len(self.size) == 2:
-            return self._cut(array, said)
-        chosen = middle_frames(len(array), self.size[0], said.get('stride'))
-        return np.stack([self._cut(array[index], said) for index in chosen])
+            return self._cut(_checked(pixels, 3), said)
+        # Of a sequence of pictures only those are looked at that are chosen.
+        frames = pixels if isinstance(pixels, Sequence) else _checked(pixels, 4)
+        chosen = middle_frames(len(frames), self.size[0], said.get('stride'))
+        return np.stack([self._cut(_checked(frames[index], 3), said) for index in chosen])
 
     def _cut(self, frame: np.ndarray, said: dict[str, Any]) -> np.ndarray:
         height, width = self.size[-2:]
@@ -128,6 +128,15 @@ class Model:
             raise ValueError(f'Pixels: must be at least {height} x {width}, got '
                              f'{frame.shape[0]} x {frame.shape[1]}')
         return frame[top:top + height, left:left + width]
+
+
+def _checked(pixels: Any, axes: int) -> np.ndarray:
+    array = pixels.numpy() if isinstance(pixels, torch.Tensor) else np.asarray(pixels)
+    if array.dtype != np.uint8 or array.ndim != axes or array.shape[-1] != 3 or 0 in array.shape:
+        names = 'frames, rows, columns, 3' if axes == 4 else 'rows, columns, 3'
+        raise ValueError(f'Pixels: must be ({names}) of uint8 in RGB, got {tuple(array.shape)} of '
+                         f'{array.dtype}')
+    return array
 
 
 def _resize(frame: np.ndarray, size: tuple[int, int], interpolation: str,

@@ -20,7 +20,7 @@ from amd_mm.deploy.parity import compare
 from amd_mm.deploy.runtimes import Run, open_file
 from amd_mm.deploy.sources import run_torch, stack
 from amd_mm.deploy.subject import Exported, Subject
-from amd_mm.inference import sliding_windows, video_frames
+from amd_mm.inference import video_frames, windows_by_count
 
 _FORMS = {
     'pt2': Form('pt2', dynamic_batch=True), 'onnx': Form('onnx', dynamic_batch=True),
@@ -253,16 +253,14 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
     rows: list[dict[str, Any]] = [
         dict(name=one.name, runtime=one.runtime, decode=[], prepare=[], network=[])
         for one in models]
-    length = windows = 0
-    fps = 1.
+    seconds, windows = 0., 0
     for _, (one, row) in (pair for turn in range(_PASSES) for pair in (
             (turn, pair) for pair in zip(models, rows, strict=True))):
         model = one.model
         assert model is not None
         span = model.size[0] * (model.metadata['preprocess'].get('stride') or 1)
         times = dict(decode=0., prepare=0., network=0.)
-        fps, frames = video_frames(video)
-        windows, length, pending = 0, 0, sliding_windows(frames, span, span)
+        windows, pending = 0, windows_by_count(video_frames(video).frames, span, span)
         while True:
             began = time.perf_counter()
             window = next(pending, None)
@@ -270,8 +268,9 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
             times['decode'] += decoded - began
             if window is None:
                 break
-            _, length, some = window
-            pixels = model.prepare(np.stack(some))
+            seconds = window.end
+            # Colours are made of the frames that are looked at.
+            pixels = model.prepare(window.pictures)
             prepared = time.perf_counter()
             model.run({'pixels': pixels[None]})
             times['prepare'] += prepared - decoded
@@ -279,5 +278,5 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
             windows += 1
         for stage, value in times.items():
             row[stage].append(value)
-    return dict(video=video.name, seconds=length / fps, windows=windows, repeats=_PASSES,
+    return dict(video=video.name, seconds=seconds, windows=windows, repeats=_PASSES,
                 threads=threads, rows=rows)

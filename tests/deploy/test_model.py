@@ -25,13 +25,12 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def video() -> np.ndarray:
-    return np.stack(list(video_frames(REAL / 'carphone_pristine.mp4')[1]))
+    return np.stack([frame.picture for frame in video_frames(
+        REAL / 'carphone_pristine.mp4').frames])
 
 
 def test_numpy_torch_and_a_checkpoint_say_what_the_host_says(exported, video):
     folder, host = exported
-    want = host.scores(REAL / 'carphone_pristine.mp4')
-    assert want.argmax() == want.argmax()
     model = open_model(folder / 'onnx')
     view = host.window_scores(list(video[52:68]))
     found = dict(model(video))
