@@ -147,8 +147,9 @@ def _on_gpu(module: Exported, mode: str | None) -> Run:
     return run
 
 
-# A process with a file, an input and a number of threads, which says its peak in KiB.
-_PEAK = 'import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)'
+# A process with a file, an input and a number of threads, which says its peak in KiB. (What
+# getrusage says begins with the peak of the process that started it.)
+_PEAK = 'print([line for line in open("/proc/self/status") if "VmHWM" in line][0].split()[1])'
 _HEAD = 'import sys, numpy as np; path, feeds, threads = sys.argv[1:]; feeds = dict(np.load(feeds))'
 _ALONE = {
     'onnx': 'import onnxruntime as ort; o = ort.SessionOptions(); '
@@ -164,7 +165,7 @@ def peak_memory(code: str, *words: str | Path) -> float:
     """MiB at the peak of a process that opens a file and runs it once."""
     found = subprocess.run([sys.executable, '-c', f'{_HEAD}\n{code}\n{_PEAK}', *map(str, words)],
                            check=True, capture_output=True, text=True)
-    return int(found.stdout.split()[-1]) / (1024 if sys.platform != 'darwin' else 1024 ** 2)
+    return int(found.stdout.split()[-1]) / 1024
 
 
 def relatives(subject: Subject, files: Sequence[Path]) -> list[Contestant]:
@@ -219,27 +220,33 @@ class _Last(nn.Module):
 
 def measure(found: Sequence[Contestant], batches: Sequence[int],
             rounds: int) -> list[dict[str, Any]]:
-    """Seconds of each contestant and batch: median and 95 % of alternating turns."""
+    """Seconds of each contestant and batch: median and 95 % of alternating turns.
+
+    Beside the time that passes the processor's, which minds less what else the machine does.
+    """
     entries = [(one, batch, one.feed(batch)) for batch in batches for one in found]
     seconds: list[list[float]] = [[] for _ in entries]
+    computing: list[list[float]] = [[] for _ in entries]
     for turn in range(rounds + 1):
-        for (one, _, feeds), times in zip(entries, seconds, strict=True):
+        for (one, _, feeds), times, spent in zip(entries, seconds, computing, strict=True):
             if one.run is None:
                 continue
-            began = time.perf_counter()
+            began, before = time.perf_counter(), time.process_time()
             one.run(feeds)
             # The first turn compiles, and makes what is kept.
             if turn:
                 times.append(time.perf_counter() - began)
+                spent.append(time.process_time() - before)
     return [dict(network=one.name, runtime=one.runtime, batch=batch, why=one.why, equal=one.equal,
                  memory=one.memory, megabytes=one.megabytes,
                  median=statistics.median(times) if times else None,
-                 most=float(np.quantile(times, .95)) if times else None)
-            for (one, batch, _), times in zip(entries, seconds, strict=True)]
+                 most=float(np.quantile(times, .95)) if times else None,
+                 computing=statistics.median(spent) if spent else None)
+            for (one, batch, _), times, spent in zip(entries, seconds, computing, strict=True)]
 
 
 def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, Any]:
-    """Seconds of decoding, preparing and the network for a video, window after window.
+    """Seconds of the processor for a video, window after window: decode, prepare, network.
 
     Windows lie side by side; every frame is decoded once. Networks take turns.
 
@@ -262,19 +269,19 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
         times = dict(decode=0., prepare=0., network=0.)
         windows, pending = 0, windows_by_count(video_frames(video).frames, span, span)
         while True:
-            began = time.perf_counter()
+            began = time.process_time()
             window = next(pending, None)
-            decoded = time.perf_counter()
+            decoded = time.process_time()
             times['decode'] += decoded - began
             if window is None:
                 break
             seconds = window.end
             # Colours are made of the frames that are looked at.
             pixels = model.prepare(window.pictures)
-            prepared = time.perf_counter()
+            prepared = time.process_time()
             model.run({'pixels': pixels[None]})
             times['prepare'] += prepared - decoded
-            times['network'] += time.perf_counter() - prepared
+            times['network'] += time.process_time() - prepared
             windows += 1
         for stage, value in times.items():
             row[stage].append(value)

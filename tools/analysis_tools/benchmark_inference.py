@@ -54,18 +54,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """The figures in Markdown, with the ratio to the first row's median of the same batch."""
-    first = {row['batch']: row['median'] for row in reversed(rows) if row.get('median')}
-    lines = ['| network | runtime | batch | median ms | 95 % ms | inputs/s | against the first | '
-             'equal decisions | peak MiB | file MB |', '|' + '---|' * 10]
+    """The figures in Markdown, with the ratio of processor time to the first of a batch."""
+    first = {row['batch']: row['computing'] for row in reversed(rows) if row['computing']}
+    lines = ['| network | runtime | batch | median ms | 95 % ms | processor ms | inputs/s of '
+             'processor | against the first | equal decisions | peak MiB | file MB |',
+             '|' + '---|' * 11]
     for row in rows:
         if row.get('median') is None:
             lines.append(f'| {row["network"]} | {row["runtime"]} | {row["batch"]} | '
-                         f'not measured ({row["why"]}) |' + ' |' * 6)
+                         f'not measured ({row["why"]}) |' + ' |' * 7)
             continue
         shown = [row['network'], row['runtime'], row['batch'], f'{1000 * row["median"]:.2f}',
-                 f'{1000 * row["most"]:.2f}', f'{row["batch"] / row["median"]:.1f}',
-                 f'{first[row["batch"]] / row["median"]:.2f} x',
+                 f'{1000 * row["most"]:.2f}', f'{1000 * row["computing"]:.2f}',
+                 f'{row["batch"] / row["computing"]:.1f}',
+                 f'{first[row["batch"]] / row["computing"]:.2f} x',
                  '' if row['equal'] is None else f'{100 * row["equal"]:.1f} %',
                  '' if row['memory'] is None else f'{row["memory"]:.0f}',
                  '' if row['megabytes'] is None else f'{row["megabytes"]:.2f}']
@@ -113,8 +115,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _stage_lines(found: dict) -> list[str]:
     seconds = found['seconds']
     lines = [f'{found["video"]}: {seconds:.1f} s of video, {found["windows"]} windows, '
-             f'{found["repeats"]} passes; seconds of computing, and for an hour extrapolated from '
-             f'that:', '| network | runtime | decode | prepare | network | an hour: decode | '
+             f'{found["repeats"]} passes; seconds of the processor, and for an hour extrapolated '
+             f'from that:', '| network | runtime | decode | prepare | network | an hour: decode | '
              'prepare | network | together |', '|' + '---|' * 9]
     for row in found['rows']:
         parts = [statistics.median(row[stage]) for stage in ('decode', 'prepare', 'network')]
