@@ -36,7 +36,7 @@ def interpolation_weights(start: Tensor, length: Tensor, bins: int, sampling_rat
     # a region without extent has no sample, and its bins are 0
     if most is None:
         most = int(counts.max()) if len(counts) else 0
-    samples = torch.arange(most, device=start.device)
+    samples = torch.arange(most, device=start.device, dtype=start.dtype)
     bin_indices = torch.arange(bins, device=start.device)
     steps = ((samples + 0.5) * bin_length[:, None] / counts.clamp(min=1)[:, None])[:, None]
     positions = (start[:, None] + bin_indices * bin_length[:, None])[..., None] + steps

@@ -1,4 +1,5 @@
 """Networks in one forward: backbones with the heads of the hosts, without their preprocessing."""
+import copy
 from typing import Any
 
 import torch
@@ -6,7 +7,10 @@ from mmaction.models.recognizers import Recognizer3D
 from torch import Tensor, nn
 
 from amd_mm.compat.mmcv_ops import interpolation_weights
+from amd_mm.models.backbones import VideoVisionTransformer
 from amd_mm.models.roi_extractor import MovingRoIExtractor
+from amd_mm.positions import resize_positions
+from amd_mm.tokens import TokenGrid
 
 
 class Scores(nn.Module):
@@ -49,6 +53,8 @@ class BoxScores(nn.Module):
         ValueError: For an extractor that this does not compute.
     """
 
+    limits: Tensor
+
     def __init__(self, model: Any, size: tuple[int, int]) -> None:
         super().__init__()
         extractor, head = model.roi_head.bbox_roi_extractor, model.roi_head.bbox_head
@@ -59,8 +65,10 @@ class BoxScores(nn.Module):
             raise ValueError(
                 'Export: the extractor of boxes must be a RoIAlign of averages over time without '
                 'global features or a shared head, as in our AVA recipes, got another')
-        self.backbone, self.extractor, self.head = model.backbone, extractor, head
-        self.size = size
+        self.backbone, self.extractor, self.head = copy.deepcopy(model.backbone), extractor, head
+        _fit(self.backbone, size)
+        # Whole numbers, which stay what they are in a network in bfloat16.
+        self.register_buffer('limits', torch.tensor(size).flip(0).repeat(2), persistent=False)
         self.scale, self.ratio = layer.spatial_scale, layer.sampling_ratio
         self.aligned, self.bins = bool(layer.aligned), tuple(layer.output_size)
 
@@ -76,16 +84,15 @@ class BoxScores(nn.Module):
         """
         features = self.backbone(pixels)
         features = features[-1] if isinstance(features, tuple) else features
-        pooled = self._pooled(features.mean(2)[0], boxes).flatten(2)
+        pooled = self._pooled(features.mean(2)[0].to(boxes.dtype), boxes).flatten(2)
         # The head's pools by the means that every exporter knows; over time there is one.
         pooled = pooled.amax(2) if self.head.spatial_pool_type == 'max' else pooled.mean(2)
-        logits = self.head.fc_cls(pooled)
+        logits = self.head.fc_cls(pooled.to(features.dtype))
         return logits.sigmoid() if self.head.multilabel else logits.softmax(-1)
 
     def _pooled(self, features: Tensor, boxes: Tensor) -> Tensor:
         """(N, C, P, Q) of (C, H, W)."""
-        height, width = self.size
-        limits = boxes.new_tensor([width, height, width, height])
+        limits = self.limits.to(boxes.dtype)
         boxes = torch.minimum(boxes.clamp(min=0), limits)
         if isinstance(self.extractor, MovingRoIExtractor):
             rois = torch.cat([boxes[:, :1] * 0, boxes], 1)
@@ -97,9 +104,21 @@ class BoxScores(nn.Module):
         columns, rows = (
             interpolation_weights(first[:, axis], extent[:, axis], self.bins[1 - axis], self.ratio,
                                   features.shape[2 - axis], samples) for axis in (0, 1))
-        return torch.einsum('kph,chw,kqw->kcpq', rows, features, columns)
+        # (N, 1, P, H) (C, H, W) (N, 1, W, Q).
+        return rows[:, None] @ features @ columns.transpose(1, 2)[:, None]
 
     def _most_samples(self, features: Tensor) -> int:
-        """Of a bin, of a box as large as the frame."""
-        return max(-(-length // bins) for length, bins in zip(
+        """Of a bin, of a box as large as the frame: constants, as in ONNX // is another thing."""
+        return max(-(-int(length) // bins) for length, bins in zip(
             features.shape[1:], self.bins, strict=True))
+
+
+def _fit(backbone: Any, size: tuple[int, int]) -> None:
+    """Interpolate positions once and not at every call, where the encoder is ours."""
+    if isinstance(backbone, VideoVisionTransformer):
+        old = backbone.grid
+        new = TokenGrid.of_input((old.input_size[0], *size), old.patch)
+        table = resize_positions(backbone.pos_embed.detach(), old.size, new.size)
+        learned = isinstance(backbone.pos_embed, nn.Parameter)
+        backbone.pos_embed = nn.Parameter(table) if learned else table
+        backbone.grid, backbone.grid_size = new, new.size[1:]

@@ -5,7 +5,7 @@ activations, the embedding of patches and the classifier stay in float. Weights 
 (``reduce_range``): processors without VNNI would overflow with 8.
 """
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,9 @@ _LISTED = 4
 
 class LayerError(NamedTuple):
     """What rounding does to one layer, as root mean square over that of the values.
+
+    Activations are counted from their mean in a channel: a channel that is large and always the
+    same says nothing, but takes the steps from all others.
 
     Attributes:
         layer: Name of the node.
@@ -124,17 +127,23 @@ def layer_errors(source: Path, quantised: Path, layers: Sequence[str], feeds: Se
         if match is None or weight not in weights:
             continue
         found.append(LayerError(
-            layer, _error(match['pre_qdq'], match['post_qdq']),
-            _error([weights[weight]['float']], [weights[weight]['dequantized']]),
-            _error(match['float'], match['post_qdq'])))
+            layer, _error(*_centred(match['pre_qdq'], match['post_qdq'])),
+            _error(weights[weight]['float'], weights[weight]['dequantized']),
+            _error(*_centred(match['float'], match['post_qdq']))))
     return sorted(found, key=lambda error: -max(error.activations, error.weights))
 
 
-def _error(want: Iterable[np.ndarray], have: Iterable[np.ndarray]) -> float:
-    pairs = [(np.asarray(a, np.float64), np.asarray(b, np.float64))
-             for a, b in zip(want, have, strict=True)]
-    return float(np.sqrt(sum(((b - a) ** 2).sum() for a, b in pairs)
-                         / max(sum((a ** 2).sum() for a, _ in pairs), 1e-30)))
+def _centred(want: Sequence[np.ndarray],
+             have: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Values by channel, without the mean that the wanted ones have there."""
+    first, second = (np.concatenate([one.reshape(-1, one.shape[-1]) for one in some]).astype(
+        np.float64) for some in (want, have))
+    return first - first.mean(0), second - first.mean(0)
+
+
+def _error(want: np.ndarray, have: np.ndarray) -> float:
+    difference = have.astype(np.float64) - want
+    return float(np.sqrt(np.square(difference).sum() / max(np.square(want).sum(), 1e-30)))
 
 
 class _Reader:

@@ -92,5 +92,6 @@ class Exported(nn.Module):
             axes = list(range(pixels.ndim))
             pixels = values.permute(0, axes[-1], *axes[1:-1])
         dtype = next(self.network.parameters()).dtype
-        inputs = (pixels.to(dtype), ) if boxes is None else (pixels.to(dtype), boxes.to(dtype))
+        # Boxes are places, which bfloat16 would move.
+        inputs = (pixels.to(dtype), ) if boxes is None else (pixels.to(dtype), boxes)
         return self.network(*inputs).to(torch.float32)

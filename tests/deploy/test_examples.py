@@ -41,21 +41,21 @@ def run_example(target: str, *words) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('target', RUNTIMES)
-def test_a_video_and_a_picture(target, tmp_path):
-    pictures = make_pictures(tmp_path / 'data')
+@pytest.mark.parametrize(('target', 'name'), [
+    ('onnx', OWN_VIDEOS), ('onnx', OWN_IMAGES), ('openvino', OWN_VIDEOS), ('pt2', OWN_VIDEOS)])
+def test_a_video_or_a_picture(target, name, tmp_path):
     # Each decoder has its way to make RGB of colours; grey is grey.
-    for name, path in ((OWN_VIDEOS, write_video(tmp_path / 'grey.mp4', 32)),
-                       (OWN_IMAGES, pictures / 'val/first/0.png')):
-        subject = read_subject(tuned_checkpoint(name, tmp_path / name)[0], Wish())
-        export(subject, Form(target), Trial([path]), tmp_path / name / 'out')
-        want = run_torch(Exported(subject, True).eval(),
-                         subject.inputs(stack(subject, [path])[0], True))[0]
-        lines = run_example(target, tmp_path / name / 'out', path).splitlines()
-        found = {line.split()[1]: float(line.split()[0]) for line in lines}
-        assert [line.split()[1] for line in lines] == [
-            CLASSES[label] for label in want.argsort()[::-1]]
-        np.testing.assert_allclose([found[name] for name in CLASSES], want, atol=1e-3)
+    path = (write_video(tmp_path / 'grey.mp4', 32) if name == OWN_VIDEOS
+            else make_pictures(tmp_path / 'data') / 'val/first/0.png')
+    subject = read_subject(tuned_checkpoint(name, tmp_path)[0], Wish())
+    export(subject, Form(target), Trial([path]), tmp_path / 'out')
+    want = run_torch(Exported(subject, True).eval(),
+                     subject.inputs(stack(subject, [path])[0], True))[0]
+    lines = run_example(target, tmp_path / 'out', path).splitlines()
+    found = {line.split()[1]: float(line.split()[0]) for line in lines}
+    assert [line.split()[1] for line in lines] == [
+        CLASSES[label] for label in want.argsort()[::-1]]
+    np.testing.assert_allclose([found[name] for name in CLASSES], want, atol=1e-3)
 
 
 @pytest.mark.parametrize('name', RUNTIMES.values())
