@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 HERE = Path(__file__).parent
@@ -33,10 +34,11 @@ def facts_of(student: Path, classes: Path | None, seconds_between: float) -> dic
     """What the page has to know of the network."""
     session = onnxruntime.InferenceSession(str(student), providers=['CPUExecutionProvider'])
     (pixels, ), (scores, *_) = session.get_inputs(), session.get_outputs()
-    *frames, rows, columns = pixels.shape[2:]
-    if pixels.shape[1] != 3 or len(frames) > 1:
-        raise ValueError(f'{student}: must take clips (N, 3, T, H, W) or pictures (N, 3, H, W), '
-                         f'but takes {pixels.shape}; export a classifier')
+    last = pixels.shape[-1] == 3
+    *frames, rows, columns = pixels.shape[1:-1] if last else pixels.shape[2:]
+    if (not last and pixels.shape[1] != 3) or len(frames) > 1:
+        raise ValueError(f'{student}: must take clips (N, 3, T, H, W) or pictures (N, 3, H, W), or '
+                         f'with channels last, but takes {pixels.shape}; export a classifier')
     if len(scores.shape) != 2:
         raise ValueError(f'{student}: must give scores of classes, but gives {scores.shape}; '
                          'export a fine-tuned checkpoint, with its head')
@@ -44,9 +46,15 @@ def facts_of(student: Path, classes: Path | None, seconds_between: float) -> dic
     if names and len(names) != scores.shape[1]:
         raise ValueError(f'{classes}: must name all {scores.shape[1]} classes, but names '
                          f'{len(names)}')
+    as_bytes = pixels.type == 'tensor(uint8)'
+    # Some exports end in shares of 1, others before.
+    shape = [1 if isinstance(side, str) else side for side in pixels.shape]
+    black = np.zeros(shape, np.uint8 if as_bytes else np.float32)
+    answer, *_ = session.run([scores.name], {pixels.name: black})
+    logits = bool((answer < 0).any() or abs(answer.sum() - 1) > 1e-3)
     return dict(input=pixels.name, video=bool(frames), frames=frames[0] if frames else 1,
-                rows=rows, columns=columns, type='float32', logits=True, mean=MEAN, std=STD,
-                classes=names, seconds_between=seconds_between)
+                rows=rows, columns=columns, last=last, type='uint8' if as_bytes else 'float32',
+                logits=logits, mean=MEAN, std=STD, classes=names, seconds_between=seconds_between)
 
 
 def fetch_runtime() -> Path:

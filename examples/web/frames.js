@@ -120,9 +120,15 @@ async function ready(video) {
   }
 }
 
+// Browsers say that they have sought before the frame can be drawn; so the frame itself is waited for,
+// where they tell of it, and no longer than a second, as they need not tell of the one that is there.
 async function seek(video, time) {
+  const shown = video.requestVideoFrameCallback
+    ? new Promise((done) => { video.requestVideoFrameCallback(done); })
+    : Promise.resolve();
   await new Promise((done) => {
     video.addEventListener('seeked', done, { once: true });
     video.currentTime = time;
   });
+  await Promise.race([shown, new Promise((done) => { setTimeout(done, 1000); })]);
 }

@@ -32,9 +32,10 @@ export class Student {
   }
 }
 
-// Pictures as the network takes them: (1, channels, frames, rows, columns), or without frames.
+// Pictures as the network takes them: (1, channels, frames, rows, columns), or with channels last;
+// of pictures without frames. Bytes where preprocessing is in the network, else normalised.
 export function tensorOf(pictures, facts) {
-  const { frames, rows, columns, mean, std } = facts;
+  const { frames, rows, columns, mean, std, last } = facts;
   const plane = rows * columns;
   const asBytes = facts.type === 'uint8';
   const data = new (asBytes ? Uint8Array : Float32Array)(3 * frames * plane);
@@ -42,13 +43,15 @@ export function tensorOf(pictures, facts) {
     for (let place = 0; place < plane; place += 1) {
       for (let channel = 0; channel < 3; channel += 1) {
         const value = picture[4 * place + channel];
-        data[(channel * frames + frame) * plane + place] =
-          asBytes ? value : (value - mean[channel]) / std[channel];
+        const target = last
+          ? (frame * plane + place) * 3 + channel
+          : (channel * frames + frame) * plane + place;
+        data[target] = asBytes ? value : (value - mean[channel]) / std[channel];
       }
     }
   });
-  const dims = facts.video ? [1, 3, frames, rows, columns] : [1, 3, rows, columns];
-  return { input: facts.input, dims, data };
+  const size = [...(facts.video ? [frames] : []), rows, columns];
+  return { input: facts.input, dims: last ? [1, ...size, 3] : [1, 3, ...size], data };
 }
 
 function softmax(values) {

@@ -11,6 +11,7 @@ from queue import Queue
 
 import clips
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from PIL import Image
@@ -105,6 +106,8 @@ def test_a_browser_says_what_python_says(student, tmp_path):
     np.testing.assert_allclose(
         np.reshape(answer['pngs']['data'], (3, 4, 32, 32)),
         ((frames - MEAN) / STD).transpose(3, 0, 1, 2), rtol=1e-5, atol=1e-5)
+    # What networks take whose preprocessing is in them.
+    assert answer['pngs']['bytes'] == frames.ravel().tolist()
     np.testing.assert_allclose(answer['pngs']['scores'], in_python(session, frames), atol=1e-5)
     # A video as this browser decodes it: 12 frames at 10 a second, windows of 4, every 2.
     windows = answer['windows']
@@ -136,10 +139,28 @@ def test_wrong_files_are_refused_before_anything_is_written(student, tmp_path):
     assert not (tmp_path / 'site').exists()
 
 
+def test_a_network_with_its_preprocessing_in_it(tmp_path):
+    """It takes bytes with channels last, and gives shares of 1."""
+    make, kinds = onnx.helper, onnx.TensorProto
+    graph = make.make_graph(
+        [make.make_node('Cast', ['pixels'], ['real'], to=kinds.FLOAT),
+         make.make_node('ReduceMean', ['real', 'axes'], ['mean'], keepdims=0),
+         make.make_node('Softmax', ['mean'], ['scores'])],
+        'tiny', [make.make_tensor_value_info('pixels', kinds.UINT8, ['batch', 4, 8, 6, 3])],
+        [make.make_tensor_value_info('scores', kinds.FLOAT, ['batch', 3])],
+        [make.make_tensor('axes', kinds.INT64, [3], [1, 2, 3])])
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid('', 18)], ir_version=8),
+              tmp_path / 'a.onnx')
+    facts = runpy.run_path(str(EXAMPLE / 'build.py'))['facts_of'](tmp_path / 'a.onnx', None, .1)
+    said = {name: facts[name] for name in ('type', 'last', 'logits', 'frames', 'rows', 'columns')}
+    assert said == dict(type='uint8', last=True, logits=False, frames=4, rows=8, columns=6)
+
+
 def test_the_int8_file_is_taken_where_there_is_one(student, tmp_path):
     module = runpy.run_path(str(EXAMPLE / 'build.py'))
     facts = module['facts_of'](student, student.with_name('classes.txt'), .2)
     assert (facts['frames'], facts['rows'], facts['columns'], facts['video']) == (4, 32, 32, True)
+    assert (facts['type'], facts['last'], facts['logits']) == ('float32', False, True)
     assert facts['classes'] == list(CLASSES) and facts['seconds_between'] == .2
     shutil.copy(student, tmp_path / 'a.onnx')
     shutil.copy(student, tmp_path / 'a.int8.onnx')
