@@ -16,7 +16,8 @@ DETECTION = ['mmdet>=3.3,<3.4']
 DENSE = DETECTION + ['mmsegmentation>=1.2.2,<2.0', 'ftfy', 'prettytable', 'regex']
 INTEROP = ['timm', 'transformers']
 REMOTE = ['aiohttp', 'fsspec', 's3fs', 'gcsfs', 'huggingface_hub']
-EXPORT = ['onnx', 'onnxruntime']
+ONNX = ['onnx', 'onnxruntime']
+OPENVINO = ['openvino>=2025.1', 'nncf']
 LOGGERS = ['tensorboard', 'wandb', 'mlflow']
 TESTS = ['aiohttp', 'build', 'coverage', 'fsspec', 'hypothesis', 'moto[server]', 'mypy', 'nbmake',
          'pytest', 'ruff', 's3fs', 'scikit-video', 'setuptools', 'tensorboard']
@@ -105,9 +106,11 @@ setup(
         detection=DETECTION,
         dense=DENSE,
         interop=INTEROP,
-        export=EXPORT,
+        export=ONNX,
+        onnx=ONNX,
+        openvino=OPENVINO,
         remote=REMOTE,
         loggers=LOGGERS,
-        tests=LITE + QUICKSTART + DENSE + INTEROP + EXPORT + TESTS,
+        tests=LITE + QUICKSTART + DENSE + INTEROP + ONNX + OPENVINO + TESTS,
     ),
 )

@@ -30,7 +30,8 @@ INTERRUPTED = 130
 _PACKAGE = str(Path(__file__).parent)
 # What a module is installed by, where that is an extra of ours.
 _EXTRAS = dict(mmdet='detection', mmseg='dense', ftfy='dense', timm='interop',
-               transformers='interop', onnx='export', onnxruntime='export', mlxtend='quickstart',
+               transformers='interop', onnx='onnx', onnxruntime='onnx', openvino='openvino',
+               nncf='openvino', mlxtend='quickstart',
                skimage='quickstart', mmcv='lite', tensorboard='loggers',
                wandb='loggers', mlflow='loggers')
 # Longer messages (a thousand keys that do not fit) are in the file as a whole.

@@ -12,7 +12,7 @@ ROOMS = (
      'failures', 'input_shape', 'resolved_config', 'stopping'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
-    ('report', ), ('engine', ), ('studies', ), ('command', ))
+    ('deploy', ), ('report', ), ('engine', ), ('studies', ), ('command', ))
 LEVELS = {room: level for level, row in enumerate(ROOMS) for room in row}
 FILES = sorted(path for path in PACKAGE.rglob('*.py') if '.mim' not in path.parts)
 

@@ -19,6 +19,10 @@ ELSEWHERE = {
     'engine/strategies.py': 'integration/test_large_teachers.py',
     'models/teachers/base.py': 'models/teachers/test_frozen_teacher.py',
     'models/teachers/image_teacher.py': 'models/teachers/test_timm_teacher.py',
+    **{f'deploy/{name}.py': 'deploy/test_export.py' for name in (
+        'metadata', 'runtimes', 'sources', 'subject', 'writers')},
+    'deploy/timing.py': 'tools/test_benchmark_inference.py',
+    'deploy/ava.py': 'deploy/test_networks.py',
     'inference/fine_tuned.py': 'inference/test_classifier.py',
     'export/model_card.py': 'export/test_files.py',
     'export/onnx_file.py': 'export/test_files.py',

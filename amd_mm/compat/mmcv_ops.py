@@ -14,7 +14,7 @@ def _torchvision_operators() -> bool:
 
 
 def interpolation_weights(start: Tensor, length: Tensor, bins: int, sampling_ratio: int,
-                          size: int) -> Tensor:
+                          size: int, most: int | None = None) -> Tensor:
     """Weigh the pixels of one axis in the bins of each region.
 
     Args:
@@ -23,6 +23,7 @@ def interpolation_weights(start: Tensor, length: Tensor, bins: int, sampling_rat
         bins: Number of bins of a region along this axis.
         sampling_ratio: Samples of a bin along this axis; 0: as many as there are pixels.
         size: Number of pixels of the feature map along this axis.
+        most: No bin has more samples; None finds it out, which no exported graph can.
 
     Returns:
         (K, bins, size) weights that average the linearly interpolated samples of a bin.
@@ -33,7 +34,9 @@ def interpolation_weights(start: Tensor, length: Tensor, bins: int, sampling_rat
     else:
         counts = torch.ceil(bin_length).clamp(min=0)
     # a region without extent has no sample, and its bins are 0
-    samples = torch.arange(int(counts.max()) if len(counts) else 0, device=start.device)
+    if most is None:
+        most = int(counts.max()) if len(counts) else 0
+    samples = torch.arange(most, device=start.device, dtype=start.dtype)
     bin_indices = torch.arange(bins, device=start.device)
     steps = ((samples + 0.5) * bin_length[:, None] / counts.clamp(min=1)[:, None])[:, None]
     positions = (start[:, None] + bin_indices * bin_length[:, None])[..., None] + steps

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from amd_mm.checkpoints.reading import FACTS_KEY
 
-# What an exported Transformers folder holds; a folder with anything else is never replaced.
-OWN_FILES = {'config.json', 'preprocessor_config.json', 'model.safetensors', 'README.md'}
+# What an exported folder holds, of Transformers or for a runtime; a folder with anything else is
+# never replaced.
+OWN_FILES = {'config.json', 'preprocessor_config.json', 'model.safetensors', 'README.md',
+             'model.json', 'model.onnx', 'model.xml', 'model.bin', 'model.pt2'}
 
 
 def check_destination(path: str | Path, force: bool = False) -> Path:

@@ -75,10 +75,13 @@ class Classifier:
         if self.is_video:
             steps = [step for step in self._pipeline if not _kind(step).endswith('Init')]
             # Of frames in folders no decoder is named.
-            self._whole = _compose(self._pipeline if len(steps) < len(self._pipeline) else [
+            of_files = self._pipeline if len(steps) < len(self._pipeline) else [
                 dict(type='amd_mm.PyAVInit'),
-                *(_decoding(step, 'amd_mm.PyAVDecode') for step in steps)])
-            self._window = _compose([_of_window(step) for step in steps])
+                *(_decoding(step, 'amd_mm.PyAVDecode') for step in steps)]
+            self._whole = _compose(of_files)
+            self._view = _compose([_of_view(step) for step in of_files])
+            self._window = _compose([
+                _decoding(_of_view(step), 'mmaction.ArrayDecode') for step in steps])
         else:
             self._inferencer = _inferencer(self.model, config)
 
@@ -93,6 +96,26 @@ class Classifier:
         with reading(path, 'a picture'):
             batch = next(self._inferencer.preprocess([read_picture(str(path))]))
         return self._inferencer.forward(batch)[0].pred_score.cpu()
+
+    @property
+    def pipeline(self) -> list[dict]:
+        """The steps of the config's testing, from the file on."""
+        return list(self._pipeline)
+
+    def view(self, path: str | Path) -> np.ndarray:
+        """((T,) H, W, 3) uint8, RGB: what the network is given of a file in one view of testing.
+
+        Raises:
+            ValueError: If the file cannot be read.
+        """
+        if self.is_video:
+            with reading(path, _VIDEO_RULE):
+                clip = self._view(_source(filename=str(path)))['inputs'][0]
+            return clip.permute(1, 2, 3, 0).numpy()
+        with reading(path, 'a picture'):
+            batch = next(self._inferencer.preprocess([read_picture(str(path))]))
+        # Pictures are in OpenCV's order, as whatever the hosts read.
+        return batch['inputs'][0].flip(0).permute(1, 2, 0).contiguous().numpy()
 
     @property
     def window_shape(self) -> tuple[int, ...]:
@@ -113,8 +136,7 @@ class Classifier:
         Args:
             frames: As for :meth:`window_scores`. Only those that are sampled are looked at.
         """
-        return self._window(dict(
-            array=frames, total_frames=len(frames), label=-1, start_index=0, modality='RGB'))
+        return self._window(_source(array=frames, total_frames=len(frames)))
 
     @torch.no_grad()
     def compute(self, samples: Sequence[dict]) -> Tensor:
@@ -142,8 +164,7 @@ class Classifier:
             with reading(name, _VIDEO_RULE):
                 return pipeline(results)
 
-        source.update(label=-1, start_index=0, modality='RGB')
-        return inference_recognizer(self.model, source, read).pred_score.cpu()
+        return inference_recognizer(self.model, _source(**source), read).pred_score.cpu()
 
 
 def _build(config: Config, classes: Sequence[str] | None) -> nn.Module:
@@ -191,10 +212,15 @@ def _decoding(step: dict, decoder: str) -> dict:
     return dict(type=decoder) if _kind(step).endswith('Decode') else step
 
 
-def _of_window(step: dict) -> dict:
-    """A step of the test pipeline for frames in memory, one clip and one crop."""
+def _source(**results: Any) -> dict:
+    """What mmaction2's steps expect of an input besides where it is."""
+    return dict(results, label=-1, start_index=0, modality='RGB')
+
+
+def _of_view(step: dict) -> dict:
+    """A step of the test pipeline for one clip and one crop."""
     if _kind(step) in ('ThreeCrop', 'TenCrop'):
         return dict(type='mmaction.CenterCrop', crop_size=step['crop_size'])
     if 'num_clips' in step:
         return dict(step, num_clips=1)
-    return _decoding(step, 'mmaction.ArrayDecode')
+    return step

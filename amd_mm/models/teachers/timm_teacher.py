@@ -95,11 +95,11 @@ class TimmTeacher(ImageTeacher):
                 f'The teacher {architecture} has no checkpoint: set model.teacher.checkpoint=FILE '
                 '(--cfg-options); tools/model_zoo.py says where teachers are published. '
                 'checkpoint=None gives random weights, for trials.')
-        meta = _build(architecture, None)
+        meta = build_network(architecture, None)
         self.can_leave_out = hasattr(meta, 'patch_drop')
         self.fit(student_grid, meta.patch_embed.patch_size, meta.patch_embed.img_size, match,
                  frames)
-        self.network = _build(architecture, self.picture_size)
+        self.network = build_network(architecture, self.picture_size)
         self.taps = check_taps(taps, len(self.network.blocks), 'teacher')
         self.embed_dims = self.network.embed_dim
         self.has_class_token = self.network.cls_token is not None
@@ -206,7 +206,7 @@ def _timm() -> ModuleType:
     return timm
 
 
-def _build(architecture: str, size: tuple[int, int] | None) -> Any:
+def build_network(architecture: str, size: tuple[int, int] | None) -> Any:
     """A network of timm without a head; without a size, of its own one and without memory.
 
     Raises:
