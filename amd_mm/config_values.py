@@ -22,7 +22,7 @@ __all__ = ['check_values', 'require']
 
 _LOADER = {'batch_size': whole(1), 'num_workers': whole(0)}
 _LOGGER = one_of('tensorboard', 'wandb', 'mlflow')
-_OFF = one_of(False)
+_OFF = Rule('False', lambda value: value is False)
 _LOOP = {'max_epochs': whole(1), 'max_iters': whole(1), 'val_interval': whole(1),
          'val_begin': whole(0)}
 # By dotted key; a key that is not there is not looked at.

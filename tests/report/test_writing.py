@@ -10,7 +10,8 @@ def test_sections_that_know_something_are_there_in_order(tmp_path):
     page = path.read_text()
     assert path == tmp_path / 'run/report/index.html'
     assert '<h1>run, update 20</h1>' in page
-    places = [page.index(f'</h2>{start}') for start in ('<div', '<p>Of late', '<p>Not shown: no &lt;')]
+    starts = '<div', '<p>Of late', '<p>Not shown: no &lt;'
+    places = [page.index(f'</h2>{start}') for start in starts]
     assert places == sorted(places) and '<h2 id="predictions">' not in page
 
 

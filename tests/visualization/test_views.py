@@ -35,6 +35,8 @@ def test_each_side_shows_exactly_what_it_sees(grid):
     views = reconstruction_views(images, painted, mask, None, grid)
     assert list(views) == ['input', "student's view", "teacher's view", 'reconstruction']
     assert views['input'] is images and views['reconstruction'] is painted
+    both = reconstruction_views(images, painted, mask, images, grid)
+    assert list(both) == [*views, 'own statistics'] and both['own statistics'] is images
     student, extra = pixels_of(mask.visible, grid), pixels_of(mask.extra, grid)
     assert 0 < student.sum() < (student | extra).sum() < student.numel()
     for name, seen in (("student's view", student), ("teacher's view", student | extra)):
