@@ -20,12 +20,12 @@ def lines(model: nn.Module, encoder: str | None = None) -> list[str]:
 
 
 def test_of_a_pre_training():
+    weights = 'out/my run/encoder.safetensors'
     assert lines(amd_video(), 'encoder.safetensors') == [
         'python tools/train.py FINETUNING_CONFIG --cfg-options '
-        "'model.backbone.init_cfg.checkpoint=out/my run/encoder.safetensors'",
-        "python tools/extract_features.py 'out/my run/b.py' 'out/my run/encoder.safetensors' FOLDER "
-        '--out features.npz',
-        "python tools/convert_checkpoint.py 'out/my run/encoder.safetensors' encoder.onnx --to onnx"]
+        f"'model.backbone.init_cfg.checkpoint={weights}'",
+        f"python tools/extract_features.py 'out/my run/b.py' '{weights}' FOLDER --out features.npz",
+        f"python tools/convert_checkpoint.py '{weights}' encoder.onnx --to onnx"]
 
 
 @pytest.mark.parametrize('build, recipe', [
