@@ -10,6 +10,7 @@ from amd_mm.report.html import chart_row, duration, paragraph, picture, short, t
 from amd_mm.report.page import write_page
 from amd_mm.report.record import Record
 from amd_mm.report.scalars import Curves, read_scalars, write_csv
+from amd_mm.report.sections.losses import SHOWN_ELSEWHERE
 from amd_mm.report.sections.times import spent
 
 _UNITS = dict(updates='update', epochs='epoch or update')
@@ -97,7 +98,8 @@ def _facts_of(record: Record, curves: Curves) -> dict[str, str]:
     if flops := sum(known.get('flops', {}).values()):
         found['an input'] = f'{short(flops)}FLOP'
     for name, points in curves.all.items():
-        if re.search(r'loss|acc|top1|mIoU', name) or name in curves.epochs:
+        if not SHOWN_ELSEWHERE.fullmatch(name) and (
+                name in curves.epochs or re.search('loss|acc', name)):
             found[f'last {name}'] = f'{points[-1][1]:.4g}'
     for name in ('health', 'neighbours'):
         for figure in ('effective_rank', 'top1'):

@@ -201,7 +201,8 @@ class ReportHook(Hook):
                     part()
             self._last_cost = time.monotonic() - began
         self._write(runner, updates)
-        self._timed += range(self._done + 1, self._done + 1 + _TIMED_AGAIN)
+        # The wait before the next update has this page in it.
+        self._timed += range(self._done + 2, self._done + 2 + _TIMED_AGAIN)
 
     def _export(self, runner: Runner, updates: int) -> None:
         # MMEngine writes it at the start; to format it again takes a second.

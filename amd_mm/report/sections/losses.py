@@ -11,14 +11,14 @@ from amd_mm.report.scalars import Curve, Curves
 DROWNING = 10
 # Logged updates that are judged.
 _LAST = 10
-_SHOWN_ELSEWHERE = re.compile(r'(time|data_time|memory|data_wait_share|utilisation|eta|base_lr'
+SHOWN_ELSEWHERE = re.compile(r'(time|data_time|memory|data_wait_share|utilisation|eta|base_lr'
                               r'|.*_per_second)')
 
 
 def show(record: Record, curves: Curves) -> str:
     """Curves, a line where alignment drowns the pixels, and losses by pair of taps."""
     found = {name: points for name, points in curves.updates.items()
-             if not _SHOWN_ELSEWHERE.fullmatch(name)}
+             if not SHOWN_ELSEWHERE.fullmatch(name)}
     parts = {name: points for name, points in found.items()
              if re.search(r'(^|[._])loss_', name)}
     if len(parts) < 2:
@@ -27,7 +27,7 @@ def show(record: Record, curves: Curves) -> str:
     charts += [draw_chart(name, {name: points}) for name, points in found.items()
                if name not in parts]
     charts += [draw_chart(name, {name: points}, 'epoch or update')
-               for name, points in curves.epochs.items() if not _SHOWN_ELSEWHERE.fullmatch(name)]
+               for name, points in curves.epochs.items() if not SHOWN_ELSEWHERE.fullmatch(name)]
     if not charts:
         return paragraph('Nothing was logged yet.')
     text = _trap(record, parts) + chart_row(charts) + _taps(record)
