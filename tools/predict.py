@@ -15,6 +15,9 @@ written: predictions.jsonl and predictions.csv of all videos, and of each NAME.s
 NAME.mp4. A command that was interrupted goes on when it is given again, to the same bytes; files
 that could not be read are in failed.txt.
 
+Of a config of action detection (AVA): what the people in each second of a video do. Where they are
+is said by --boxes, or found by a --detector; --out keeps NAME.jsonl, a line a key frame.
+
 A --camera is watched in such windows. Frames for which there is no time are dropped and counted.
 """
 import argparse
@@ -29,10 +32,20 @@ from mmengine.device import get_device
 
 # Before any config is read: it makes `_base_` work across packages, and mends the hosts.
 import amd_mm  # noqa: F401
-from amd_mm.command_line import add_config_arguments, device, new_file, number, read_config
+from amd_mm.command_line import (
+    add_config_arguments,
+    device,
+    new_file,
+    number,
+    read_config,
+    read_config_file,
+)
 from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import (
     FORMATS,
+    ActionDetector,
+    ActionPredictor,
+    BoxFile,
     BoxPredictor,
     Camera,
     Classifier,
@@ -41,12 +54,16 @@ from amd_mm.inference import (
     Journal,
     Line,
     MaskPredictor,
+    MMDetPeople,
+    People,
     Predictor,
     Segmentor,
+    TorchvisionPeople,
     WindowFiles,
     WindowRun,
     digest,
     find_files,
+    is_action_detector,
     is_detector,
     is_segmentor,
     list_failed,
@@ -78,6 +95,12 @@ def parse_args() -> argparse.Namespace:
                         help="of a window (default: the config's frames at its interval)")
     parser.add_argument('--stride', type=float, metavar='SECONDS',
                         help='from window to window (default: half a window)')
+    parser.add_argument('--boxes', metavar='FILE',
+                        help='people, for actions: lines video,time,x1,y1,x2,y2[,score[,track]] '
+                        'with seconds and corners in [0, 1]')
+    parser.add_argument('--detector', nargs=2, metavar=('NAME', 'WEIGHTS'),
+                        help="finds people, for actions: a detector of torchvision's by name, or "
+                        'a config of mmdet, and its weights')
     parser.add_argument('--smooth', type=number(float, least=0), default=0., metavar='SECONDS',
                         help='each window gets the mean of those this near to each other')
     parser.add_argument('--batch-size', type=number(least=1), default=8, help='windows at a time')
@@ -101,8 +124,15 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor | BoxPredictor:
+def prepare(args: argparse.Namespace) -> (
+        Predictor | MaskPredictor | BoxPredictor | ActionPredictor):
     config = read_config(args)
+    if is_action_detector(config):
+        if args.sliding or args.camera is not None or args.json is not None:
+            raise ValueError('a config of action detection goes over videos by itself, with '
+                             '--stride, into --out: leave out --sliding, --camera and --json')
+        detector = ActionDetector(config, args.checkpoint, args.classes, args.device)
+        return ActionPredictor(detector, people(args), args.stride or 1., args.top_k, args.out)
     model: Classifier | Segmentor | Detector
     if is_segmentor(config) or is_detector(config):
         kind = Segmentor if is_segmentor(config) else Detector
@@ -121,14 +151,31 @@ def prepare(args: argparse.Namespace) -> Predictor | MaskPredictor | BoxPredicto
     return Predictor(model, args.top_k, args.out)
 
 
-def predict(predictor: Predictor | MaskPredictor | BoxPredictor, args: argparse.Namespace) -> int:
+def people(args: argparse.Namespace) -> People:
+    if (args.boxes is None) == (args.detector is None):
+        raise ValueError('a config of action detection must be told where people are, got '
+                         f'{"neither" if args.boxes is None else "both"}; give --boxes FILE or '
+                         '--detector NAME WEIGHTS')
+    if args.boxes is not None:
+        return BoxFile(args.boxes, (args.stride or 1.) / 2)
+    name, weights = args.detector
+    least = .8 if args.min_score is None else args.min_score
+    if name.endswith('.py'):
+        return MMDetPeople(Detector(read_config_file(name), weights, device=args.device),
+                           min_score=least)
+    return TorchvisionPeople(name, weights, least, args.device)
+
+
+def predict(predictor: Predictor | MaskPredictor | BoxPredictor | ActionPredictor,
+            args: argparse.Namespace) -> int:
     """Go through the inputs; return how many could not be read."""
     cut = Cut(args.window, args.stride)
     if isinstance(predictor, Predictor) and args.camera is not None:
         camera = Camera(args.camera, args.time_limit)
         predictor.camera(camera, cut, args.smooth, args.seconds)
         return 0
-    is_video = isinstance(predictor, Predictor) and predictor.classifier.is_video
+    is_video = isinstance(predictor, ActionPredictor) or (
+        isinstance(predictor, Predictor) and predictor.classifier.is_video)
     files = find_files(args.inputs, is_video, args.root)
     if isinstance(predictor, Predictor) and args.sliding:
         failed = slide(predictor, cut, files, args)

@@ -16,6 +16,8 @@ from amd_mm.datasets import KeyedDataset
 _CRASHES = tuple(-number for number in (
     signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 
+# Seconds from one look at the workers to the next, as torch's without a limit.
+_LOOK = 5.
 # Seconds that a worker may take to end after others have noticed; it may write a core file.
 _PATIENCE = 30.
 
@@ -39,7 +41,7 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
         done = 0
         batches: Any = _start(dataloader)
         try:
-            for batch in batches:
+            for batch in _in_time(batches, dataloader.timeout):
                 yield batch
                 done += 1
         # Batches that the lost one has made have to be fetched from it, so that there may be
@@ -48,7 +50,7 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
             # What a worker lives to tell is in torch's words.
             if 'in DataLoader worker process' in str(error):
                 raise
-            if str(error).startswith('DataLoader timed out'):
+            if _is_late(error):
                 raise RuntimeError(_late(dataloader, batches)) from error
             lost = _lost(batches)
             if not lost:
@@ -64,6 +66,32 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
         batches._shutdown_workers()
         dataloader._iterator = None  # which persistent workers are asked by
         sampler.leave_out(done * (dataloader.batch_size or 1))
+
+
+def _in_time(batches: Any, limit: float) -> Iterator[dict]:
+    """The batches, each within so many seconds; 0: without a limit.
+
+    torch looks after its workers where a wait of its own ends, so that a long one would hide one
+    that is lost.
+    """
+    batches._timeout = min(limit, _LOOK)
+    waited = 0.
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            waited += batches._timeout
+            if not _is_late(error) or waited >= limit:
+                raise
+            continue
+        waited = 0.
+        yield batch
+
+
+def _is_late(error: Exception) -> bool:
+    return str(error).startswith('DataLoader timed out')
 
 
 def _start(dataloader: DataLoader) -> Any:

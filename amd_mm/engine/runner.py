@@ -30,6 +30,7 @@ from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.report_option import settle_report
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
+from amd_mm.input_shape import settle_shape
 from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.registry import RUNNERS
 
@@ -96,6 +97,7 @@ def build_training_runner(cfg: Config) -> Runner:
 
 def _check(cfg: Config) -> None:
     """Find what the user can mend before MMEngine builds anything."""
+    settle_shape(cfg)
     check_keys(cfg)
     check_values(cfg)
     source = cfg.get('load_from')

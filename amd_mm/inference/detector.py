@@ -74,8 +74,11 @@ class Detector:
         self.model.to(device).eval()
         self._dataset = config.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope('mmdet'):
-            self._read = Compose([step for step in config.test_dataloader.dataset.pipeline
-                                  if not step['type'].endswith('LoadAnnotations')])
+            steps = [step for step in config.test_dataloader.dataset.pipeline
+                     if not step['type'].endswith('LoadAnnotations')]
+            self._read = Compose(steps)
+            # Without the first, which reads the file.
+            self._prepare = Compose(steps[1:])
 
     def detections(self, path: str | Path, min_score: float = 0.) -> list[Detection]:
         """The objects in a picture, best first.
@@ -89,6 +92,21 @@ class Detector:
         """
         with reading(path, 'a picture'):
             sample = self._read(dict(img_path=str(path), img_id=0))
+        return self._detected(sample, min_score)
+
+    def detections_in(self, picture: np.ndarray, min_score: float = 0.) -> list[Detection]:
+        """The objects in a picture in memory, best first.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+            min_score: What is less certain is left out.
+        """
+        image = np.ascontiguousarray(picture[..., ::-1])
+        return self._detected(self._prepare(dict(
+            img=image, img_path='', img_id=0, img_shape=image.shape[:2],
+            ori_shape=image.shape[:2])), min_score)
+
+    def _detected(self, sample: dict, min_score: float) -> list[Detection]:
         with torch.no_grad():
             result, = self.model.test_step(pseudo_collate([sample]))
         found = result.pred_instances

@@ -10,6 +10,8 @@ from mmengine.registry import DATASETS
 from runs import loaded, recorded, run, toy_config, weights
 from toys import ToyData
 
+from amd_mm.engine.lost_workers import _in_time
+
 
 @DATASETS.register_module()
 class CrashingData(ToyData):
@@ -76,3 +78,30 @@ def test_a_sample_that_never_comes_ends_the_run_by_name(tmp_path):
     with pytest.raises(RuntimeError, match=r'within 2 s, but worker [01] of the dataloader is '
                        r'still at 3\.toy: see whether the storage answers'):
         run(cfg)
+
+
+class Slow:
+    """Batches of which the second comes after three waits; the timeouts that were asked for."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> dict:
+        self.timeouts.append(self._timeout)
+        if len(self.timeouts) in (2, 3, 4):
+            raise RuntimeError(f'DataLoader timed out after {self._timeout} seconds')
+        if len(self.timeouts) == 6:
+            raise StopIteration
+        return dict(number=len(self.timeouts))
+
+
+def test_workers_are_looked_after_while_a_batch_is_waited_for():
+    slow = Slow()
+    assert list(_in_time(slow, 480)) == [dict(number=1), dict(number=5)]
+    assert slow.timeouts == 6 * [5.]
+    with pytest.raises(RuntimeError, match='timed out after 5'):
+        list(_in_time(Slow(), 15))
+    assert list(_in_time(Slow(), 15.5)) == [dict(number=1), dict(number=5)]

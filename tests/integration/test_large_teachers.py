@@ -65,6 +65,10 @@ def test_shared_out_is_the_same_as_whole(tmp_path):
     both, rest = (amd_config(tmp_path / name, shard=True) for name in ('both', 'rest'))
     for cfg in (both, rest):
         cfg.merge_from_dict(sharded)
+        cfg.default_hooks.checkpoint = dict(
+            type='amd_mm.WholeCheckpointHook', interval=1, background=True)
+        cfg.custom_hooks += [dict(type='amd_mm.InterimCheckpointHook', minutes=1e-6),
+                             dict(type='amd_mm.WorkDirLockHook')]
     train(both)
     assert_same(both, whole)
     # Whole checkpoints, so that another number of processes could go on with them.

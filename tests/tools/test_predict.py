@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import ava_set
 import clips
 import detectors
 import nuclei
@@ -16,6 +17,7 @@ from tuned import OWN_IMAGES, OWN_VIDEOS, fine_tuned
 
 from amd_mm.datasets.files import printable
 from amd_mm.inference import Classifier, Detector, Segmentor, video_frames
+from amd_mm.registry import MODELS
 
 SCRIPT = Path(__file__).parents[2] / 'tools/predict.py'
 CLASSES = ('walking the dog', 'cutting wood', 'juggling', 'sleeping', 'tying a knot', 'waving')
@@ -173,6 +175,31 @@ def test_objects_of_a_detection_config(command, tmp_path, monkeypatch, capsys):
     assert '--min-score must be in [0, 1], got 2' in capsys.readouterr().err
     assert command(*files, root, '--sliding') == 2
     assert 'need a config of videos' in capsys.readouterr().err
+
+
+def test_actions_of_people_in_a_film(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    root = ava_set.make_set(tmp_path / 'set')
+    cfg = ava_set.small('vit-small-p16_k400-amd-pre_b64-16x4x1-20e-adamw_ava22-videos-rgb', root,
+                        tmp_path, None)
+    parts = dict(cfg.model, backbone=dict(cfg.model.backbone, init_cfg=None))
+    torch.save(dict(state_dict=MODELS.build(parts).state_dict()), tmp_path / 'last.pth')
+    cfg.dump(tmp_path / 'config.py')
+    (tmp_path / 'boxes.csv').write_text('bikes,1,0,0,.5,1,.9,me\nbikes,2,.5,0,1,1,.9,you\n')
+    files = tmp_path / 'config.py', tmp_path / 'last.pth', root / 'videos/bikes.mp4'
+    assert command(*files, '--boxes', tmp_path / 'boxes.csv', '--out', tmp_path / 'out') == 0
+    lines = [json.loads(line) for line in (tmp_path / 'out/bikes.jsonl').open()]
+    # Clips of 8 frames, a second of 10 frames apart; the last at the end.
+    assert [line['time'] for line in lines] == [.4, 1.4, 2.4, 3.4, 3.6]
+    assert [[person['track'] for person in line['people']] for line in lines] == [
+        [], ['me'], ['you'], [], []]
+    assert {action['name'] for action in lines[1]['people'][0]['actions']} == {
+        *ava_set.LABELS.values(), None}
+    for more, message in (([], 'must be told where people are, got neither'),
+                          (['--detector', 'yolo', 'x.pth'], 'must be a detector of torchvision'),
+                          (['--sliding'], 'goes over videos by itself')):
+        assert command(*files, *more) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_bad_wishes_are_refused(tuned, command, tmp_path, capsys):
