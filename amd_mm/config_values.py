@@ -22,6 +22,7 @@ __all__ = ['check_values', 'require']
 
 _LOADER = {'batch_size': whole(1), 'num_workers': whole(0)}
 _LOGGER = one_of('tensorboard', 'wandb', 'mlflow')
+_OFF = Rule('False', lambda value: value is False)
 _LOOP = {'max_epochs': whole(1), 'max_iters': whole(1), 'val_interval': whole(1),
          'val_begin': whole(0)}
 # By dotted key; a key that is not there is not looked at.
@@ -34,6 +35,7 @@ _RULES: dict[str, Rule] = {
     'optim_wrapper': optional(MAPPING), 'default_hooks': optional(MAPPING),
     'custom_hooks': optional(list_of(MAPPING, least=0)),
     'param_scheduler': optional(either(MAPPING, list_of(MAPPING, least=0))),
+    'report': optional(either(_OFF, MAPPING)),
     'loggers': optional(either(_LOGGER, list_of(_LOGGER, least=0))),
     'env_cfg': MAPPING, 'randomness': MAPPING, 'randomness.seed': optional(whole(0)),
     'env_cfg.mp_cfg.mp_start_method': one_of('fork', 'spawn', 'forkserver'),

@@ -62,6 +62,10 @@ ALLOWED[None] |= {f'{teacher}.{name}'
                   for name in ('mean', 'std', 'input_mean', 'input_std', 'student_grid')}
 # Of teachers of other libraries, whose other values are texts.
 ALLOWED[None] |= {'match', 'frames', 'TransformersTeacher.architecture'}
+# Of ReportHook: a folder, or none.
+ALLOWED['abc'] |= {'ReportHook.knn'}
+ALLOWED[None] |= {'ReportHook.knn'}
+ALLOWED[True] |= {'ReportHook.export'}
 ALLOWED[True] |= {'TimmTeacher.normalize', 'TransformersTeacher.normalize'}
 
 

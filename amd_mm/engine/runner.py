@@ -28,6 +28,7 @@ from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
 from amd_mm.engine.measures import num_classes_of, settle_topk
 from amd_mm.engine.preflight import check_own_labels, check_packages, check_places
+from amd_mm.engine.report_option import settle_report
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.input_shape import settle_shape
@@ -68,6 +69,8 @@ def build_training_runner(cfg: Config) -> Runner:
             global batch, or training ends within its warm-up, a key is misspelt or would not be
             read, or (when training starts) rates do not fit the network.
     """
+    # What it says becomes a hook's, and is checked as such.
+    settle_report(cfg)
     check_names(cfg)
     _check(cfg)
     check_paramwise(cfg)

@@ -28,7 +28,7 @@ from amd_mm.inference.mask_predictor import MaskPredictor
 from amd_mm.inference.people import BoxFile, MMDetPeople, People, Person, TorchvisionPeople
 from amd_mm.inference.predictor import Predictor
 from amd_mm.inference.progress import Line, list_failed
-from amd_mm.inference.reconstruction import fixed_keys, reconstruct
+from amd_mm.inference.reconstruction import evaluating, fixed_keys, reconstruct
 from amd_mm.inference.segmentor import Annotated, Segmentor, Share, is_segmentor
 from amd_mm.inference.student import build_student, load_student
 from amd_mm.inference.subtitles import write_srt, write_vtt
@@ -38,15 +38,14 @@ from amd_mm.inference.window_run import Progress, WindowNetwork, WindowRun
 from amd_mm.inference.windows import Cut, Window, video_frames, windows_by_count, windows_by_time
 
 __all__ = [
-    'FORMATS', 'POOLS', 'ActionDetector', 'ActionPredictor', 'Annotated', 'BoxFile',
-    'BoxPredictor', 'Camera', 'Classifier', 'Cue', 'Cut', 'Detection', 'Detector',
-    'FeatureExtractor', 'FeatureFile', 'FileEnd', 'Input', 'Journal', 'Line', 'MMDetPeople',
-    'MaskPredictor', 'Moment', 'People', 'Person', 'Prediction', 'Predictor', 'Progress', 'Scored',
-    'Segmentor', 'Share', 'TorchvisionPeople', 'Window', 'WindowFeatures', 'WindowFiles',
-    'WindowNetwork', 'WindowRun', 'WindowTable', 'batch_of', 'build_student', 'check_features',
-    'clip_of', 'cues', 'digest', 'find_files', 'fixed_keys', 'frame_interval_of',
-    'is_action_detector', 'is_detector', 'is_segmentor', 'lines_of', 'list_failed',
-    'load_student', 'read_clip', 'read_features', 'read_image', 'read_windows', 'reading',
-    'reconstruct', 'smoothed', 'spans', 'video_frames', 'windows_by_count', 'windows_by_time',
-    'write_srt', 'write_vtt', 'write_windows'
+    'FORMATS', 'POOLS', 'ActionDetector', 'ActionPredictor', 'Annotated', 'BoxFile', 'BoxPredictor',
+    'Camera', 'Classifier', 'Cue', 'Cut', 'Detection', 'Detector', 'FeatureExtractor',
+    'FeatureFile', 'FileEnd', 'Input', 'Journal', 'Line', 'MMDetPeople', 'MaskPredictor', 'Moment',
+    'People', 'Person', 'Prediction', 'Predictor', 'Progress', 'Scored', 'Segmentor', 'Share',
+    'TorchvisionPeople', 'Window', 'WindowFeatures', 'WindowFiles', 'WindowNetwork', 'WindowRun',
+    'WindowTable', 'batch_of', 'build_student', 'check_features', 'clip_of', 'cues', 'digest',
+    'evaluating', 'find_files', 'fixed_keys', 'frame_interval_of', 'is_action_detector',
+    'is_detector', 'is_segmentor', 'lines_of', 'list_failed', 'load_student', 'read_clip',
+    'read_features', 'read_image', 'read_windows', 'reading', 'reconstruct', 'smoothed', 'spans',
+    'video_frames', 'windows_by_count', 'windows_by_time', 'write_srt', 'write_vtt', 'write_windows'
 ]

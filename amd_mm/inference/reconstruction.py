@@ -25,13 +25,13 @@ def reconstruct(model: MaskedPretraining, inputs: Tensor | Sequence[Tensor],
         inputs: As the data loader gives them: not yet normalised.
         data_samples: With sample keys, see :func:`fixed_keys`.
     """
-    with _evaluating(model):
+    with evaluating(model):
         batch = model.data_preprocessor(dict(inputs=inputs, data_samples=list(data_samples)))
         return model.reconstruct(batch['inputs'], batch['data_samples'])
 
 
 @contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Eval mode, and afterwards each module's own: ``train()`` would also wake frozen ones."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -44,7 +44,7 @@ CLIP = dict(model=model_config(golden.amd_video, drop_rate=0.1, drop_path_rate=0
 
 
 def train(work_dir, model: dict, shape: tuple, hooks: list,
-          backend='LocalVisBackend') -> Runner:
+          backend='LocalVisBackend', saves: int = 2) -> Runner:
     runner = Runner.from_cfg(Config(dict(
         work_dir=str(work_dir),
         experiment_name=str(work_dir).replace('/', '_'),
@@ -59,7 +59,7 @@ def train(work_dir, model: dict, shape: tuple, hooks: list,
         custom_hooks=hooks,
         visualizer=dict(type='Visualizer', vis_backends=[dict(type=backend)]),
         randomness=dict(seed=0),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=saves, by_epoch=False),
                            logger=dict(type='LoggerHook', interval=1)),
         log_level='WARNING')))
     runner.train()

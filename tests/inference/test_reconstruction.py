@@ -17,7 +17,7 @@ def test_reconstructing_leaves_no_trace():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    images, painted, mask = reconstruct(model, pixels('image'), fixed_keys(2))
+    images, painted, mask, _ = reconstruct(model, pixels('image'), fixed_keys(2))
     assert torch.rand(1) == expected
     assert [module.training for module in model.modules()] == modes
     # All masked tokens are painted, the others are the input.

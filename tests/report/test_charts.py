@@ -1,12 +1,36 @@
 """Where the points of a curve lie."""
-from amd_mm.report import draw_chart
+from amd_mm.report import draw_bars, draw_chart
+from amd_mm.report.charts import thinned
 
 
 def test_points_span_the_frame_and_the_ends_are_written():
     drawn = draw_chart('a <b>', {'loss': [(10, 4.0), (20, 1.0), (30, 2.5)]})
-    assert 'points="64.0,26.0 238.0,196.0 412.0,111.0"' in drawn
-    assert all(f'>{text}</text>' in drawn for text in ('a &lt;b&gt;', '4', '1', '10', '30'))
+    assert 'points="66.0,26.0 238.0,200.0 410.0,113.0"' in drawn
+    assert all(f'>{text}</text>' in drawn
+               for text in ('a &lt;b&gt;', '4', '2.5', '1', '10', '30', 'update'))
+    assert '<figcaption>' not in drawn
 
 
 def test_one_point_is_drawn():
-    assert 'points="64.0,196.0"' in draw_chart('loss', {'loss': [(1, 3.0)]})
+    assert 'points="66.0,200.0"' in draw_chart('loss', {'loss': [(1, 3.0)]})
+
+
+def test_positive_values_far_apart_are_drawn_by_their_logarithm():
+    drawn = draw_chart('lr', {'a': [(0, 1.0), (1, 10.0), (2, 100.0)], 'b': [(0, 10.0)]})
+    assert 'points="66.0,200.0 238.0,113.0 410.0,26.0"' in drawn
+    assert '>lr (logarithmic)</text>' in drawn and drawn.count('&#9632;') == 2
+    below = draw_chart('x', {'x': [(0, -1.0), (1, 10.0), (2, 100.0)]})
+    assert '(logarithmic)' not in below
+
+
+def test_long_curves_are_drawn_by_the_means_of_neighbours_and_their_end():
+    long = [(step, float(step % 2)) for step in range(1, 601)]
+    found = thinned(long)
+    assert len(found) == 300 and found[0] == (2, .5) and found[-1] == (600, 0.)
+    assert thinned(long[:300]) == long[:300]
+
+
+def test_bars_are_as_long_as_their_values():
+    drawn = draw_bars('time', {'data': 10., '<student>': 40.}, '%')
+    assert 'width="55.0"' in drawn and 'width="220.0"' in drawn
+    assert '>10 %</text>' in drawn and '>&lt;student&gt;</text>' in drawn

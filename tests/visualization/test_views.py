@@ -32,9 +32,11 @@ def test_each_side_shows_exactly_what_it_sees(grid):
     mask = masks(torch.arange(2))
     images = torch.rand(2, 3, *grid.input_size)
     painted = torch.rand(2, 3, *grid.input_size)
-    views = reconstruction_views(images, painted, mask, grid)
+    views = reconstruction_views(images, painted, mask, None, grid)
     assert list(views) == ['input', "student's view", "teacher's view", 'reconstruction']
     assert views['input'] is images and views['reconstruction'] is painted
+    both = reconstruction_views(images, painted, mask, images, grid)
+    assert list(both) == [*views, 'own statistics'] and both['own statistics'] is images
     student, extra = pixels_of(mask.visible, grid), pixels_of(mask.extra, grid)
     assert 0 < student.sum() < (student | extra).sum() < student.numel()
     for name, seen in (("student's view", student), ("teacher's view", student | extra)):
@@ -45,7 +47,7 @@ def test_each_of_several_teachers_has_a_view():
     masks = AsymmetricMaskGenerator(
         IMAGE, 'random', student_ratio=0.75, teacher_ratio=[0.75, 0.25, 0.5])
     mask, images = masks(torch.arange(2)), torch.rand(2, 3, *IMAGE.input_size)
-    views = reconstruction_views(images, images, mask, IMAGE)
+    views = reconstruction_views(images, images, mask, None, IMAGE)
     # The first sees what the student sees.
     assert list(views) == ['input', "student's view", "teacher 2's view", "teacher 3's view",
                            'reconstruction']
@@ -58,7 +60,7 @@ def test_each_of_several_teachers_has_a_view():
 def test_no_teachers_view_where_it_is_the_students():
     mask = AsymmetricMaskGenerator(IMAGE, 'random', student_ratio=0.75)(torch.arange(1))
     images = torch.rand(1, 3, *IMAGE.input_size)
-    views = reconstruction_views(images, images, mask, IMAGE)
+    views = reconstruction_views(images, images, mask, None, IMAGE)
     assert list(views) == ['input', "student's view", 'reconstruction']
 
 
@@ -113,7 +115,7 @@ def test_a_perfect_decoder_gives_the_input_back(build, arguments, normalize):
     truth = unit_scale(inputs)
     seen_as = truth if normalize == 'token_channel' else network_scale(model, truth)
     model.decoder = Answer(seen_as, model.backbone.grid, normalize)
-    images, painted, mask = reconstruct(model, inputs, fixed_keys(2))
+    images, painted, mask, _ = reconstruct(model, inputs, fixed_keys(2))
     torch.testing.assert_close(images, truth, atol=1e-6, rtol=0)
     torch.testing.assert_close(painted, truth, atol=2e-6, rtol=0)
 
@@ -123,7 +125,7 @@ def test_masked_patches_are_what_the_decoder_says_and_visible_ones_the_input():
     inputs = inputs_for(model)
     said = torch.rand(unit_scale(inputs).shape)
     model.decoder = Answer(network_scale(model, said), model.backbone.grid, None)
-    _, painted, mask = reconstruct(model, inputs, fixed_keys(2))
+    _, painted, mask, _ = reconstruct(model, inputs, fixed_keys(2))
     masked = pixels_of(mask.masked, model.backbone.grid)
     torch.testing.assert_close(
         painted, torch.where(masked, said, unit_scale(inputs)), atol=1e-6, rtol=0)

@@ -44,8 +44,10 @@ class ThroughputHook(Hook):
         window: Iterations that are judged together, at least 1.
 
     Attributes:
-        flops_per_input: Floating-point operations of a training step over its inputs; None where
-            they cannot be counted, or before the first iteration.
+        flops_by_part: Floating-point operations of a training step over its inputs, by the parts
+            of :func:`amd_mm.profiling.count_flops`; empty where they cannot be counted, or before
+            the first iteration.
+        flops_per_input: Their sum; None where there is none.
         rate: Floating-point operations a second of a large matrix product; None where it is not
             measured.
 
@@ -73,6 +75,7 @@ class ThroughputHook(Hook):
         # Of the last iterations: seconds, those of them spent waiting, and inputs.
         self._recent: deque[tuple[float, float, int]] = deque(
             maxlen=runner.log_processor.window_size)
+        self.flops_by_part: dict[str, float] = {}
         self.flops_per_input: float | None = None
         weights = next((w for w in runner.model.parameters() if w.is_floating_point()), None)
         self.rate: float | None = None
@@ -91,7 +94,9 @@ class ThroughputHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         try:
-            self.flops_per_input = _count(model, data_batch) / _inputs(data_batch)
+            self.flops_by_part = {name: flops / _inputs(data_batch)
+                                  for name, flops in _count(model, data_batch).items()}
+            self.flops_per_input = sum(self.flops_by_part.values())
         # What a host's model may do, and raise, without values is anyone's guess; no figure in
         # the log is worth a run.
         except Exception as error:
@@ -163,8 +168,8 @@ def _is_sharded(model: nn.Module) -> bool:
     return any(isinstance(weight, DTensor) for part in parts for weight in part.parameters())
 
 
-def _count(model: Any, data_batch: Any) -> int:
-    """Floating-point operations of an iteration of MMEngine's ``train_step``."""
+def _count(model: Any, data_batch: Any) -> dict[str, int]:
+    """Floating-point operations of an iteration of MMEngine's ``train_step``, by part."""
     device = next(model.parameters()).device
     # Preprocessors ask for sizes and draw (mixup): they work on real data, and leave no trace.
     devices = [device] if device.type == 'cuda' else []
@@ -176,7 +181,7 @@ def _count(model: Any, data_batch: Any) -> int:
 
     def losses(model: Any) -> dict[str, torch.Tensor]:
         return dict(loss=model.parse_losses(model._run_forward(data, mode='loss'))[0])
-    return sum(count_flops(model, losses).values())
+    return count_flops(model, losses)
 
 
 def _inputs(data_batch: dict | tuple | list | None) -> int:

@@ -122,18 +122,30 @@ class AMD(MaskedPretraining):
             images: (B, C, (T,) H, W), normalised.
             mask: ``visible`` to the student, ``extra`` to the teacher, ``masked``.
         """
-        masks = self._masks(mask)
-        targets, pixels = zip(*(lesson.read_teacher(images, seen)
-                                for lesson, seen in zip(self.lessons, masks, strict=True)),
-                              strict=True)
+        targets, pixels = self._read_teachers(images, mask)
         latent, student = self._read_student(images, mask)
         losses: dict[str, Tensor] = {}
+        masks = self.teacher_masks(mask)
         for lesson, target, seen in zip(self.lessons, targets, masks, strict=True):
             losses |= lesson.loss(student[lesson.neck.reads], target, seen)
         if self.decoder is not None and self.head is not None:
             predicted = next((found for found in pixels if found is not None), None)
             losses |= self.head.loss(self.decoder(latent, mask), images, mask, predicted)
         return losses
+
+    def read_taps(self, images: Tensor,
+                  mask: TokenMask) -> tuple[Sequence[list], dict[str, dict[int, Any]]]:
+        """What is compared: of each teacher a list of its taps, of the student by block.
+
+        Args:
+            images: As in :meth:`masked_loss`.
+            mask: As in :meth:`masked_loss`.
+
+        Returns:
+            For each lesson, one a tap; what necks read (``'features'``, ``'relations'``) by number
+            of the student's block.
+        """
+        return self._read_teachers(images, mask)[0], self._read_student(images, mask)[1]
 
     def observe(self, images: Tensor, mask: TokenMask) -> None:
         """Let necks gather statistics of their teachers, as long as they want to.
@@ -142,7 +154,7 @@ class AMD(MaskedPretraining):
             images: (B, C, (T,) H, W), normalised.
             mask: Tokens of each.
         """
-        for lesson, seen in zip(self.lessons, self._masks(mask), strict=True):
+        for lesson, seen in zip(self.lessons, self.teacher_masks(mask), strict=True):
             if lesson.neck.is_observing:
                 lesson.neck.observe(lesson.read_teacher(images, seen)[0], seen)
 
@@ -160,13 +172,21 @@ class AMD(MaskedPretraining):
         """
         values = {name: loss.item() for name, loss in losses.items()}
         if self._any_process(not all(map(math.isfinite, values.values()))):
-            for lesson, seen in zip(self.lessons, self._masks(mask), strict=True):
+            for lesson, seen in zip(self.lessons, self.teacher_masks(mask), strict=True):
                 with lesson.speaking():
                     lesson.teacher.require_finite(images, seen.teacher_visible)
             return
         for lesson in self.lessons:
             if lesson.neck.takes_raw_features and (text := _drowning(lesson, values)):
                 print_log(text, 'current', level=logging.WARNING)
+
+    def _read_teachers(self, images: Tensor,
+                       mask: TokenMask) -> tuple[Sequence[list], Sequence[Tensor | None]]:
+        """What necks read of each teacher, and the pixels that it predicts."""
+        targets, pixels = zip(*(lesson.read_teacher(images, seen) for lesson, seen
+                                in zip(self.lessons, self.teacher_masks(mask), strict=True)),
+                              strict=True)
+        return targets, pixels
 
     def _read_student(self, images: Tensor,
                       mask: TokenMask) -> tuple[Tensor | None, dict[str, dict[int, Any]]]:
@@ -207,7 +227,7 @@ class AMD(MaskedPretraining):
         else:
             self.backbone.freeze_behind_projections()
 
-    def _masks(self, mask: TokenMask) -> list[TokenMask]:
+    def teacher_masks(self, mask: TokenMask) -> list[TokenMask]:
         """What each teacher sees; a single ratio serves all of them."""
         return [mask.seen_by(number if len(mask.extras) > 1 else 0)
                 for number in range(len(self.lessons))]

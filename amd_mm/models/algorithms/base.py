@@ -22,11 +22,18 @@ from amd_mm.values import CONFIG, FLAG, instance, optional, takes
 class Reconstruction(NamedTuple):
     """What :meth:`MaskedPretraining.reconstruct` returns.
 
-    Images (B, C, (T,) H, W), float32 in [0, 1], and the masks they were made with.
+    Attributes:
+        images: (B, C, (T,) H, W), float32 in [0, 1], the input.
+        painted: Likewise, with the predictions at the masked tokens; where the target is
+            normalised, by the true patch's mean and deviation.
+        mask: The tokens.
+        unaided: As ``painted``, by the mean and deviation of what the student sees instead; None
+            where the target is not normalised.
     """
     images: Tensor
     painted: Tensor
     mask: TokenMask
+    unaided: Tensor | None
 
 
 class MaskedPretraining(BaseModel, metaclass=ABCMeta):
@@ -126,8 +133,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             inputs: (B, C, H, W) images or (B, views, C, T, H, W) clips, normalised.
             data_samples: The hosts' data samples; their ``sample_key`` decides the mask.
         """
-        images = self._fold_views(inputs)
-        mask = self.draw_mask(images, self._sample_keys(images, data_samples))
+        images, mask = self.see(inputs, data_samples)
         # Imagined tensors, in which costs are counted, have no values to look at.
         is_real = detect_fake_mode([images]) is None
         if self.training and is_real:
@@ -137,6 +143,17 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
             self._is_first_batch = False
             self.check_first_batch(images, mask, losses)
         return losses
+
+    def see(self, inputs: Tensor | Sequence[Tensor],
+            data_samples: list | None = None) -> tuple[Tensor, TokenMask]:
+        """What the networks get of a batch: images (B, C, (T,) H, W), and the masks.
+
+        Args:
+            inputs: As in :meth:`loss`.
+            data_samples: As in :meth:`loss`.
+        """
+        images = self.fold_views(inputs)
+        return images, self.draw_mask(images, self._sample_keys(images, data_samples))
 
     def draw_mask(self, images: Tensor, keys: Tensor) -> TokenMask:
         """The masks of a batch; never compiled.
@@ -194,7 +211,7 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.backbone(self._fold_views(inputs))
+            return self.backbone(self.fold_views(inputs))
         raise ValueError(
             f"mode must be 'loss', 'predict' or 'tensor' in pre-training, got {mode!r}.")
 
@@ -211,17 +228,21 @@ class MaskedPretraining(BaseModel, metaclass=ABCMeta):
                     data_samples: list | None = None) -> Reconstruction:
         """Input and reconstruction as pictures, of all masked tokens; arguments as in :meth:`loss`.
 
-        With a normalised pixel target the true patch statistics are used.
+        With a normalised pixel target the true patch statistics are used, and then those of what
+        the student sees.
         """
         assert self.decoder is not None and self.head is not None, 'nothing to reconstruct with'
-        images = self._fold_views(inputs)
-        mask = self.draw_mask(images, self._sample_keys(images, data_samples))
+        images, mask = self.see(inputs, data_samples)
         mask = mask._replace(predicted=mask.masked)
         latent, _ = self.backbone.encode(images, mask.visible)
-        painted = self.head.paint(self.decoder(latent, mask), images, mask)
-        return Reconstruction(self.head.to_unit_scale(images).clamp(0, 1), painted, mask)
+        prediction = self.decoder(latent, mask)
+        return Reconstruction(
+            self.head.to_unit_scale(images).clamp(0, 1),
+            self.head.paint(prediction, images, mask), mask,
+            None if self.head.normalize is None else
+            self.head.paint_unaided(prediction, images, mask))
 
-    def _fold_views(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+    def fold_views(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """(B, C, (T,) H, W): the views of a sample become samples.
 
         A list is one of views, (B, C, ...) each, as mmpretrain's preprocessor gives it.

@@ -87,8 +87,25 @@ class PixelHead(BaseModule):
         true patch's are used, which the caller must say wherever it shows the result.
         Shapes as in :meth:`loss`; the result is (B, C, (T,) H, W), clipped to [0, 1].
         """
-        pixels, mean, std, _ = self._pixels_and_statistics(images, mask)
-        painted = prediction.float().reshape(pixels.shape) * std + mean
+        _, mean, std, _ = self._pixels_and_statistics(images, mask)
+        return self._painted(prediction, images, mask, mean, std)
+
+    def paint_unaided(self, prediction: Tensor, images: Tensor, mask: TokenMask) -> Tensor:
+        """As :meth:`paint`, without what the true patches would give away.
+
+        With a normalised target every patch gets the mean and the deviation that the patches in
+        ``mask.visible`` have on average, a sample at a time.
+        """
+        _, mean, std, _ = self._pixels_and_statistics(images, mask._replace(predicted=mask.visible))
+        if self.normalize is not None:
+            mean, std = (values.mean(1, keepdim=True) for values in (mean, std))
+        return self._painted(prediction, images, mask, mean, std)
+
+    def _painted(self, prediction: Tensor, images: Tensor, mask: TokenMask, mean: Tensor,
+                 std: Tensor) -> Tensor:
+        """Predictions with these means and deviations, in their places of the images."""
+        pixels = prediction.float().unflatten(2, (-1, images.shape[1]))
+        painted = pixels * std + mean
         if self.normalize != 'token_channel':
             painted = painted * self.std + self.mean
         patches = painted.unflatten(2, self.grid.patch).movedim(-1, 2)

@@ -111,6 +111,12 @@ class AsymmetricMaskGenerator(BaseModule):
         return self._student * self._repeats
 
     @property
+    def num_predicted(self) -> int:
+        """P, tokens whose pixels the decoder predicts."""
+        masked = self.grid.num_tokens - self.num_visible
+        return masked - int(self.decoder_ratio * masked)
+
+    @property
     def num_extra(self) -> int:
         """E, tokens only the teacher sees, of several that which sees most."""
         return max(self.num_extras)

@@ -1,5 +1,7 @@
 """Alignment of student features with a teacher's (AMD, sections 3.3-3.4; DMAE, section 3.2)."""
+import operator
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from mmengine.model import BaseModule, ModuleList
@@ -209,19 +211,25 @@ class AlignmentNeck(Neck):
                 ``mask.teacher_visible``.
             mask: Which tokens these are.
         """
+        return {name: reduce(operator.add, losses.values()) / len(losses)
+                for name, losses in self.pair_losses(features, teacher_features, mask).items()}
+
+    def pair_losses(self, features: Sequence[Tensor], teacher_features: Sequence[Tensor],
+                    mask: TokenMask) -> dict[str, dict[int, Tensor]]:
+        """As :meth:`Neck.pair_losses`."""
         projected, generated = self(features, mask)
         if self.standardizations:
             teacher_features = _each(self.standardizations, teacher_features)
         targets = [mask.split_teacher(f) for f in teacher_features]
         losses = {}
         if self.direct is not None:
-            losses['loss_dir'] = _mean_loss(
-                self.direct, projected,
-                [targets[place].seen(self.align_cls_token) for place in self.direct_pairs])
+            losses['loss_dir'] = {
+                place: self.direct(feature, targets[place].seen(self.align_cls_token))
+                for place, feature in zip(self.direct_pairs, projected, strict=True)}
         if self.generation is not None:
-            losses['loss_gen'] = _mean_loss(
-                self.generation, generated,
-                [targets[place].extra for place in self.generation_pairs])
+            losses['loss_gen'] = {
+                place: self.generation(feature, targets[place].extra)
+                for place, feature in zip(self.generation_pairs, generated, strict=True)}
         return losses
 
 
@@ -254,7 +262,3 @@ def _places(which: str, loss: dict | None, pairs: Sequence[int] | None,
 
 def _each(parts: ModuleList, features: Sequence[Tensor]) -> list[Tensor]:
     return [part(f) for part, f in zip(parts, features, strict=True)]
-
-
-def _mean_loss(loss: nn.Module, features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    return sum(loss(f, t) for f, t in zip(features, targets, strict=True)) / len(features)

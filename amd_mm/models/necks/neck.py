@@ -51,3 +51,16 @@ class Neck(BaseModule, metaclass=ABCMeta):
             teacher_features: Of the teacher, over ``mask.teacher_visible``.
             mask: Which tokens these are.
         """
+
+    def pair_losses(self, features: Sequence[Any], teacher_features: Sequence[Any],
+                    mask: TokenMask) -> dict[str, dict[int, Tensor]]:
+        """The losses by name and pair of taps, counted from 0; of one pair, those of :meth:`loss`.
+
+        Args:
+            features: As in :meth:`loss`.
+            teacher_features: As in :meth:`loss`.
+            mask: As in :meth:`loss`.
+        """
+        assert len(features) == 1, 'a neck of several pairs says what each of them loses'
+        return {name: {0: loss}
+                for name, loss in self.loss(features, teacher_features, mask).items()}

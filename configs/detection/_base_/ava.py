@@ -103,6 +103,7 @@ custom_hooks = [
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),
+    dict(type='amd_mm.ReportHook'),
 ]
 default_hooks = dict(checkpoint=dict(type='amd_mm.WholeCheckpointHook'))
 # Fixed, because a resumed run has to draw the order of the data that the first one drew.

@@ -50,6 +50,7 @@ custom_hooks = [
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
     dict(type='amd_mm.ThroughputHook'),
+    dict(type='amd_mm.ReportHook'),
 ]
 default_hooks = dict(
     checkpoint=dict(type='amd_mm.WholeCheckpointHook', save_best='accuracy/top1'))

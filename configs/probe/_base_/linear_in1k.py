@@ -65,6 +65,7 @@ custom_hooks = [
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
     dict(type='amd_mm.ThroughputHook'),
+    dict(type='amd_mm.ReportHook'),
 ]
 default_hooks = dict(checkpoint=dict(type='amd_mm.WholeCheckpointHook'))
 # One seed for all: what a process draws in a step differs by its rank all the same.

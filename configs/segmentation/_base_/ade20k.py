@@ -75,6 +75,7 @@ custom_hooks = [
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.LabelRangeHook'),
     dict(type='amd_mm.ThroughputHook'),
+    dict(type='amd_mm.ReportHook'),
 ]
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),

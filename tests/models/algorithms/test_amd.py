@@ -274,7 +274,7 @@ def test_each_alignment_has_blocks_of_its_own():
     for mine, theirs in zip(model.neck.projections, (1, 0, 0), strict=True):
         mine.load_state_dict(usual.neck.projections[theirs].state_dict())
     model.neck.generators[0].load_state_dict(usual.neck.generators[0].state_dict())
-    images = model._fold_views(golden.golden('amd.clips')[''][:, None])
+    images = model.fold_views(golden.golden('amd.clips')[''][:, None])
     mask = usual.mask_generator.mask
     losses = model.masked_loss(images, mask)
     assert losses['loss_dir'].item() == pytest.approx(

@@ -66,7 +66,7 @@ def test_reconstruction_shows_the_visible_patches_as_they_are():
     model.init_weights()
     pixels = torch.randint(0, 256, (2, 1, 3, 8, 32, 32)).float()
     inputs = model.data_preprocessor(dict(inputs=list(pixels), data_samples=KEYS))['inputs']
-    images, painted, mask = model.reconstruct(inputs, KEYS)
+    images, painted, mask, _ = model.reconstruct(inputs, KEYS)
     torch.testing.assert_close(images, pixels[:, 0] / 255, atol=1e-6, rtol=0)
     grid = model.backbone.grid
     assert torch.equal(gather_patches(painted, mask.visible, grid),

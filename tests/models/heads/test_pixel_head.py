@@ -5,7 +5,7 @@ from losses import PIXEL_L2
 
 from amd_mm.models.heads import PixelHead
 from amd_mm.models.masks import AsymmetricMaskGenerator
-from amd_mm.tokens import TokenGrid
+from amd_mm.tokens import TokenGrid, gather_patches, scatter_patches
 
 IMAGE, VIDEO = TokenGrid((3, 2), (4, 4)), TokenGrid((2, 3, 2), (2, 4, 4))
 UNIT_MEAN, UNIT_STD = [m / 255 for m in MEAN], [s / 255 for s in STD]
@@ -69,6 +69,32 @@ def test_perfect_prediction_paints_the_input(grid, normalize):
     torch.testing.assert_close(painted, head.to_unit_scale(images), atol=1e-6, rtol=0)
     worse = head.paint(torch.zeros_like(pixels.flatten(2)), images, mask)
     assert (worse - painted).abs().max() > .05
+
+
+@pytest.mark.parametrize('grid', [IMAGE, VIDEO])
+@pytest.mark.parametrize('normalize', PixelHead.NORMALIZATIONS)
+def test_an_unaided_picture_knows_nothing_of_the_masked_patches(grid, normalize):
+    head, images, mask = make(grid, normalize)
+    images = images * .3
+    nothing = torch.zeros_like(head._pixels_and_statistics(images, mask)[0].flatten(2))
+    painted = head.paint_unaided(nothing, images, mask)
+    changed = scatter_patches(
+        images, mask.masked, 5 + 0 * gather_patches(images, mask.masked, grid), grid)
+    hidden = [gather_patches(picture, mask.masked, grid) for picture in (
+        painted, head.paint_unaided(nothing, changed, mask))]
+    assert torch.equal(*hidden)
+    if normalize is None:
+        assert torch.equal(painted, head.paint(nothing, images, mask))
+        return
+    # Zeros become the mean of what is seen, of a channel or of all.
+    seen = gather_patches(head.to_unit_scale(images), mask.visible, grid).movedim(2, -1)
+    mean = seen.flatten(1, -2).mean(1)
+    if normalize == 'token':
+        normal = gather_patches(images, mask.visible, grid).flatten(1).mean(1)
+        mean = normal[:, None] * head.std + head.mean
+    assert torch.allclose(hidden[0].movedim(2, -1).flatten(1, -2),
+                          mean[:, None].expand(-1, hidden[0].movedim(2, -1)[0, ..., 0].numel(), -1),
+                          atol=1e-5)
 
 
 def test_unknown_normalisation_is_refused():

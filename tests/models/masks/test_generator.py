@@ -38,6 +38,7 @@ def test_masks_stay_what_they_were(strategy, settings, expected):
     generator = AsymmetricMaskGenerator(GRID, strategy, **settings, decoder_ratio=.5)
     mask = generator(torch.tensor([0, 2**63 - 1]))
     assert {name: getattr(mask, name).tolist() for name in expected} == expected
+    assert generator.num_predicted == mask.predicted.shape[1] == 10
     everything = torch.cat([mask.visible, mask.masked], 1).sort().values
     assert everything.tolist() == [list(range(24))] * 2
 

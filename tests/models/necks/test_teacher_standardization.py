@@ -148,7 +148,7 @@ def test_a_student_learns_standardised_features(method):
     model.eval().loss(clips, samples)
     assert all(part.num_samples == 0 for part in model.neck.standardizations)
     losses = model.train().loss(clips, samples)
-    images = model._fold_views(clips)
+    images = model.fold_views(clips)
     mask = model.draw_mask(images, model._sample_keys(images, samples))
     raw = model.teacher(images, mask.teacher_visible)
     for part, seen in zip(model.neck.standardizations, raw, strict=True):

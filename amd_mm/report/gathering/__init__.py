@@ -1,0 +1,1 @@
+"""What is asked of the networks while they train, without leaving a trace in them."""
