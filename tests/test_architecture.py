@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
     ('positions', 'arguments', 'command_line', 'console', 'config_keys', 'config_values',
-     'failures', 'resolved_config', 'stopping'),
+     'failures', 'meeting', 'meeting_place', 'resolved_config', 'stopping'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
     ('report', ), ('engine', ), ('studies', ))

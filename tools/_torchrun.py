@@ -11,9 +11,12 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from torch.distributed import run
+from torch.distributed import DistError, run
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.rendezvous import RendezvousError
 
+from amd_mm.meeting import CHECK, MEETING_TIMEOUT, Meeting, Unmet
+from amd_mm.meeting_place import Place
 from amd_mm.stopping import STOP_SIGNALS, STOPPED, STOPPED_FILE
 
 
@@ -37,6 +40,26 @@ def describe(rank: int, failure: ProcessFailure) -> str:
     return f'rank {rank} was ended by {name}{cause}'
 
 
+def meet(arguments: list[str], seconds: float) -> list[str]:
+    """Let the machines of a run meet, and give torchrun's own meeting the same limit.
+
+    torchrun says how many machines have come at most, and not which. The first machine keeps the
+    port open, which torchrun then uses.
+    """
+    args = run.parse_args(arguments)
+    if args.standalone:
+        return arguments
+    limits = f'timeout={seconds:.0f},join_timeout={seconds:.0f},read_timeout={seconds:.0f}'
+    if args.rdzv_backend == 'static' and args.rdzv_conf == '':
+        place = Place(args.master_addr, args.master_port, args.node_rank,
+                      int(args.nnodes.partition(':')[0]), noun='node', serves=args.node_rank == 0)
+        meetings.append(Meeting(place, seconds))
+    return [f'--rdzv-conf={limits}', *arguments]
+
+
+meetings: list[Meeting] = []
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix='amd-mm-') as folder:
         stopped = Path(folder, 'stopped')
@@ -47,11 +70,22 @@ def main() -> int:
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, hand_on)
+        # Workers of a later start would else meet at a store that holds what the earlier ones said.
+        os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = '1'
+        seconds = float(os.environ.get('MEETING_SECONDS', MEETING_TIMEOUT))
         try:
-            run.main(chosen + sys.argv[1:])
+            run.main(chosen + meet(sys.argv[1:], seconds))
         except ChildFailedError as error:
             failed = '; '.join(describe(rank, failure) for rank, failure in error.failures.items())
             print(f'error on {socket.gethostname()}: {failed}', file=sys.stderr)
+            return 1
+        except (Unmet, ValueError) as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 1 if isinstance(error, Unmet) else 2
+        except (RendezvousError, DistError) as error:
+            print(f'error on {socket.gethostname()}: the machines of a run must meet within '
+                  f'{seconds:g} s, but {str(error).partition(chr(10))[0]}; see whether all were '
+                  f'started and none has failed, and {CHECK}', file=sys.stderr)
             return 1
         return STOPPED if stopped.exists() else 0
 

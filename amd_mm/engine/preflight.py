@@ -39,11 +39,7 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
     Raises:
         ValueError: With every place that is named but is not there.
     """
-    places = [place for place in _model_places('model', cfg.get('model'))
-              # What weights begin from is read by training only.
-              if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
-    for part in parts:
-        places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
+    places = _places(cfg, parts)
     missing = [place for place in places
                if address_of(place.path) is None and not Path(place.path).exists()]
     if missing:
@@ -51,6 +47,14 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
         raise ValueError(
             f'files and folders that a config names must be there, but these are not: {named}; '
             f'correct the config, or set them by --cfg-options {missing[0].key}=PATH')
+
+
+def named_files(cfg: Config) -> list[_Place]:
+    """The files that a config names, of those on this machine that are there; each once."""
+    places = _places(cfg, ['train', 'val', 'test'])
+    if cfg.get('load_from'):
+        places.append(_Place('load_from', str(cfg.load_from)))
+    return [place for place in dict.fromkeys(places) if Path(place.path).is_file()]
 
 
 def check_packages(cfg: Config) -> None:
@@ -65,6 +69,15 @@ def check_packages(cfg: Config) -> None:
                              getattr(kind, '__name__', ''))
         if name is not None and importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(f'{kind} needs the package {name}', name=name)
+
+
+def _places(cfg: Config, parts: Sequence[str]) -> list[_Place]:
+    places = [place for place in _model_places('model', cfg.get('model'))
+              # What weights begin from is read by training only.
+              if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
+    for part in parts:
+        places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
+    return places
 
 
 def _dicts(value: Any) -> Iterator[dict]:
