@@ -66,8 +66,7 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
             return INTERRUPTED
         except Exception as error:
             message, status = describe(error)
-            if (meeting := current()) is not None:
-                meeting.report(message)
+            _tell_others(message)
             file = _keep_traceback(error, earlier)
             sys.stdout.flush()
             print(f'{_rank()}error: {message} (traceback: {file})', file=sys.stderr)
@@ -129,6 +128,15 @@ def leave_processes() -> None:
     if distributed is not None and distributed.is_initialized():
         gc.collect()
         distributed.destroy_process_group()
+
+
+def _tell_others(message: str) -> None:
+    """Let other processes of the run, and the launcher, say why this one has ended."""
+    if (meeting := current()) is not None:
+        meeting.report(message)
+    if 'TORCHELASTIC_ERROR_FILE' in os.environ:
+        from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+        get_error_handler().record_exception(RuntimeError(message))
 
 
 def _rank() -> str:

@@ -3,6 +3,7 @@
 torchrun itself ends on SIGUSR1, kills its processes 30 seconds after SIGTERM, and has status 1
 whatever they had. Here the status is 75 where a training was told to stop and can be resumed.
 """
+import math
 import os
 import signal
 import socket
@@ -19,6 +20,13 @@ from amd_mm.meeting import CHECK, MEETING_TIMEOUT, Meeting, Unmet
 from amd_mm.meeting_place import Place
 from amd_mm.stopping import STOP_SIGNALS, STOPPED, STOPPED_FILE
 
+# Torch's names of seconds to meet in; the last call is for machines beyond the least number.
+LIMITS = dict(timeout=math.inf, join_timeout=math.inf, read_timeout=math.inf, last_call_timeout=30)
+CAUSES = dict(
+    SIGKILL=', as happens when memory runs out: see dmesg, lower num_workers or batch_size',
+    SIGABRT=', as NCCL does when others did not answer for env_cfg.dist_cfg.timeout seconds: see '
+    'what the others say')
+
 
 def hand_on(number: int, frame: FrameType | None) -> None:
     """Send a signal to the processes that torchrun has started."""
@@ -33,11 +41,13 @@ def hand_on(number: int, frame: FrameType | None) -> None:
 def describe(rank: int, failure: ProcessFailure) -> str:
     """How a process has ended, and what that often means."""
     if failure.exitcode >= 0:
-        return f'rank {rank} ended with status {failure.exitcode}; its error is above'
+        said = failure.error_file_data['message']
+        # A dict where the process has written a file, which begins with a type.
+        why = (f': {said["message"].partition(": ")[2]}' if isinstance(said, dict)
+               else '; its error is above')
+        return f'rank {rank} ended with status {failure.exitcode}{why}'
     name = signal.Signals(-failure.exitcode).name
-    cause = ', as happens when memory runs out: see dmesg, lower num_workers or batch_size' if (
-        name == 'SIGKILL') else ''
-    return f'rank {rank} was ended by {name}{cause}'
+    return f'rank {rank} was ended by {name}{CAUSES.get(name, "")}'
 
 
 def meet(arguments: list[str], seconds: float) -> list[str]:
@@ -49,7 +59,7 @@ def meet(arguments: list[str], seconds: float) -> list[str]:
     args = run.parse_args(arguments)
     if args.standalone:
         return arguments
-    limits = f'timeout={seconds:.0f},join_timeout={seconds:.0f},read_timeout={seconds:.0f}'
+    limits = ','.join(f'{name}={min(seconds, most):.0f}' for name, most in LIMITS.items())
     if args.rdzv_backend == 'static' and args.rdzv_conf == '':
         place = Place(args.master_addr, args.master_port, args.node_rank,
                       int(args.nnodes.partition(':')[0]), noun='node', serves=args.node_rank == 0)
@@ -76,7 +86,9 @@ def main() -> int:
         try:
             run.main(chosen + meet(sys.argv[1:], seconds))
         except ChildFailedError as error:
-            failed = '; '.join(describe(rank, failure) for rank, failure in error.failures.items())
+            first, _ = error.get_first_failure()
+            ranks = sorted(error.failures, key=lambda rank: rank != first)
+            failed = '; '.join(describe(rank, error.failures[rank]) for rank in ranks)
             print(f'error on {socket.gethostname()}: {failed}', file=sys.stderr)
             return 1
         except (Unmet, ValueError) as error:

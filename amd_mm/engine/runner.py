@@ -25,6 +25,7 @@ from amd_mm.engine.hooks import (
     InterimCheckpointHook,
     RatesHook,
     ResumeHook,
+    SlowRankHook,
 )
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
@@ -83,8 +84,9 @@ def build_training_runner(cfg: Config) -> Runner:
     count_accumulation(runner)
     runner.register_hook(RatesHook())
     runner.register_hook(CollectiveLimitHook())
-    if not any(isinstance(hook, InterimCheckpointHook) for hook in runner.hooks):
-        runner.register_hook(InterimCheckpointHook())
+    for hook_class in (InterimCheckpointHook, SlowRankHook):
+        if not any(isinstance(hook, hook_class) for hook in runner.hooks):
+            runner.register_hook(hook_class())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
         if any(isinstance(module, MaskedPretraining) for module in runner.model.modules()):

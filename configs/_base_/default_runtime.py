@@ -19,7 +19,6 @@ custom_hooks = [
     dict(type='amd_mm.EffectiveBatchHook'),
     dict(type='amd_mm.BadSampleHook'),
     dict(type='amd_mm.ThroughputHook'),
-    dict(type='amd_mm.SlowRankHook'),
     dict(type='amd_mm.ReportHook'),
 ]
 
