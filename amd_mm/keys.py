@@ -90,11 +90,11 @@ def step_key(seed: int, iteration: int, batch: int, rank: int) -> int:
     return sample_key(seed, iteration, batch, -2 - rank)
 
 
-def epoch_order(seed: int, epoch: int, length: int) -> list[int]:
-    """The order in which an epoch goes through ``length`` samples."""
+def epoch_order(seed: int, epoch: int, length: int) -> Tensor:
+    """The order in which an epoch goes through ``length`` samples: their (length,) numbers."""
     # Not seed + epoch: epoch 1 of one seed would be epoch 0 of the next.
     generator = torch.Generator().manual_seed(sample_key(seed, epoch, -1, -1))
-    return torch.randperm(length, generator=generator).tolist()
+    return torch.randperm(length, generator=generator)
 
 
 def hash_positions(keys: Tensor, length: int) -> Tensor:

@@ -11,6 +11,7 @@ ELSEWHERE = {
     'checkpoints/values.py': 'checkpoints/test_loading.py',
     'compat/fix.py': 'compat/test_init.py',
     'datasets/ava_dataset.py': 'datasets/test_ava_check.py',
+    'datasets/list_lines.py': 'datasets/test_lists.py',
     'engine/strategies.py': 'integration/test_large_teachers.py',
     'models/teachers/base.py': 'models/teachers/test_frozen_teacher.py',
     'models/teachers/image_teacher.py': 'models/teachers/test_timm_teacher.py',

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from amd_mm.datasets.lists import read_text, said_while
+from amd_mm.datasets.lists import said_while
+from amd_mm.datasets.text_files import read_text
 
 _SHOWN = 5
 # Pixels that a box may reach beyond the picture: annotators' tools round.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from os.path import join
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import ConfigDict
@@ -15,8 +15,11 @@ from torch import Tensor
 
 from amd_mm.datasets.coco_check import coco_classes
 from amd_mm.datasets.files import PICTURES, class_folders, few
-from amd_mm.datasets.lists import read_text, said_while
+from amd_mm.datasets.keyed_dataset import KeyedDataset
+from amd_mm.datasets.listed import ListedSamples
+from amd_mm.datasets.lists import said_while
 from amd_mm.datasets.shards import file_of
+from amd_mm.datasets.text_files import read_text
 
 _OF_SEVERAL_LABELS = {'mean_average_precision', 'mmit_mean_average_precision'}
 _OF_ONE_LABEL = ('acc/top1', 'acc/top5', 'acc/mean1')
@@ -50,9 +53,11 @@ def check_range(dataset: BaseDataset, num_classes: int, name: str) -> set[int]:
     Raises:
         ValueError: If a label is out of range.
     """
-    labels: set[int] = set()
-    for info in _infos(dataset, name):
-        labels.update(_labels(info))
+    listed = _listed(dataset)
+    labels: set[int] = set() if listed is None else set(listed)
+    if listed is None:
+        for info in _infos(dataset, name):
+            labels.update(_labels(info))
     return _require_range(labels, num_classes, name)
 
 
@@ -261,6 +266,14 @@ def dicts(node: object) -> list[dict]:
     """The configs in one that may be alone or a list, such as an evaluator's."""
     return [item for item in (node if isinstance(node, (list, tuple)) else [node])
             if isinstance(item, dict)]
+
+
+def _listed(dataset: Any) -> frozenset[int] | None:
+    """The labels of a data set that has seen all of them; None for any other one."""
+    while isinstance(dataset, KeyedDataset):
+        dataset = dataset.dataset
+    samples = getattr(dataset, 'data_list', None)
+    return samples.labels if isinstance(samples, ListedSamples) and len(samples) else None
 
 
 def _infos(dataset: BaseDataset, name: str) -> Iterator[dict]:

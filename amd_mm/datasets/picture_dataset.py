@@ -1,4 +1,6 @@
 """Pictures, from a list, a folder, or a folder of class folders."""
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mmengine.fileio import get_file_backend
@@ -6,7 +8,9 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from amd_mm.datasets.files import PICTURES, class_folders, walk
-from amd_mm.datasets.lists import LIST_ARGUMENTS, ListForm, joiner, read_list
+from amd_mm.datasets.list_lines import ListForm, ListLine
+from amd_mm.datasets.listed import samples_of
+from amd_mm.datasets.lists import LIST_ARGUMENTS, joiner
 from amd_mm.datasets.shards import check_shards
 from amd_mm.registry import DATASETS
 from amd_mm.values import FLAG, MAPPING, TEXT, either, optional, takes
@@ -52,28 +56,29 @@ class PictureDataset(CustomDataset):
                  delimiter: str | None = None,
                  **kwargs: Any) -> None:
         self.delimiter = delimiter
+        # Samples of a list stay in the list.
+        kwargs = dict(serialize_data=not ann_file) | kwargs
         super().__init__(data_root, data_prefix, ann_file, with_label,
                          extensions=PICTURES.suffixes, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """Read the list or the folder.
 
         Returns:
             For each picture ``img_path`` and, with labels, ``gt_label``.
         """
         join = get_file_backend(self.img_prefix, enable_singleton=True).join_path
-        return [dict(img_path=join(self.img_prefix, name), **label)
-                for name, label in self._samples()]
+        if not self.ann_file:
+            return [dict(img_path=join(self.img_prefix, name), **label)
+                    for name, label in self._found()]
+        form = ListForm(
+            PICTURES, labels='needed' if self.with_label else 'none',
+            num_classes=len(self.CLASSES) if self.CLASSES else None, delimiter=self.delimiter)
+        check_shards(self.ann_file, joiner(self.img_prefix))
+        return samples_of(self, form, partial(_info, joiner(self.img_prefix)))
 
-    def _samples(self) -> list[tuple[str, dict]]:
-        """Names, and what is said of each."""
-        if self.ann_file:
-            form = ListForm(
-                PICTURES, labels='needed' if self.with_label else 'none',
-                num_classes=len(self.CLASSES) if self.CLASSES else None, delimiter=self.delimiter)
-            check_shards(self.ann_file, joiner(self.img_prefix))
-            return [(line.path, dict(gt_label=line.labels[0]) if line.labels else {})
-                    for line in read_list(self.ann_file, form)]
+    def _found(self) -> list[tuple[str, dict]]:
+        """Names of files, and what is said of each."""
         if self.with_label:
             return [(name, dict(gt_label=label)) for name, label in self._class_folders()]
         found = walk(self.img_prefix, PICTURES)
@@ -93,3 +98,9 @@ class PictureDataset(CustomDataset):
                 f'{found.folder}: there must be as many class folders as class names, got '
                 f'{len(classes)} and {len(self.CLASSES)}; check data_prefix and metainfo')
         return files
+
+
+def _info(path_of: Callable[[str], str], line: ListLine) -> dict:
+    """What the host's data set says of a picture."""
+    label = dict(gt_label=line.labels[0]) if line.labels else {}
+    return dict(img_path=path_of(line.path), **label)

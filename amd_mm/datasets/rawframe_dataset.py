@@ -1,4 +1,6 @@
 """Folders of extracted frames, from a list."""
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mmaction.datasets import RawframeDataset as _RawframeDataset
@@ -6,15 +8,9 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend, join_path
 
 from amd_mm.datasets.files import printable
-from amd_mm.datasets.lists import (
-    LIST_ARGUMENTS,
-    ListForm,
-    ListLine,
-    joiner,
-    read_list,
-    require_num_classes,
-    said_while,
-)
+from amd_mm.datasets.list_lines import ListForm, ListLine
+from amd_mm.datasets.listed import samples_of
+from amd_mm.datasets.lists import LIST_ARGUMENTS, joiner, require_num_classes
 from amd_mm.registry import DATASETS
 from amd_mm.values import FLAG, MAPPING, TEXT, takes
 
@@ -56,9 +52,11 @@ class RawframeDataset(_RawframeDataset):
                 'data_prefix=dict(img=folder)')
         require_num_classes('RawframeDataset', **kwargs)
         self.need_labels = need_labels
+        # Samples stay in the list.
+        kwargs = dict(serialize_data=False) | kwargs
         super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """Read the list.
 
         Returns:
@@ -69,25 +67,15 @@ class RawframeDataset(_RawframeDataset):
             None, ('offset', 'total_frames') if self.with_offset else ('total_frames', ),
             'needed' if self.need_labels or self.multi_class else 'optional', self.multi_class,
             self.num_classes)
-        path_of = joiner(self.data_prefix['img'])
+        info_of = partial(
+            _info, joiner(self.data_prefix['img']), self.multi_class, self.with_offset)
         check = self.modality == 'RGB' and is_main_process()
-        data_list = []
-        for line in said_while(self.ann_file, 'lines', read_list(self.ann_file, form)):
-            _, name, frames, labels = line
-            labels = labels or (-1, )
-            info = dict(
-                frame_dir=path_of(name),
-                total_frames=frames[-1],
-                label=list(labels) if self.multi_class else labels[0])
-            if self.with_offset:
-                info['offset'] = frames[0]
-            if check:
-                self._check_counts(line, info)
-            data_list.append(info)
-        return data_list
+        return samples_of(self, form, info_of,
+                          partial(self._check_counts, info_of) if check else None)
 
-    def _check_counts(self, line: ListLine, info: dict) -> None:
+    def _check_counts(self, info_of: Callable[[ListLine], dict], line: ListLine) -> None:
         number, name, _, labels = line
+        info = info_of(line)
         folder, total = info['frame_dir'], info['total_frames']
         where, shown = f'{printable(self.ann_file)}:{number}', printable(folder)
         if total < 1:
@@ -117,3 +105,11 @@ class RawframeDataset(_RawframeDataset):
             raise ValueError(
                 f'{where}: total_frames is {total}, but {shown} lacks its last frame; '
                 'check the count, filename_tmpl and start_index')
+
+
+def _info(path_of: Callable[[str], str], several: bool, with_offset: bool, line: ListLine) -> dict:
+    """What the host's data set says of a video."""
+    labels = line.labels or (-1, )
+    info = dict(frame_dir=path_of(line.path), total_frames=line.counts[-1],
+                label=list(labels) if several else labels[0])
+    return info | (dict(offset=line.counts[0]) if with_offset else {})

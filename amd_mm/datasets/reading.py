@@ -1,6 +1,8 @@
 """Reads a sample's file, or its part of a shard, from any storage."""
 import errno
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from mmengine.fileio import get
 
@@ -16,6 +18,7 @@ _PASSING = frozenset((
     errno.ETIMEDOUT,
     errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETDOWN,
     errno.ENETUNREACH, errno.EPIPE))
+T = TypeVar('T')
 
 
 def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
@@ -26,17 +29,31 @@ def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
     Raises:
         FileError: If it cannot be read.
     """
+    # A handle may be stale for ever.
+    return patiently(path, lambda: _read(path, backend_args), close_shards)
+
+
+def patiently(path: str, read: Callable[[], T], close: Callable[[], object]) -> T:
+    """What ``read`` gives, which is tried again where it fails for a moment.
+
+    Args:
+        path: What is read, for messages.
+        read: Reads it.
+        close: What to do before another try: give up handles.
+
+    Raises:
+        FileError: If it cannot be read.
+    """
     for pause in PAUSES:
         try:
-            return _read(path, backend_args)
+            return read()
         except OSError as error:
             if not _passes(error):
                 raise _error_of(path, error) from error
         time.sleep(pause)
-        # A handle may be stale for ever.
-        close_shards()
+        close()
     try:
-        return _read(path, backend_args)
+        return read()
     except OSError as error:
         tries = f' (tried {len(PAUSES) + 1} times)' if _passes(error) else ''
         raise _error_of(path, error, tries) from error

@@ -1,12 +1,16 @@
 """The order of a data set: the same for any number of processes, and resumable anywhere."""
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sized
 
+import torch
 from mmengine.dist import get_dist_info, sync_random_seed
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from amd_mm.keys import Sample, epoch_order
 from amd_mm.registry import DATA_SAMPLERS
 from amd_mm.values import FLAG, Rule, optional, takes, whole
+
+_PART = 1 << 16
 
 
 @DATA_SAMPLERS.register_module()
@@ -81,13 +85,20 @@ class EpochSampler(Sampler[Sample]):
         self.start_at(self.epoch, self._start + samples)
 
     def __iter__(self) -> Iterator[Sample]:
-        if self.shuffle:
-            order: Sequence[int] = epoch_order(self.seed, self.epoch, len(self._dataset))
-        else:
-            order = range(len(self._dataset))
-        mine = order[self.rank::self.world_size][self._start:self._length]
-        return (Sample(self.seed, self.epoch, index) for index in mine)
+        length = len(self._dataset)
+        order = (epoch_order(self.seed, self.epoch, length) if self.shuffle
+                 else torch.arange(length))
+        # Of the others' samples nothing is kept.
+        mine = order[self.rank::self.world_size][self._start:self._length].clone()
+        return _samples(self.seed, self.epoch, mine)
 
     def __len__(self) -> int:
         """Samples of one process in a whole epoch, wherever the next one starts."""
         return self._length
+
+
+def _samples(seed: int, epoch: int, numbers: Tensor) -> Iterator[Sample]:
+    """Samples by number; of ten millions, few are Python's numbers at a time."""
+    for part in numbers.split(_PART):
+        for number in part.tolist():
+            yield Sample(seed, epoch, number)

@@ -78,8 +78,8 @@ def read_member(member: Member, backend_args: dict | None = None) -> bytes:
     return data[tarfile.BLOCKSIZE:]
 
 
-class _OpenShard:
-    """A shard of this machine, open for as long as it is remembered."""
+class OpenFile:
+    """A file of this machine, read by offset, open for as long as it is remembered."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,7 +98,7 @@ class _OpenShard:
 
 
 # One open file a shard and process; the least used ones are closed before a process has too many.
-_open_shard = lru_cache(maxsize=_OPEN_SHARDS)(_OpenShard)
+_open_shard = lru_cache(maxsize=_OPEN_SHARDS)(OpenFile)
 
 
 def close_shards() -> None:
@@ -116,8 +116,8 @@ def reader_of(shard: str, backend_args: dict | None = None) -> Callable[[int, in
     if isinstance(backend, LocalBackend):
         return _open_shard(shard).read
     if not hasattr(backend, 'get_range'):
-        raise FileError(shard, 'is on a storage that MMEngine does not read by offset; use an '
-                        'address of amd_mm.FsspecBackend, such as s3://')
+        raise FileError(shard, 'is on a storage that MMEngine does not read by offset; '
+                        'pip install "amd-mm[remote]", for s3://, http:// and others')
     return partial(backend.get_range, shard)
 
 

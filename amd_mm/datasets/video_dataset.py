@@ -1,4 +1,6 @@
 """Video files, from a list or from a folder."""
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mmaction.datasets import VideoDataset as _VideoDataset
@@ -6,13 +8,9 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
 from amd_mm.datasets.files import VIDEOS, printable, walk
-from amd_mm.datasets.lists import (
-    LIST_ARGUMENTS,
-    ListForm,
-    joiner,
-    read_list,
-    require_num_classes,
-)
+from amd_mm.datasets.list_lines import ListForm, ListLine
+from amd_mm.datasets.listed import samples_of
+from amd_mm.datasets.lists import LIST_ARGUMENTS, joiner, require_num_classes
 from amd_mm.datasets.shards import check_shards
 from amd_mm.registry import DATASETS
 from amd_mm.values import MAPPING, TEXT, optional, takes
@@ -55,10 +53,12 @@ class VideoDataset(_VideoDataset):
                 'data_prefix=dict(video=folder)')
         require_num_classes('VideoDataset', **kwargs)
         self.need_labels = need_labels
+        # Samples of a list stay in the list.
+        kwargs = dict(serialize_data=not ann_file) | kwargs
         super().__init__(
             ann_file, pipeline=pipeline, data_prefix=data_prefix, delimiter=delimiter, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """Read the list or the folder.
 
         Returns:
@@ -71,21 +71,17 @@ class VideoDataset(_VideoDataset):
             self.multi_class, self.num_classes, self.delimiter)
         path_of = joiner(self.data_prefix['video'])
         check_shards(self.ann_file, path_of)
-        data_list = []
-        for number, name, _, labels in read_list(self.ann_file, form):
-            path = path_of(name)
-            if name[-4:] not in VIDEOS.suffixes and not VIDEOS.has(name):  # the first is quicker
-                self._check_is_no_folder(number, path)
-            labels = labels or (-1, )
-            data_list.append({
-                'filename': path, 'label': list(labels) if self.multi_class else labels[0]})
-        return data_list
+        return samples_of(self, form, partial(_info, path_of, self.multi_class),
+                          partial(self._check_is_no_folder, path_of))
 
-    def _check_is_no_folder(self, number: int, path: str) -> None:
+    def _check_is_no_folder(self, path_of: Callable[[str], str], line: ListLine) -> None:
+        if VIDEOS.has(line.path):
+            return
+        path = path_of(line.path)
         if get_file_backend(path, enable_singleton=True).isdir(path):
             raise ValueError(
-                f'{printable(self.ann_file)}:{number}: a line must name a video, got the folder '
-                f'{printable(path)}; lists of frames (folder, count, label) are for '
+                f'{printable(self.ann_file)}:{line.number}: a line must name a video, got the '
+                f'folder {printable(path)}; lists of frames (folder, count, label) are for '
                 'amd_mm.RawframeDataset')
 
     def _load_folder(self) -> list[dict]:
@@ -106,3 +102,9 @@ class VideoDataset(_VideoDataset):
                 f'{", ".join(VIDEOS.suffixes)}')
         path_of = joiner(folder)
         return [dict(filename=path_of(name), label=-1) for name in found.files]
+
+
+def _info(path_of: Callable[[str], str], several: bool, line: ListLine) -> dict:
+    """What the host's data set says of a video."""
+    labels = line.labels or (-1, )
+    return dict(filename=path_of(line.path), label=list(labels) if several else labels[0])

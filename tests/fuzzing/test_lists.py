@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amd_mm.datasets import lists, text_files
 from amd_mm.datasets.files import PICTURES, VIDEOS, escaped, printable, unescaped
 from amd_mm.datasets.lists import ListForm, list_field, read_list
 
@@ -15,7 +16,8 @@ FORMS = [ListForm(), ListForm(labels='none'), ListForm(labels='needed', num_clas
 # Lines that look like something, and the bytes that editors and downloads leave.
 FIELDS = st.sampled_from([
     'a.mp4', 'dir/b c.mkv', '12', '-1', '2', 'x.jpg', '"q.mp4"', '"', '#', ',', ' ', '\t', '\\',
-    'path label', '\uff13', '\x1b[31m', '\0', '\r', '\udce9'])
+    'path label', '.mp4 ', '.mp4\n', '.tar#0+9', ' 2\n', '\uff13', '\x1b[31m', '\0', '\r',
+    '\udce9'])
 LINES = st.lists(st.lists(FIELDS, max_size=6).map(''.join), max_size=6)
 CONTENTS = st.one_of(
     st.binary(max_size=80),
@@ -44,6 +46,24 @@ def test_a_list_is_read_or_refused_with_its_line(path, content, form):
         assert line.path and len(line.counts) == len(form.counts)
         assert form.num_classes is None or all(
             0 <= label < form.num_classes for label in line.labels)
+
+
+@given(content=CONTENTS, form=st.sampled_from(FORMS), size=st.sampled_from([1, 16, 4096]))
+def test_a_list_in_pieces_is_read_as_one_line_after_the_other(path, content, form, size):
+    """The shorter way of ordinary lines leads where the rules do."""
+    path.write_bytes(content)
+
+    def lines() -> list | str:
+        try:
+            return list(read_list(str(path), form))
+        except ValueError as error:
+            return str(error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_files, '_PIECE', size)
+        found = lines()
+        patch.setattr(lists, 'ordinary_lines', lambda form, labelled: None)
+        assert found == lines()
 
 
 # Names that file systems take: any bytes but zero and the slash.

@@ -31,7 +31,8 @@ from mmengine.utils import track_iter_progress
 # Importing amd_mm first mends the hosts.
 from amd_mm.datasets.files import VIDEOS, class_folders, printable
 from amd_mm.datasets.labels import read_classes
-from amd_mm.datasets.lists import ListForm, list_field, read_list, read_text
+from amd_mm.datasets.lists import ListForm, list_field, read_list
+from amd_mm.datasets.text_files import read_text
 from amd_mm.datasets.video_check import check_videos
 from amd_mm.failures import command
 

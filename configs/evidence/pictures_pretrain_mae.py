@@ -1,0 +1,2 @@
+# MAE alone.
+_base_ = './_base_/pretrain_pictures.py'
