@@ -84,6 +84,7 @@ setup(
     package_data={'amd_mm': ['py.typed']},
     include_package_data=False,
     cmdclass=dict(build_py=BuildWithMim),
+    entry_points=dict(console_scripts=['amd-mm = amd_mm.command:main']),
     # torch: before 2.6, weights_only=True can be made to run code.
     # mmcv is not here because mmcv and mmcv-lite fill the same folder: see the extra `lite`.
     install_requires=[

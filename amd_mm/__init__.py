@@ -1,5 +1,7 @@
 """Pre-training of small vision transformers by masked distillation, on MMEngine.
 
+Runs: ``pretrain`` (a student on a folder of pictures or videos), ``finetune`` (an encoder on
+folders of classes), as the command ``amd-mm`` does it.
 Of an encoder: ``FeatureExtractor`` (features of files and folders), ``read_features`` (what it
 wrote). Of a fine-tuned network: ``Classifier``, ``Detector``, ``Segmentor``. Of a pre-trained
 one: ``reconstruct``. Of a config: ``build_training_runner``, ``build_runner``.
@@ -21,6 +23,8 @@ _LAZY = {
     'Segmentor': 'amd_mm.inference',
     'build_runner': 'amd_mm.engine',
     'build_training_runner': 'amd_mm.engine',
+    'finetune': 'amd_mm.command.finetune',
+    'pretrain': 'amd_mm.command.pretrain',
     'read_features': 'amd_mm.inference',
     'reconstruct': 'amd_mm.inference',
 }

@@ -18,6 +18,7 @@ from amd_mm.arguments import number as number
 from amd_mm.arguments import run_parser as run_parser
 from amd_mm.config_keys import merge_options, nearest
 from amd_mm.failures import leave_processes as leave_processes
+from amd_mm.input_shape import settle_shape
 
 # bfloat16 has the range of float32: nothing has to be scaled, and MMEngine's default, a
 # dynamic scale, would skip updates in silence.
@@ -45,6 +46,7 @@ def read_config(args: argparse.Namespace) -> Config:
     scope = cfg.get('default_scope')
     _settle_scope(scope)
     merge_options(cfg, args.cfg_options)
+    settle_shape(cfg)
     if cfg.get('default_scope') != scope:
         _settle_scope(cfg.default_scope)
     return cfg
@@ -60,10 +62,10 @@ def _settle_scope(scope: str | None) -> None:
 
 
 def read_config_file(path: str | Path) -> Config:
-    """The config of a file and its bases.
+    """The config of a file and its bases, its ``size``, ``frames`` and ``patch`` settled.
 
     Raises:
-        ValueError: If there is none, or its text cannot be read.
+        ValueError: If there is none, its text cannot be read, or it has no such size.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,7 +79,7 @@ def read_config_file(path: str | Path) -> Config:
                          f'got {path.suffix!r}; give a config, or rename it')
     _find_own_parts(path)
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except SyntaxError as error:
         imported = error.filename if Path(error.filename or '').is_file() else None
         what = 'what a config imports' if imported else 'a config'
@@ -94,6 +96,8 @@ def read_config_file(path: str | Path) -> Config:
         raise ValueError(
             f'{path}: a config must run to its end, but{_line_of(error, path)} '
             f'{type(error).__name__} was raised: {error}; correct it or its _base_') from error
+    settle_shape(cfg)
+    return cfg
 
 
 def _find_own_parts(config: Path) -> None:

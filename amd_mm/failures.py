@@ -153,7 +153,8 @@ def _keep_traceback(error: Exception, earlier: set[str]) -> str:
         with open(files[-1], 'a') as log:
             log.write(text)
         return files[-1]
-    handle, path = tempfile.mkstemp(prefix=f'{Path(sys.argv[0]).stem}-', suffix='.log', text=True)
+    name = Path(sys.argv[0]).stem.replace(' ', '-')  # of a sub-command
+    handle, path = tempfile.mkstemp(prefix=f'{name}-', suffix='.log', text=True)
     with open(handle, 'w') as log:
         log.write(' '.join(sys.argv) + '\n' + text)
     return path

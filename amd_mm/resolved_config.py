@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from amd_mm import registry
+from amd_mm.input_shape import SHAPE_KEYS
 
 __all__ = ['Setting', 'difference', 'effective', 'page', 'settings']
 
@@ -19,7 +20,7 @@ REGISTRIES = [found for found in vars(registry).values()
 _READ_BESIDES = (
     'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
     'find_unused_parameters', 'init_weights_for_test_or_val', 'model_wrapper_cfg', 'runner_type',
-    'strategy', 'sync_bn', 'global_batch_size', 'held_out_data', 'loggers')
+    'strategy', 'sync_bn', 'global_batch_size', 'held_out_data', 'loggers', *SHAPE_KEYS)
 KEYS_READ = ({*inspect.signature(Runner).parameters} - {'cfg'}) | {*_READ_BESIDES}
 # In the order of the page; what else is read comes last.
 SECTIONS = dict(

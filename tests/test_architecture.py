@@ -9,10 +9,10 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
     ('positions', 'arguments', 'command_line', 'console', 'config_keys', 'config_values',
-     'failures', 'meeting', 'meeting_place', 'resolved_config', 'stopping'),
+     'failures', 'input_shape', 'meeting', 'meeting_place', 'resolved_config', 'stopping'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),
-    ('report', ), ('engine', ), ('studies', ))
+    ('report', ), ('engine', ), ('studies', ), ('command', ))
 LEVELS = {room: level for level, row in enumerate(ROOMS) for room in row}
 FILES = sorted(path for path in PACKAGE.rglob('*.py') if '.mim' not in path.parts)
 

@@ -70,9 +70,9 @@ def test_options_that_contradict_each_other_are_refused(cfg):
 
 
 def test_a_variable_is_no_setting():
-    cfg = Config(dict(frames=3, model=dict(num_frames=3)))
-    with pytest.raises(ValueError, match="'frames' is a variable"):
-        merge_options(cfg, dict(frames=4))
+    cfg = Config(dict(moments=3, model=dict(num_moments=3)))
+    with pytest.raises(ValueError, match="'moments' is a variable"):
+        merge_options(cfg, dict(moments=4))
     check_keys(cfg)
 
 

@@ -30,11 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     stop_signals.take()
     # After the arguments: --help and a wrong one need not wait for torch and the hosts.
     from amd_mm.command_line import enable_amp, read_run_config
-    from amd_mm.console import Console
-    from amd_mm.engine import ConsoleHook, build_training_runner, fit_to_machine, prepare_start
+    from amd_mm.engine import train
 
     cfg = read_run_config(args)
-    prepare_start(cfg, args.resume, args.overwrite)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError(
@@ -43,11 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg.auto_scale_lr.enable = True
     if args.amp:
         enable_amp(cfg)
-    changes = fit_to_machine(cfg, args.cfg_options)
-    with Console() as console:
-        runner = build_training_runner(cfg)
-        runner.register_hook(ConsoleHook(console, changes))
-        runner.train()
+    train(cfg, args.resume, args.overwrite, args.cfg_options)
 
 
 if __name__ == '__main__':

@@ -33,6 +33,7 @@ from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.resuming import newest_whole, prepare_start
 from amd_mm.engine.runner import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.engine.strategies import ShardingStrategy
+from amd_mm.engine.training import train
 from amd_mm.engine.work_dir_lock import WorkDirLock
 
 __all__ = [
@@ -72,4 +73,5 @@ __all__ = [
     'prepare_start',
     'settle_accumulation',
     'settle_held_out',
+    'train',
 ]

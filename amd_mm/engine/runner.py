@@ -33,6 +33,7 @@ from amd_mm.engine.preflight import check_packages, check_places
 from amd_mm.engine.processes import start_processes
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
+from amd_mm.input_shape import settle_shape
 from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.registry import RUNNERS
 from amd_mm.stopping import stop_signals
@@ -114,6 +115,7 @@ def _leave_signals(runner: Runner) -> None:
 
 def _check(cfg: Config) -> None:
     """Find what the user can mend before MMEngine builds anything."""
+    settle_shape(cfg)
     check_keys(cfg)
     check_values(cfg)
     source = cfg.get('load_from')

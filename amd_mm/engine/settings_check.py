@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from amd_mm.input_shape import SHAPE_KEYS
 from amd_mm.resolved_config import KEYS_READ
 
 # What each constructor of an optimizer reads of paramwise_cfg; any other constructor is its
@@ -39,7 +40,8 @@ def check_names(cfg: Config) -> None:
         ValueError: With the key that was probably meant.
     """
     for key in cfg:
-        alike = [known for known in KEYS_READ if known[0] == key[0]]
+        # Names as short as those of the size are near to many that are no mistakes.
+        alike = [known for known in KEYS_READ - {*SHAPE_KEYS} if known[0] == key[0]]
         if key in KEYS_READ or any(key.startswith(f'{known}_') for known in alike):
             continue
         meant = _nearest(key, alike, .8)

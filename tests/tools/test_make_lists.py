@@ -210,7 +210,7 @@ class TestFolders:
         with pytest.raises(ValueError, match='every class folder must hold .* 1 hold none: wave'):
             run('folders', videos, '--out', tmp_path)
         (videos / 'wave' / 'one.mp4').touch()
-        with pytest.raises(ValueError, match='wave: a class must have at least 2 videos.*found 1'):
+        with pytest.raises(ValueError, match='wave: a class must have at least 2 samples.*found 1'):
             run('folders', videos, '--out', tmp_path)
         with pytest.raises(ValueError, match='must be in .0, 1., got 1.5'):
             run('folders', videos, '--out', tmp_path, '--val', 1.5)

@@ -19,7 +19,6 @@ of name, tab, what is the matter.
 import argparse
 import json
 import os
-import random
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -32,6 +31,7 @@ from mmengine.utils import track_iter_progress
 from amd_mm.datasets.files import VIDEOS, class_folders, printable
 from amd_mm.datasets.labels import read_classes
 from amd_mm.datasets.lists import ListForm, list_field, read_list
+from amd_mm.datasets.split import split_classes
 from amd_mm.datasets.text_files import read_text
 from amd_mm.datasets.video_check import check_videos
 from amd_mm.failures import command
@@ -72,28 +72,13 @@ def split_folders(root: Path, val: float, seed: int,
         keep: Which of the videos to take.
 
     Raises:
-        ValueError: For an empty class folder, or one with too few videos to split.
+        ValueError: For a part that is none, an empty class folder, or one with too few videos.
     """
-    if not 0 < val < 1:
-        raise ValueError(f'--val is the part for validation and must be in (0, 1), got {val}')
     classes, files, found = class_folders(root, VIDEOS)
     print(found)
     kept = set(keep([name for name, _ in files]))
-    of_class: list[list[str]] = [[] for _ in classes]
-    for name, label in files:
-        if name in kept:
-            of_class[label].append(name)
-    lists: dict[str, list[Entry]] = dict(train=[], val=[])
-    for label, (name, videos) in enumerate(zip(classes, of_class, strict=True)):
-        if len(videos) < 2:
-            raise ValueError(f'{printable(root / name)}: a class must have at least 2 videos, one '
-                             f'to train and one to validate with, found {len(videos)}')
-        # Python seeds by bytes: a name that is no UTF-8 has to become some.
-        random.Random(f'{seed} {printable(name)}').shuffle(videos)
-        count = min(max(round(val * len(videos)), 1), len(videos) - 1)
-        lists['val'] += [Entry(video, label) for video in sorted(videos[:count])]
-        lists['train'] += [Entry(video, label) for video in sorted(videos[count:])]
-    return classes, lists
+    lists = split_classes([file for file in files if file[0] in kept], classes, val, seed)
+    return classes, {name: [Entry(*file) for file in files] for name, files in lists.items()}
 
 
 def read_released(path: Path, root: str | None, frames: bool, label_first: bool,
