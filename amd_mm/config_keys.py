@@ -64,7 +64,8 @@ _READERS: dict[Place, tuple[Callable, ...]] = {
 # Taken out of a loader's settings by the Runner.
 _LOADER_ONLY = ('num_batch_per_epoch', )
 _NAMES: dict[Place, tuple[str, ...]] = {
-    ('env_cfg', ): ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    ('env_cfg', ): ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit', 'meeting_timeout',
+                    'first_batch_timeout'),
     ('auto_scale_lr', ): ('enable', 'base_batch_size')}
 
 

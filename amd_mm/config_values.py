@@ -39,6 +39,8 @@ _RULES: dict[str, Rule] = {
     'loggers': optional(either(_LOGGER, list_of(_LOGGER, least=0))),
     'env_cfg': MAPPING, 'randomness': MAPPING, 'randomness.seed': optional(whole(0)),
     'env_cfg.mp_cfg.mp_start_method': one_of('fork', 'spawn', 'forkserver'),
+    **{f'env_cfg.{key}': number(above=0)
+       for key in ('meeting_timeout', 'first_batch_timeout', 'dist_cfg.timeout')},
     'log_level': either(one_of(*logging._nameToLevel), whole(0)),
     'optim_wrapper.dtype': optional(one_of('float16', 'bfloat16', 'float32', 'float64')),
     'optim_wrapper.accumulative_counts': whole(1),

@@ -18,6 +18,7 @@ import mmengine.config.config
 from mmengine.logging import MMLogger
 from mmengine.registry import build_functions
 
+from amd_mm.meeting import CHECK, Unmet, current
 from amd_mm.stopping import Stopped, stop_signals
 
 __all__ = ['command']
@@ -66,6 +67,7 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
             return INTERRUPTED
         except Exception as error:
             message, status = describe(error)
+            _tell_others(message)
             file = _keep_traceback(error, earlier)
             sys.stdout.flush()
             print(f'{_rank()}error: {message} (traceback: {file})', file=sys.stderr)
@@ -109,6 +111,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     if torch is not None and torch.distributed.is_available() and (
             isinstance(error, torch.distributed.DistError) or '/gloo/' in reason):
         return _unreachable(reason), BUG
+    if isinstance(error, Unmet):
+        return reason, BUG
     if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return reason, USER_ERROR
     return f'{type(error).__name__}: {reason}; this should not happen, please report it', BUG
@@ -125,6 +129,15 @@ def leave_processes() -> None:
     if distributed is not None and distributed.is_initialized():
         gc.collect()
         distributed.destroy_process_group()
+
+
+def _tell_others(message: str) -> None:
+    """Let other processes of the run, and the launcher, say why this one has ended."""
+    if (meeting := current()) is not None:
+        meeting.report(message)
+    if 'TORCHELASTIC_ERROR_FILE' in os.environ:
+        from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+        get_error_handler().record_exception(RuntimeError(message))
 
 
 def _rank() -> str:
@@ -163,12 +176,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _unreachable(reason: str) -> str:
-    address = f'{os.environ.get("MASTER_ADDR", "?")}:{os.environ.get("MASTER_PORT", "?")}'
+    """Of a collective that has failed: who is missing, which the others are asked for."""
+    meeting = current()
+    missing = '' if meeting is None else f'{meeting.find_missing()}; '
     return (f'the {os.environ.get("WORLD_SIZE", "?")} processes of a run must reach each other, '
-            f'but rank {os.environ.get("RANK", "?")} on {socket.gethostname()} did not, by '
-            f'{address}: {reason}; see whether another process has failed before, whether all '
-            'machines were started, the address, port and firewall, and name the interface by '
-            'NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME')
+            f'but rank {os.environ.get("RANK", "?")} on {socket.gethostname()} waited in vain: '
+            f'{missing}it waited for this: {reason}. {CHECK[0].upper()}{CHECK[1:]}; a process that '
+            'has failed says why above, and env_cfg.dist_cfg.timeout is how long others wait')
 
 
 def _missing_module(error: ImportError, reason: str) -> str:

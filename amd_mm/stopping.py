@@ -67,6 +67,11 @@ class StopSignals:
         self._waits = False
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
+    @property
+    def are_taken(self) -> bool:
+        """Whether signals come here."""
+        return bool(self._earlier)
+
     def take(self) -> None:
         """Take the signals from now on; nothing where they are taken, or in another thread."""
         if self._earlier or threading.current_thread() is not threading.main_thread():

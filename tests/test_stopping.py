@@ -104,6 +104,15 @@ def test_signals_are_given_back():
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_signals_are_taken_or_not():
+    signals = StopSignals()
+    assert not signals.are_taken
+    signals.take()
+    assert signals.are_taken
+    signals.give_back()
+    assert not signals.are_taken
+
+
 def test_what_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signals = StopSignals()

@@ -8,6 +8,7 @@ from amd_mm.engine.batch import (
 from amd_mm.engine.held_out import HeldOutLoss, settle_held_out
 from amd_mm.engine.hooks import (
     BadSampleHook,
+    CollectiveLimitHook,
     CompleteCheckpointHook,
     ConsoleHook,
     EffectiveBatchHook,
@@ -19,6 +20,7 @@ from amd_mm.engine.hooks import (
     ReconstructionHook,
     ReportHook,
     ResumeHook,
+    SlowRankHook,
     ThroughputHook,
     TimelyLoggerHook,
     WholeCheckpointHook,
@@ -37,6 +39,7 @@ from amd_mm.engine.work_dir_lock import WorkDirLock
 __all__ = [
     'BadSampleHook',
     'ClassesFromDataRunner',
+    'CollectiveLimitHook',
     'CompleteCheckpointHook',
     'ConsoleHook',
     'EffectiveBatchHook',
@@ -52,6 +55,7 @@ __all__ = [
     'ReportHook',
     'ResumeHook',
     'ShardingStrategy',
+    'SlowRankHook',
     'ThroughputHook',
     'TimelyLoggerHook',
     'WholeCheckpointHook',

@@ -43,13 +43,7 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
     Raises:
         ValueError: With every place that is named but is not there.
     """
-    places = [place for place in _model_places('model', cfg.get('model'))
-              # What weights begin from is read by training only.
-              if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
-    for part in parts:
-        places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
-    # Of nearest neighbours, which read it when they are first asked.
-    places += _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
+    places = _places(cfg, parts)
     missing = [place for place in places
                if address_of(place.path) is None and not Path(place.path).exists()]
     if missing:
@@ -57,6 +51,14 @@ def check_places(cfg: Config, parts: Sequence[str]) -> None:
         raise ValueError(
             f'files and folders that a config names must be there, but these are not: {named}; '
             f'correct the config, or set them by --cfg-options {missing[0].key}=PATH')
+
+
+def named_files(cfg: Config) -> list[_Place]:
+    """The files that a config names, of those on this machine that are there; each once."""
+    places = _places(cfg, ['train', 'val', 'test'])
+    if cfg.get('load_from'):
+        places.append(_Place('load_from', str(cfg.load_from)))
+    return [place for place in dict.fromkeys(places) if Path(place.path).is_file()]
 
 
 def check_packages(cfg: Config) -> None:
@@ -102,6 +104,16 @@ def check_own_labels(cfg: Config, parts: Sequence[str]) -> list[str]:
             check_labels(dataset, classes, f'{part} data', need_all=part == 'train')
             checked.append(part)
     return checked
+
+
+def _places(cfg: Config, parts: Sequence[str]) -> list[_Place]:
+    places = [place for place in _model_places('model', cfg.get('model'))
+              # What weights begin from is read by training only.
+              if 'train' in parts or not place.key.endswith('init_cfg.checkpoint')]
+    for part in parts:
+        places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
+    # Of nearest neighbours, which read it when they are first asked.
+    return places + _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
 
 
 def _dicts(value: Any) -> Iterator[dict]:

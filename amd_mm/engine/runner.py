@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import os
+from functools import wraps
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,21 +20,25 @@ from amd_mm.datasets.labels import coco_files, fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
 from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import (
+    CollectiveLimitHook,
     CompleteCheckpointHook,
     InterimCheckpointHook,
     RatesHook,
     ResumeHook,
+    SlowRankHook,
 )
 from amd_mm.engine.hooks.label_range_hook import ClassLabelsHook
 from amd_mm.engine.loggers import settle_loggers
 from amd_mm.engine.measures import num_classes_of, settle_topk
 from amd_mm.engine.preflight import check_own_labels, check_packages, check_places
+from amd_mm.engine.processes import start_processes
 from amd_mm.engine.report_option import settle_report
 from amd_mm.engine.schedules import check_schedules
 from amd_mm.engine.settings_check import check_names, check_paramwise
 from amd_mm.input_shape import settle_shape
 from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.registry import RUNNERS
+from amd_mm.stopping import stop_signals
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -54,6 +59,7 @@ def build_runner(cfg: Config) -> Runner:
     # MMEngine has prefixes of its own besides; they all lead to its list of addresses.
     if start and (address_of(start) or 'http').startswith('http'):
         read_content(start)
+    start_processes(cfg)
     return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -82,24 +88,39 @@ def build_training_runner(cfg: Config) -> Runner:
     check_places(cfg, parts)
     checked = check_own_labels(cfg, parts) if _counts_classes(cfg) else []
     _settle_determinism(cfg)
-    # Seconds that processes wait for each other; torch's own is half an hour with gloo.
-    launch = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
-    launch.setdefault('timeout', 600)
     runner = build_runner(cfg)
     for hook in runner.hooks:
         if isinstance(hook, ClassLabelsHook):
             hook.passed(checked)
     count_accumulation(runner)
     runner.register_hook(RatesHook())
-    if not any(isinstance(hook, InterimCheckpointHook) for hook in runner.hooks):
-        runner.register_hook(InterimCheckpointHook())
+    runner.register_hook(CollectiveLimitHook())
+    for hook_class in (InterimCheckpointHook, SlowRankHook):
+        if not any(isinstance(hook, hook_class) for hook in runner.hooks):
+            runner.register_hook(hook_class())
     if isinstance(runner, Runner):
         runner.register_hook(ResumeHook())
         if any(isinstance(module, MaskedPretraining) for module in runner.model.modules()):
             require_held_out(cfg)
         if _is_ours(runner.model):
             runner.register_hook(CompleteCheckpointHook(exact=True))
+    _leave_signals(runner)
     return runner
+
+
+def _leave_signals(runner: Runner) -> None:
+    """Let ``train`` leave signals as it finds them, however it ends; a hook takes them."""
+    train = runner.train
+
+    @wraps(train)
+    def train_and_give_back() -> nn.Module:
+        were_taken = stop_signals.are_taken
+        try:
+            return train()
+        finally:
+            if not were_taken:
+                stop_signals.give_back()
+    runner.train = train_and_give_back
 
 
 def _check(cfg: Config) -> None:

@@ -1,12 +1,57 @@
 import os
+import signal
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from runs import toy_config
 
 from amd_mm.engine import ClassesFromDataRunner, build_runner, build_training_runner
 from amd_mm.registry import MODELS
+from amd_mm.stopping import STOP_SIGNALS, Stopped, stop_signals
+
+
+class EndHook(Hook):
+    """Does something in the second update."""
+
+    def __init__(self, end) -> None:
+        self.end = end
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if runner.iter == 1:
+            self.end()
+
+
+def fail() -> None:
+    raise KeyError('a fault')
+
+
+@pytest.mark.parametrize('end, error', [
+    (lambda: None, None), (fail, KeyError),
+    (lambda: os.kill(os.getpid(), signal.SIGTERM), Stopped)], ids=['done', 'fault', 'stopped'])
+def test_from_python_signals_are_left_as_they_were(tmp_path, end, error):
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    runner = build_training_runner(toy_config(tmp_path))
+    runner.register_hook(EndHook(end))
+    if error is None:
+        runner.train()
+    else:
+        with pytest.raises(error):
+            runner.train()
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+
+
+def test_a_command_keeps_the_signals_that_it_has_taken(tmp_path):
+    stop_signals.take()
+    try:
+        runner = build_training_runner(toy_config(tmp_path))
+        runner.register_hook(EndHook(fail))
+        with pytest.raises(KeyError):
+            runner.train()
+        assert stop_signals.are_taken
+    finally:
+        stop_signals.give_back()
 
 
 def test_a_config_names_its_runner(tmp_path, monkeypatch):

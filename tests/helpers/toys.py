@@ -199,6 +199,19 @@ class DriftHook(Hook):
 
 
 @HOOKS.register_module()
+class RaiseHook(Hook):
+    """Ends one process by an error, before an iteration (counted from 0)."""
+
+    def __init__(self, rank: int, iteration: int) -> None:
+        self.rank = rank
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if get_rank() == self.rank and runner.iter == self.iteration:
+            raise ValueError(f'the data of rank {self.rank} are gone')
+
+
+@HOOKS.register_module()
 class BlockHook(Hook):
     """Makes a folder where a run is about to write a file, when its first epoch is over."""
 

@@ -1,4 +1,5 @@
 """Several processes that are told to stop, started as users start them."""
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from processes import pid, wait_for
 from runs import HELPERS, toy_config, weights
 
 import amd_mm
@@ -45,16 +47,6 @@ def launch(cfg: Config, *arguments: str, **environment: str) -> subprocess.Popen
                 *arguments, **environment)
 
 
-def wait_for(work_dir: str, rank: int, iterations: int) -> None:
-    """Until a process has made some iterations."""
-    record = Path(work_dir, f'record_{rank}.jsonl')
-    for _ in range(1200):
-        if record.exists() and len(record.read_text().splitlines()) >= iterations:
-            return
-        time.sleep(.1)
-    raise AssertionError('the run did not start')
-
-
 def of_run(work_dir: str) -> list[int]:
     """Processes with the work dir in their command line."""
     found = []
@@ -65,10 +57,6 @@ def of_run(work_dir: str) -> list[int]:
         except OSError:
             continue
     return [pid for pid in found if pid != os.getpid()]
-
-
-def pid(cfg: Config, rank: int) -> int:
-    return int(Path(cfg.work_dir, f'pid_{rank}').read_text())
 
 
 @pytest.mark.slow
@@ -120,6 +108,26 @@ def test_a_killed_process_ends_the_run_and_is_named(tmp_path):
     assert process.returncode == 1
     assert 'rank 1 was ended by SIGKILL, as happens when memory runs out' in out
     assert of_run(cfg.work_dir) == []
+
+
+@pytest.mark.slow
+def test_processes_are_started_again_from_the_newest_checkpoint(tmp_path):
+    cfg = slow_config(tmp_path)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=4, by_epoch=False)
+    cfg.dump(tmp_path / 'config.py')
+    process = launch(cfg, RESTARTS='1')
+    wait_for(cfg.work_dir, 0, 6)
+    os.kill(pid(cfg, 1), signal.SIGKILL)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    made = [json.loads(line)['iteration'] for line in
+            (tmp_path / 'record_0.jsonl').read_text().splitlines()]
+    # Once more from a checkpoint on, which is as the first time.
+    again = next(place for place in range(1, len(made)) if made[place] <= made[place - 1])
+    assert made[again] % 4 == 0 and made[again] > 0
+    assert made == [*range(again), *range(made[again], 30)]
+    lines = (tmp_path / 'record_0.jsonl').read_text().splitlines()
+    assert lines[made[again]:again] == lines[again:again + again - made[again]]
 
 
 # Made by tests/helpers/slurm.sh, which says how.

@@ -1,4 +1,5 @@
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,28 @@ def test_slurm(tmp_path, script, arguments, python):
         '--gres=gpu:8', '--cpus-per-task=8', *signal, '--kill-on-bad-exit=1', '--time=10',
         '--mem=0',
         'python', '-u', str(TOOLS / python[0]), *python[1:], '--launcher', 'slurm']
+
+
+def torchrun(port: int, node: int) -> str:
+    """What a machine of two prints that meets nobody within a second."""
+    with pytest.raises(RuntimeError) as caught:
+        command('python', TOOLS / '_torchrun.py', '--nnodes=2', f'--node-rank={node}',
+                '--master-addr=127.0.0.1', f'--master-port={port}', 'none.py', MEETING_SECONDS='1')
+    return str(caught.value)
+
+
+def test_a_machine_that_does_not_come_is_named():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    assert (f'error: all 2 nodes of a run must meet within 1 s, but node 0 on '
+            f'{socket.gethostname()} waited in vain at 127.0.0.1:{port}: node 1 has not come'
+            ) in torchrun(port, 0)
+
+
+def test_a_port_of_another_program_is_named():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        assert f'error: the port {port} of {socket.gethostname()} must be free' in torchrun(port, 0)
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh',
