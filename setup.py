@@ -15,11 +15,11 @@ DETECTION = ['mmdet>=3.3,<3.4']
 # mmsegmentation imports ftfy, regex and prettytable, and asks for the last alone.
 DENSE = DETECTION + ['mmsegmentation>=1.2.2,<2.0', 'ftfy', 'prettytable', 'regex']
 INTEROP = ['timm', 'transformers']
-REMOTE = ['fsspec', 's3fs', 'gcsfs', 'huggingface_hub']
+REMOTE = ['aiohttp', 'fsspec', 's3fs', 'gcsfs', 'huggingface_hub']
 EXPORT = ['onnx', 'onnxruntime']
 LOGGERS = ['tensorboard', 'wandb', 'mlflow']
-TESTS = ['build', 'coverage', 'fsspec', 'hypothesis', 'moto[server]', 'mypy', 'nbmake', 'pytest',
-         'ruff', 's3fs', 'scikit-video', 'setuptools', 'tensorboard']
+TESTS = ['aiohttp', 'build', 'coverage', 'fsspec', 'hypothesis', 'moto[server]', 'mypy', 'nbmake',
+         'pytest', 'ruff', 's3fs', 'scikit-video', 'setuptools', 'tensorboard']
 
 
 def read_version() -> str:

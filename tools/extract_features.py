@@ -7,6 +7,9 @@ goes on when it is given again. A file that cannot be read is reported, the othe
 the exit status is 2.
 
 Read the file with amd_mm.inference.read_features(FILE), or an .npz with numpy.load.
+
+With --sliding, each video gives the features of windows that slide over it, with their times: read
+them with amd_mm.inference.read_windows(FILE).
 """
 import argparse
 import os
@@ -27,14 +30,21 @@ from amd_mm.datasets.files import printable
 from amd_mm.failures import USER_ERROR, command
 from amd_mm.inference import (
     POOLS,
+    Cut,
     FeatureExtractor,
     FeatureFile,
     Input,
+    Journal,
+    Line,
+    WindowFeatures,
+    WindowRun,
+    check_features,
     digest,
     find_files,
     frame_interval_of,
     read_clip,
     read_image,
+    write_windows,
 )
 from amd_mm.tokens import TokenGrid
 
@@ -55,6 +65,11 @@ def parse_args() -> argparse.Namespace:
                         "the config's encoder does it)")
     parser.add_argument('--frame-interval', type=int,
                         help="from one frame of a clip to the next (default: the config's)")
+    parser.add_argument('--sliding', action='store_true', help='window after window of videos')
+    parser.add_argument('--window', type=number(float, above=0), metavar='SECONDS',
+                        help='of a window (default: the frames of a clip at its interval)')
+    parser.add_argument('--stride', type=number(float, above=0), metavar='SECONDS',
+                        help='from window to window (default: half a window)')
     parser.add_argument('--root', help="where paths in lists start (default: the list's folder)")
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--workers', type=int, default=0,
@@ -95,11 +110,13 @@ def same_every_time() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Files]:
-    """What extracts, where to, and from what."""
+def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, Files, dict]:
+    """What extracts, from what, and the settings that the features depend on."""
     config = read_config(args)
     extractor = FeatureExtractor(config, args.checkpoint, args.layer, args.pool, args.device)
     grid = extractor.grid
+    if args.sliding and not grid.is_video:
+        raise ValueError('--sliding needs a config of videos, this one is of pictures')
     interval = args.frame_interval or frame_interval_of(
         [config.get('test_dataloader'), config.get('train_dataloader')])
     paths = find_files(args.inputs, grid.is_video, args.root)
@@ -108,13 +125,38 @@ def prepare(args: argparse.Namespace) -> tuple[FeatureExtractor, FeatureFile, Fi
         input_size=grid.input_size, frame_interval=interval if grid.is_video else None,
         layer=args.layer, pool=extractor.pool, batch_size=args.batch_size,
         device=torch.device(args.device).type)
-    file = FeatureFile(args.out, list(map(str, paths)), extractor.shape, settings, args.force)
-    return extractor, file, Files(paths, grid, interval)
+    return extractor, Files(paths, grid, interval), settings
 
 
-def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
-            args: argparse.Namespace) -> None:
-    """Extract what is not in the file yet, batch by batch."""
+def slide(extractor: FeatureExtractor, files: Files, settings: dict,
+          args: argparse.Namespace) -> int:
+    """Extract window by window; return how many videos could not be read."""
+    out = check_features(args.out, args.force)
+    cut = Cut(args.window, args.stride)
+    settings = dict(settings, window=args.window, stride=args.stride)
+    paths = list(map(str, files.paths))
+    network = WindowFeatures(extractor, files.interval)
+    journal = Journal(out.with_name(f'{out.name}.partial'), network.window_shape,
+                      dict(settings, paths=paths))
+    run = WindowRun(network, cut, args.batch_size, journal, Line(files.paths))
+    for place in run(files.paths):
+        end = journal.ends[place]
+        if end.error is not None:
+            print(f'error: {end.error}', file=sys.stderr)
+        for note in end.notes:
+            print(f'{printable(paths[place])}: {note}')
+    count = write_windows(out, journal, paths, settings)
+    failed = sum(end.error is not None for end in journal.ends)
+    journal.discard()
+    if count:
+        print(f'{count} windows of {len(paths) - failed} videos x {extractor.shape} -> {args.out}')
+    return failed
+
+
+def extract(extractor: FeatureExtractor, files: Files, settings: dict,
+            args: argparse.Namespace) -> int:
+    """Extract what is not in the file yet, batch by batch; return how many could not be read."""
+    file = FeatureFile(args.out, list(map(str, files.paths)), extractor.shape, settings, args.force)
     if file.done:
         print(f'{file.done} of {len(files)} inputs were done before')
     # Batches are cut by number, whatever can be read: arithmetic depends on the batch.
@@ -131,20 +173,21 @@ def extract(extractor: FeatureExtractor, file: FeatureFile, files: Files,
                 print(f'{printable(path)}: {note}')
         features = iter(extractor(items).numpy() if items else np.empty(0))
         file.add([None if isinstance(item, str) else next(features) for item in batch])
-
-
-@command
-def main() -> int:
-    args = parse_args()
-    same_every_time()
-    extractor, file, files = prepare(args)
-    extract(extractor, file, files, args)
     failed = len(file.failed)
     if failed == len(files):
         file.discard()
     else:
         file.close()
         print(f'{len(files) - failed} x {extractor.shape} -> {args.out}')
+    return failed
+
+
+@command
+def main() -> int:
+    args = parse_args()
+    same_every_time()
+    extractor, files, settings = prepare(args)
+    failed = (slide if args.sliding else extract)(extractor, files, settings, args)
     if failed:
         print(f'error: {failed} of {len(files)} inputs could not be read.', file=sys.stderr)
     return USER_ERROR if failed else 0

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 import amd_mm.models  # noqa: F401 (registers its parts)
+from amd_mm.command_line import device
 from amd_mm.engine.faults import read_fault, replay, sample_names
 from amd_mm.failures import command
 
@@ -13,7 +14,8 @@ from amd_mm.failures import command
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('file', help='WORK_DIR/faults/iter_N_rank_R.pth')
-    parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1, ...')
+    parser.add_argument('--device', type=device, default='cpu',
+                        help='cpu (default), cuda, cuda:1, ...')
     parser.add_argument('--trust', action='store_true',
                         help='let the file run code; some annotations cannot be read otherwise')
     return parser.parse_args()

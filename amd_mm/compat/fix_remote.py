@@ -1,4 +1,4 @@
-"""MMEngine reads s3:// by a client that only few have, and no gs:// or hf:// at all."""
+"""MMEngine reads s3:// by a client that only few have, no gs:// or hf://, and no part of http://."""
 import importlib.util
 from io import BytesIO
 from typing import Any
@@ -16,6 +16,12 @@ def _prefixes() -> tuple[str, ...]:
     return PREFIXES[importlib.util.find_spec('petrel_client') is not None:]
 
 
+def _web() -> tuple[str, ...]:
+    """Addresses of web servers, where fsspec can read them; MMEngine reads them whole only."""
+    there = all(map(importlib.util.find_spec, ('fsspec', 'aiohttp')))
+    return ('http', 'https') if there else ()
+
+
 def _lacks_storages(registry: Any) -> Verdict:
     lacking = 'gs' not in registry.prefix_to_backends
     return Verdict(lacking, 'MMEngine has no file backend for gs://' if lacking
@@ -25,7 +31,8 @@ def _lacks_storages(registry: Any) -> Verdict:
 def _add_storages(registry: Any) -> None:
     from amd_mm.compat.remote_storage import FsspecBackend
 
-    registry.register_backend('fsspec', FsspecBackend, prefixes=list(_prefixes()), force=True)
+    registry.register_backend('fsspec', FsspecBackend, prefixes=[*_prefixes(), *_web()],
+                              force=True)
 
 
 def _client_lacks_storages(module: Any) -> Verdict:

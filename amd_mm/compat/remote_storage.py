@@ -1,4 +1,4 @@
-"""A file backend of MMEngine over fsspec: s3://, gs://, hf:// and others."""
+"""A file backend of MMEngine over fsspec: s3://, gs://, hf://, http:// and others."""
 import errno
 import re
 from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ def _in_errors_of_files(method: Callable[P, T]) -> Callable[P, T]:
         except (OSError, ImportError, ValueError, MemoryError):
             raise
         except Exception as error:
+            if getattr(error, 'status', None) in (401, 403):  # of HTTP
+                raise PermissionError(errno.EACCES, str(error)) from error
             first_line = str(error).strip().partition('\n')[0]
             raise OSError(
                 errno.EREMOTEIO, f'{type(error).__name__}: {first_line[:200]}') from error
@@ -61,9 +63,16 @@ class FsspecBackend(BaseStorageBackend):
 
     @_in_errors_of_files
     def get_range(self, filepath: str | Path, start: int, size: int) -> bytes:
-        """So many bytes of a file from a place on, by one request."""
+        """So many bytes of a file from a place on, by one request.
+
+        Raises:
+            OSError: If the server sends the whole file instead, as some web servers do.
+        """
         system, path = _system(filepath)
-        return system.cat_file(path, start=start, end=start + size)
+        data = system.cat_file(path, start=start, end=start + size)
+        if len(data) > size:
+            raise OSError(errno.EOPNOTSUPP, 'its server sends whole files alone (it ignores Range)')
+        return data
 
     def get_text(self, filepath: str | Path, encoding: str = 'utf-8') -> str:
         """The content of a text file."""

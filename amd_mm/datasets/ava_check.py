@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from amd_mm.datasets.files import VIDEOS
 from amd_mm.datasets.labels import dicts, leaf_datasets
+from amd_mm.datasets.loading_process import ProcessLost
 
 # The host's default: 80 labels and the background.
 AVA_CLASSES = 81
@@ -87,18 +88,18 @@ class VideoFile:
 
     Args:
         path: The file, with or without extension.
+        probe: What tells frames and rate of a file: :func:`frames_and_rate`, or a process of it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, probe: Callable[[str], tuple[int, float]]) -> None:
         found = (path + ending for ending in ('', *VIDEOS.suffixes)
                  if os.path.isfile(path + ending))
         self.path = next(found, path)
         self.total_frames, self._fps, self._error = 0, 0., 'is missing; check data_prefix'
         if os.path.isfile(self.path):
             try:
-                reader = VideoReader(self.path, num_threads=1)
-                self.total_frames, self._fps = len(reader), reader.get_avg_fps()
-            except (DECORDError, RuntimeError) as error:
+                self.total_frames, self._fps = probe(self.path)
+            except (DECORDError, RuntimeError, ProcessLost) as error:
                 self._error = f'cannot be read: {str(error).strip().splitlines()[0]}'
 
     def problem(self, timestamp: int, clock: Clock) -> str | None:
@@ -112,6 +113,12 @@ class VideoFile:
                     'frames would be more than half a second away from their boxes; set fps, or '
                     'convert the videos (ffmpeg -r)')
         return _outside(timestamp, clock, self.total_frames)
+
+
+def frames_and_rate(path: str) -> tuple[int, float]:
+    """How many frames a video has, and frames a second, as decord counts."""
+    reader = VideoReader(path, num_threads=1)
+    return len(reader), reader.get_avg_fps()
 
 
 def read_labels(label_file: str, num_classes: float = math.inf) -> dict[int, str]:

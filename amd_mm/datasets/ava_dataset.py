@@ -1,5 +1,6 @@
 """AVA and data sets annotated like it, checked before they are used."""
 import math
+from collections.abc import Callable
 from os.path import join
 from typing import Any
 
@@ -12,9 +13,12 @@ from amd_mm.datasets.ava_check import (
     VideoFile,
     check_annotations,
     check_proposals,
+    frames_and_rate,
     read_exclusions,
     read_labels,
 )
+from amd_mm.datasets.keyed_dataset import TIME_LIMIT
+from amd_mm.datasets.loading_process import LoadingProcess
 from amd_mm.registry import DATASETS
 from amd_mm.values import CALLABLE, CONFIG, FLAG, TEXT, either, list_of, takes, whole
 
@@ -89,7 +93,7 @@ class AVADataset(_AVADataset):
             read_labels(self.label_file, num_labels),
             num_labels,
             Clock(self.timestamp_start, self.timestamp_end, self._FPS),
-            self._open_video,
+            self._opener(),
             read_exclusions(self.exclude_file),
             self.custom_classes,
             self.unnamed_labels)
@@ -104,8 +108,11 @@ class AVADataset(_AVADataset):
                 info['filename'] = video.path
         return data_list
 
-    def _open_video(self, video_id: str) -> Video:
-        path = join(self.data_prefix['img'], video_id)
+    def _opener(self) -> Callable[[str], Video]:
+        folder = self.data_prefix['img']
         if self.use_frames:
-            return FrameFolder(path, self.filename_tmpl, self.start_index)
-        return VideoFile(path)
+            return lambda video_id: FrameFolder(
+                join(folder, video_id), self.filename_tmpl, self.start_index)
+        # decord was seen to crash on damaged files, and to hang.
+        probe = LoadingProcess(frames_and_rate, TIME_LIMIT)
+        return lambda video_id: VideoFile(join(folder, video_id), probe)

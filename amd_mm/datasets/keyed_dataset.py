@@ -37,7 +37,7 @@ NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
 # Of the hosts, and ours after them: both were seen to hang on damaged files, or to crash.
 _MAY_BE_LOST = (DecordInit, OpenCVInit)
 # Seconds for these, where nobody said another number.
-_TIME_LIMIT = 60.
+TIME_LIMIT = 60.
 # Places that workers write what they read into.
 _MOST_WORKERS = 1024
 _PATH_KEYS = ('filename', 'img_path', 'frame_dir')
@@ -154,7 +154,7 @@ class KeyedDataset(Dataset):
         self.num_repeats = num_repeats
         self.max_retries = max_retries
         if time_limit == 'auto':
-            time_limit = _TIME_LIMIT if _may_be_lost(self.dataset) else None
+            time_limit = TIME_LIMIT if _may_be_lost(self.dataset) else None
         self._process = None if time_limit is None else LoadingProcess(
             self._load, float(time_limit))
         # What each sample did to its process, 0 for nothing; all workers share it.
@@ -237,33 +237,34 @@ class KeyedDataset(Dataset):
         Returns:
             The path of the sample; None if the worker was reading nothing.
         """
+        path = self.read_by(worker)
+        if path is not None:
+            self._exit_codes[int(self._read_by[worker]) - 1] = exit_code
+            self._read_by[worker] = 0
+        return path
+
+    def read_by(self, worker: int) -> str | None:
+        """The path of the sample that a worker is reading; None if it is reading nothing."""
         candidate = int(self._read_by[worker]) - 1
-        self._read_by[worker] = 0
-        if candidate < 0:
-            return None
-        self._exit_codes[candidate] = exit_code
-        return self._path(candidate)
+        return None if candidate < 0 else self._path(candidate)
 
     def _load_or_lose(self, candidate: int, index: Sample,
                       bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
-        """Load in the child process if there is one, else leave word of what is being read."""
+        """Load, in the child process if there is one, and leave word of what is being read."""
         before = int(self._exit_codes[candidate])
         if before:
             raise ProcessLost(before, self._process.time_limit if self._process else math.inf)
-        if self._process is not None:
-            try:
-                return self._process(candidate, index, bad_samples)
-            except ProcessLost as error:
-                self._exit_codes[candidate] = error.exit_code
-                raise
         worker = get_worker_info()
-        if worker is None:
-            return self._load(candidate, index, bad_samples)
-        self._read_by[worker.id] = candidate + 1
+        if worker is not None:
+            self._read_by[worker.id] = candidate + 1
         try:
-            return self._load(candidate, index, bad_samples)
+            return (self._process or self._load)(candidate, index, bad_samples)
+        except ProcessLost as error:
+            self._exit_codes[candidate] = error.exit_code
+            raise
         finally:
-            self._read_by[worker.id] = 0
+            if worker is not None:
+                self._read_by[worker.id] = 0
 
     @preserved_generators()
     def _load(self, candidate: int, index: Sample,

@@ -116,8 +116,8 @@ def reader_of(shard: str, backend_args: dict | None = None) -> Callable[[int, in
     if isinstance(backend, LocalBackend):
         return _open_shard(shard).read
     if not hasattr(backend, 'get_range'):
-        raise FileError(shard, 'is on a storage that MMEngine does not read by offset; use an '
-                        'address of amd_mm.FsspecBackend, such as s3://')
+        raise FileError(shard, 'is on a storage that MMEngine does not read by offset; '
+                        'pip install "amd-mm[remote]", for s3://, http:// and others')
     return partial(backend.get_range, shard)
 
 

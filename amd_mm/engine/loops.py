@@ -13,7 +13,7 @@ from amd_mm.engine.batch import accumulative_counts
 from amd_mm.engine.lost_workers import batches_of
 from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
-from amd_mm.values import instance, list_of, optional, takes, whole
+from amd_mm.values import instance, list_of, number, optional, takes, whole
 
 
 class UpdateLoader(DataLoader):
@@ -65,6 +65,9 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         val_begin: First epoch that validates, counted from 1.
         val_interval: Epochs from one validation to the next.
         dynamic_intervals: Pairs of (milestone, interval of validation from there on).
+        wait_limit: Seconds, above 0, to wait for a batch of the workers; then the run ends, and
+            names the sample that has not come. A ``timeout`` of the dataloader comes before it.
+            Shorter than the 10 minutes that other processes wait for this one.
 
     Raises:
         ValueError: For another sampler, and for an epoch without a whole update.
@@ -76,17 +79,21 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         max_epochs=whole(1),
         val_begin=whole(1),
         val_interval=whole(1),
-        dynamic_intervals=optional(list_of(list_of(whole(0), 2), least=0)))
+        dynamic_intervals=optional(list_of(list_of(whole(0), 2), least=0)),
+        wait_limit=number(above=0))
     def __init__(self,
                  runner: Runner,
                  dataloader: DataLoader | dict,
                  max_epochs: int,
                  val_begin: int = 1,
                  val_interval: int = 1,
-                 dynamic_intervals: Sequence[tuple[int, int]] | None = None) -> None:
+                 dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+                 wait_limit: float = 480) -> None:
         self.dataloader: DataLoader
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval,
                          dynamic_intervals)
+        if self.dataloader.num_workers > 0 and not self.dataloader.timeout:
+            self.dataloader.timeout = wait_limit
         self.sampler = self.dataloader.sampler
         if not isinstance(self.sampler, EpochSampler):
             raise ValueError(
@@ -139,11 +146,11 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         batch = next(data_batch)
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=batch)
         logs, samples = [self._step(batch, 0)], _samples(batch)
-        for number in range(1, self.counts):
+        for place in range(1, self.counts):
             asked = time.perf_counter()
             batch = next(data_batch)
             self.waited += time.perf_counter() - asked
-            logs.append(self._step(batch, number))
+            logs.append(self._step(batch, place))
             samples += _samples(batch)
         if self.counts > 1 and isinstance(batch, dict):
             batch = dict(batch, data_samples=samples)

@@ -1,4 +1,4 @@
-"""Batches of a dataloader whose workers may crash."""
+"""Batches of a dataloader whose workers may crash or hang."""
 import logging
 import signal
 import threading
@@ -31,7 +31,8 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
             :class:`amd_mm.KeyedDataset`, or a crash is an error as ever.
 
     Raises:
-        RuntimeError: For a worker that was lost in another way, or that was reading nothing.
+        RuntimeError: For a worker that was lost in another way, or that was reading nothing; if no
+            batch comes within the dataloader's ``timeout``.
     """
     sampler: Any = dataloader.sampler
     while True:
@@ -47,6 +48,8 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
             # What a worker lives to tell is in torch's words.
             if 'in DataLoader worker process' in str(error):
                 raise
+            if str(error).startswith('DataLoader timed out'):
+                raise RuntimeError(_late(dataloader, batches)) from error
             lost = _lost(batches)
             if not lost:
                 raise
@@ -75,6 +78,19 @@ def _start(dataloader: DataLoader) -> Any:
         torchs = getattr(handler, '__module__', None) == signal_handling.__name__
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if torchs else handler)
     return batches
+
+
+def _late(dataloader: DataLoader, batches: Any) -> str:
+    """What is waited for; its worker, which may never end by itself, is killed."""
+    number = batches._task_info[batches._rcvd_idx][0]
+    dataset = dataloader.dataset
+    path = dataset.read_by(number) if isinstance(dataset, KeyedDataset) else None
+    batches._workers[number].kill()
+    return (
+        f'a batch must come within {dataloader.timeout:g} s, but worker {number} of the dataloader '
+        f'is still at {"a sample" if path is None else path}: see whether the storage answers; if '
+        'it is slow, raise wait_limit of EpochTrainLoop; time_limit of KeyedDataset makes a bad '
+        'sample of what never comes')
 
 
 def _lost(batches: Any) -> list[tuple[int, int]]:

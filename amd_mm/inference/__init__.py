@@ -2,21 +2,46 @@
 from amd_mm.inference.box_predictor import BoxPredictor
 from amd_mm.inference.classifier import Classifier, Prediction
 from amd_mm.inference.detector import Detection, Detector, is_detector
-from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor
-from amd_mm.inference.feature_file import FeatureFile, read_features
+from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor, WindowFeatures
+from amd_mm.inference.feature_file import (
+    FeatureFile,
+    WindowTable,
+    check_features,
+    read_features,
+    read_windows,
+    write_windows,
+)
 from amd_mm.inference.files import digest, find_files, reading
-from amd_mm.inference.inputs import Input, batch_of, frame_interval_of, read_clip, read_image
+from amd_mm.inference.inputs import (
+    Input,
+    batch_of,
+    clip_of,
+    frame_interval_of,
+    read_clip,
+    read_image,
+)
+from amd_mm.inference.journal import FileEnd, Journal
+from amd_mm.inference.live import Camera
 from amd_mm.inference.mask_predictor import MaskPredictor
-from amd_mm.inference.predictor import Predictor, lines_of
+from amd_mm.inference.predictor import Predictor
+from amd_mm.inference.progress import Line, list_failed
 from amd_mm.inference.reconstruction import fixed_keys, reconstruct
 from amd_mm.inference.segmentor import Annotated, Segmentor, Share, is_segmentor
 from amd_mm.inference.student import build_student, load_student
-from amd_mm.inference.windows import Window, camera_frames, sliding_windows, video_frames
+from amd_mm.inference.subtitles import write_srt, write_vtt
+from amd_mm.inference.timeline import Cue, Scored, cues, smoothed, spans
+from amd_mm.inference.window_files import FORMATS, WindowFiles, lines_of
+from amd_mm.inference.window_run import Progress, WindowNetwork, WindowRun
+from amd_mm.inference.windows import Cut, Window, video_frames, windows_by_count, windows_by_time
 
 __all__ = [
-    'POOLS', 'Annotated', 'BoxPredictor', 'Classifier', 'Detection', 'Detector', 'FeatureExtractor',
-    'FeatureFile', 'Input', 'MaskPredictor', 'Prediction', 'Predictor', 'Segmentor', 'Share',
-    'Window', 'batch_of', 'build_student', 'camera_frames', 'digest', 'find_files', 'fixed_keys',
-    'frame_interval_of', 'is_detector', 'is_segmentor', 'lines_of', 'load_student', 'read_clip',
-    'read_features', 'read_image', 'reading', 'reconstruct', 'sliding_windows', 'video_frames'
+    'FORMATS', 'POOLS', 'Annotated', 'BoxPredictor', 'Camera', 'Classifier', 'Cue', 'Cut',
+    'Detection', 'Detector', 'FeatureExtractor', 'FeatureFile', 'FileEnd', 'Input', 'Journal',
+    'Line', 'MaskPredictor', 'Prediction', 'Predictor', 'Progress', 'Scored', 'Segmentor',
+    'Share', 'Window', 'WindowFeatures', 'WindowFiles', 'WindowNetwork', 'WindowRun',
+    'WindowTable', 'batch_of', 'build_student', 'check_features', 'clip_of', 'cues', 'digest',
+    'find_files', 'fixed_keys', 'frame_interval_of', 'is_detector', 'is_segmentor', 'lines_of',
+    'list_failed', 'load_student', 'read_clip', 'read_features', 'read_image', 'read_windows',
+    'reading', 'reconstruct', 'smoothed', 'spans', 'video_frames', 'windows_by_count',
+    'windows_by_time', 'write_srt', 'write_vtt', 'write_windows'
 ]

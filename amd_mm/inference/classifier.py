@@ -9,7 +9,7 @@ import torch
 from mmaction.apis import inference_recognizer
 from mmaction.models.recognizers.base import BaseRecognizer
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpretrain.apis import ImageClassificationInferencer
 from mmpretrain.models.classifiers import BaseClassifier
@@ -58,13 +58,16 @@ class Classifier:
 
     def __init__(self, config: Config, checkpoint: str | Path,
                  classes: str | Path | None = None, device: str | torch.device = 'cpu') -> None:
+        # What the settings of an output can be compared by.
+        self.description = repr((config.model, config.test_dataloader))
         config = copy.deepcopy(config)
         content = read_checkpoint(checkpoint)
         self.classes = find_classes(config, content, classes)
-        self.model = _build(config, self.classes)
+        self.model: Any = _build(config, self.classes)
         head: Any = (self.model.cls_head if isinstance(self.model, BaseRecognizer)
                      else self.model.head)
-        check_count(self.classes, head.num_classes)
+        self.num_classes: int = head.num_classes
+        check_count(self.classes, self.num_classes)
         load_exactly(self.model, content)
         self.model.to(device).eval()
         self.is_video = isinstance(self.model, BaseRecognizer)
@@ -91,14 +94,33 @@ class Classifier:
             batch = next(self._inferencer.preprocess([read_picture(str(path))]))
         return self._inferencer.forward(batch)[0].pred_score.cpu()
 
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        """Of what comes out for a window: (classes,)."""
+        return (self.num_classes, )
+
     def window_scores(self, frames: Sequence[np.ndarray]) -> Tensor:
         """(classes,) of some frames of a video: one clip, the centre of the picture.
 
         Args:
             frames: (H, W, 3) uint8, RGB, all frames of the window in order.
         """
-        return self._recognize(
-            dict(array=frames, total_frames=len(frames)), self._window, 'a window')
+        return self.compute([self.prepare(frames)])[0]
+
+    def prepare(self, frames: Sequence[np.ndarray]) -> dict:
+        """A window's frames as the network takes them, for :meth:`compute`.
+
+        Args:
+            frames: As for :meth:`window_scores`. Only those that are sampled are looked at.
+        """
+        return self._window(dict(
+            array=frames, total_frames=len(frames), label=-1, start_index=0, modality='RGB'))
+
+    @torch.no_grad()
+    def compute(self, samples: Sequence[dict]) -> Tensor:
+        """(B, classes) of some windows that :meth:`prepare` has made, in one batch."""
+        found = self.model.test_step(pseudo_collate(samples))
+        return torch.stack([one.pred_score for one in found]).cpu()
 
     def top(self, scores: Tensor, count: int = 5) -> list[Prediction]:
         """The ``count`` best classes, best first; all, where there are fewer."""

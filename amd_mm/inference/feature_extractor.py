@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from amd_mm.checkpoints import load_pretrained
-from amd_mm.inference.inputs import Input, batch_of
+from amd_mm.inference.inputs import Input, batch_of, clip_of
 from amd_mm.registry import MODELS
 from amd_mm.tokens import split_prefix
 
@@ -121,6 +122,35 @@ class FeatureExtractor:
         if self.pool == 'cls' and not has_cls:
             raise ValueError('--pool cls needs a class token, which encoders of clips have not: '
                              'take --pool mean')
+
+
+class WindowFeatures:
+    """An extractor of features of videos, window by window: the middle frames of each.
+
+    Args:
+        extractor: Of videos.
+        frame_interval: From one frame of a clip to the next, at least 1.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, frame_interval: int) -> None:
+        self.extractor, self.frame_interval = extractor, frame_interval
+
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        """Of a window's features."""
+        return self.extractor.shape
+
+    def window_length(self, fps: float) -> int:
+        """Frames of a window: those of a clip at its interval."""
+        return self.extractor.grid.input_size[0] * self.frame_interval
+
+    def prepare(self, frames: Sequence[np.ndarray]) -> Input:
+        """A window's frames as the encoder takes them; see :func:`clip_of`."""
+        return clip_of(frames, self.extractor.grid.input_size, self.frame_interval)
+
+    def compute(self, samples: Sequence[Input]) -> Tensor:
+        """(B, *window_shape) of some windows."""
+        return self.extractor(samples)
 
 
 def _parts(config: Config) -> dict[str, dict]:

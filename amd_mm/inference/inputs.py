@@ -1,5 +1,5 @@
 """Pictures and clips from files, cut to what a network takes, the same every time."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,27 +65,50 @@ def read_clip(path: str | Path, size: tuple[int, int, int], frame_interval: int 
     Raises:
         ValueError: If the file cannot be read.
     """
-    frames, height, width = size
     rule = 'a video that FFmpeg decodes'
     results = _run([
-        dict(type='amd_mm.PyAVInit'),
-        dict(type='mmaction.SampleFrames', clip_len=frames, frame_interval=frame_interval,
-             test_mode=True, out_of_bound_opt='repeat_last'),
+        dict(type='amd_mm.PyAVInit'), _middle(size, frame_interval),
         dict(type='amd_mm.PyAVDecode'),
     ], dict(filename=str(path), start_index=0), rule)
+    return _clip(results, size, results['avg_fps'])
+
+
+def clip_of(frames: Sequence[np.ndarray], size: tuple[int, int, int], frame_interval: int = 1,
+            fps: float = 0.) -> Input:
+    """What :func:`read_clip` makes of a file, of frames in memory.
+
+    Args:
+        frames: (H, W, 3) uint8, RGB. Only those that are taken are looked at.
+        size: (T, H, W), frames and pixels.
+        frame_interval: From one frame to the next, at least 1.
+        fps: Frames a second; 0 where it does not matter.
+    """
+    results = Compose([_middle(size, frame_interval), dict(type='mmaction.ArrayDecode')])(dict(
+        array=frames, total_frames=len(frames), start_index=0, modality='RGB'))
+    return _clip(results, size, fps)
+
+
+def _middle(size: tuple[int, int, int], frame_interval: int) -> dict:
+    return dict(type='mmaction.SampleFrames', clip_len=size[0], frame_interval=frame_interval,
+                test_mode=True, out_of_bound_opt='repeat_last')
+
+
+def _clip(results: dict, size: tuple[int, int, int], fps: float) -> Input:
+    """The taken frames in ``imgs``, resized and cut."""
+    frames, height, width = size
+    interval, total = results['frame_interval'], results['total_frames']
     rows, columns = results['imgs'][0].shape[:2]
     covering = rescale_size((columns, rows), max(height / rows, width / columns))
-    results = _run([
+    results = Compose([
         dict(type='mmaction.Resize', scale=covering, keep_ratio=False),
         dict(type='mmaction.CenterCrop', crop_size=(width, height)),
-    ], results, 'a picture')
-    span = (frames - 1) * frame_interval + 1
-    total = results['total_frames']
+    ])(results)
+    span = (frames - 1) * interval + 1
     notes = () if total >= span else (
-        f'it has {total} frames, {frames} at interval {frame_interval} span {span}: the last one '
+        f'it has {total} frames, {frames} at interval {interval} span {span}: the last one '
         'taken is repeated', )
     pixels = torch.from_numpy(np.stack(results['imgs'])).permute(3, 0, 1, 2)
-    return Input(pixels, notes, results['avg_fps'] / frame_interval)
+    return Input(pixels, notes, fps / interval)
 
 
 def frame_interval_of(config: Any) -> int:

@@ -1,43 +1,96 @@
-"""Videos frame by frame, of any length, and the windows that slide over them."""
+"""Videos of any length as windows that slide over them, every frame decoded once."""
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
-import cv2
 import numpy as np
 
 from amd_mm.datasets.transforms.containers import open_container
-from amd_mm.datasets.transforms.indexed_video import frames_in_order, video_stream
+from amd_mm.datasets.transforms.frame_stream import ShownFrame, frame_rate, frames_in_order
 from amd_mm.inference.files import reading
 
-
-class Window(NamedTuple):
-    """Some frames in a row.
-
-    Attributes:
-        start: Number of the first frame, from 0.
-        end: Number after the last.
-        frames: (H, W, 3) uint8, RGB.
-    """
-    start: int
-    end: int
-    frames: list[np.ndarray]
+VIDEO_RULE = 'a video that FFmpeg decodes'
 
 
 class Frames(NamedTuple):
     """A video as it comes.
 
     Attributes:
-        fps: Frames a second.
-        frames: (H, W, 3) uint8, RGB, one after the other.
+        fps: Frames a second, on average.
+        frames: One after the other.
     """
     fps: float
-    frames: Iterator[np.ndarray]
+    frames: Iterator[ShownFrame]
 
 
-def sliding_windows(frames: Iterable[np.ndarray], length: int, stride: int) -> Iterator[Window]:
-    """Windows over frames of which no more than ``length`` are kept.
+class Window(NamedTuple):
+    """Some frames in a row.
+
+    Attributes:
+        start: When the first one is shown, in seconds.
+        end: When the last one ends.
+        frames: All of them.
+    """
+    start: float
+    end: float
+    frames: list[ShownFrame]
+
+    @property
+    def pictures(self) -> 'Pictures':
+        """What they show."""
+        return Pictures(self.frames)
+
+
+class Pictures(Sequence[np.ndarray]):
+    """The pictures of some frames, each made when it is looked at."""
+
+    def __init__(self, frames: Sequence[ShownFrame]) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, place: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, place: int | slice) -> np.ndarray | list[np.ndarray]:
+        """(H, W, 3) uint8 RGB, or a list of them."""
+        if isinstance(place, slice):
+            return [frame.picture for frame in self._frames[place]]
+        return self._frames[place].picture
+
+
+class Cut(NamedTuple):
+    """How windows lie.
+
+    Attributes:
+        window: Seconds of a window on the video's clock; None: as many frames as the network's
+            sampling spans, however long they are shown.
+        stride: Seconds from the start of one window to the next; None: half a window.
+    """
+    window: float | None = None
+    stride: float | None = None
+
+    def __call__(self, video: Frames, length: Callable[[float], int]) -> Iterator[Window]:
+        """The windows of a video.
+
+        Args:
+            video: Is used up.
+            length: Gives the frames of a window, of a number of frames a second.
+        """
+        if self.window is not None:
+            return windows_by_time(
+                video.frames, self.window, self.stride or self.window / 2, .5 / video.fps)
+        frames = length(video.fps)
+        stride = (frames // 2 if self.stride is None else round(self.stride * video.fps))
+        return windows_by_count(video.frames, frames, max(1, stride))
+
+
+def windows_by_count(frames: Iterable[ShownFrame], length: int, stride: int) -> Iterator[Window]:
+    """Windows of as many frames each, of which no more are kept.
 
     The last window ends with the last frame, however far from the one before; fewer frames than
     ``length`` make one window.
@@ -47,15 +100,50 @@ def sliding_windows(frames: Iterable[np.ndarray], length: int, stride: int) -> I
         length: Frames of a window, at least 1.
         stride: From the start of one window to the next, at least 1.
     """
-    recent: deque[np.ndarray] = deque(maxlen=length)
+    recent: deque[ShownFrame] = deque(maxlen=length)
     count = end = 0
     for count, frame in enumerate(frames, 1):
         recent.append(frame)
         if count >= length and (count - length) % stride == 0:
             end = count
-            yield Window(end - length, end, list(recent))
+            yield _window(recent)
     if count > end:
-        yield Window(count - len(recent), count, list(recent))
+        yield _window(recent)
+
+
+def windows_by_time(frames: Iterable[ShownFrame], length: float, stride: float,
+                    tolerance: float) -> Iterator[Window]:
+    """Windows of as many seconds each, however many frames are shown in them.
+
+    Window ``n`` holds the frames from ``n * stride`` on for ``length`` seconds; where nothing is
+    shown there is none. The last one ends with the last frame; frames that together are shorter
+    than ``length`` make one window.
+
+    Args:
+        frames: In order.
+        length: Of a window, in seconds.
+        stride: From one to the next, in seconds.
+        tolerance: In seconds: a frame belongs to a window that begins so much later, and not to
+            one that ends so much later. Half a frame, as times are rounded.
+    """
+    recent: deque[ShownFrame] = deque()
+    number, time, end = 0, 0., -1.
+    for frame in frames:
+        time = frame.time
+        while time >= number * stride + length - tolerance:
+            first = number * stride - tolerance
+            inside = [one for one in recent if first <= one.time < first + length]
+            number += 1
+            if inside:
+                end = inside[-1].time
+                yield _window(inside)
+        recent.append(frame)
+        needed = min(number * stride, time - length) - tolerance
+        while recent[0].time < needed:
+            recent.popleft()
+    if recent and end < time:
+        first = time + recent[-1].duration - length - tolerance
+        yield _window([one for one in recent if one.time >= first] or [recent[-1]])
 
 
 def video_frames(path: str | Path) -> Frames:
@@ -64,38 +152,17 @@ def video_frames(path: str | Path) -> Frames:
     Raises:
         ValueError: Here or at the frame that cannot be decoded.
     """
-    rule = 'a video that FFmpeg decodes'
-    with reading(path, rule):
+    with reading(path, VIDEO_RULE):
         container = open_container(Path(path).open('rb'))
-        rate = video_stream(container).average_rate
+        rate = frame_rate(container)
 
-    def decode() -> Iterator[np.ndarray]:
-        with reading(path, rule):
+    def decode() -> Iterator[ShownFrame]:
+        with reading(path, VIDEO_RULE):
             yield from frames_in_order(container)
 
-    return Frames(float(rate or 0), decode())
+    return Frames(rate, decode())
 
 
-def camera_frames(source: str) -> Frames:
-    """A camera or stream, until it ends.
-
-    Args:
-        source: Number of a camera, from 0, or whatever else OpenCV opens: a device, an address.
-
-    Raises:
-        ValueError: If it cannot be opened.
-    """
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if not capture.isOpened():
-        raise ValueError(f'{source}: must be a camera or stream that OpenCV opens, but is not: '
-                         'check its number or address')
-
-    def grab() -> Iterator[np.ndarray]:
-        try:
-            while (grabbed := capture.read())[0]:
-                yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
-        finally:
-            capture.release()
-
-    # Cameras that do not say their rate say 0.
-    return Frames(capture.get(cv2.CAP_PROP_FPS) or 30., grab())
+def _window(frames: Iterable[ShownFrame]) -> Window:
+    kept = list(frames)
+    return Window(kept[0].time, kept[-1].time + kept[-1].duration, kept)

@@ -69,6 +69,16 @@ def _cpu_seconds(folder: Path) -> float:
     return json.loads((folder / 'stage.json').read_text())['cpu_seconds']
 
 
+def judged_by(results: Results) -> list[str]:
+    """The names of the evaluations in it, in the order of the study.
+
+    Args:
+        results: As :func:`collect` returns them.
+    """
+    return list(dict.fromkeys(name for row in results['arms'].values() for name in row
+                              if name not in (OWN_COST, TEACHER_COST)))
+
+
 def markdown(results: Results) -> str:
     """The table: a row an arm, a column a seed, and the paired comparisons below.
 
@@ -76,10 +86,8 @@ def markdown(results: Results) -> str:
         results: As :func:`collect` returns them, or read from ``study.json``.
     """
     seeds, arms = results['seeds'], results['arms']
-    names = list(dict.fromkeys(name for row in arms.values() for name in row
-                               if name not in (OWN_COST, TEACHER_COST)))
     lines = []
-    for name in names:
+    for name in judged_by(results):
         heads = ['arm', *(f'seed {seed}' for seed in seeds), 'mean', 'deviation', 'CPU seconds',
                  "teacher's"]
         lines += [f'{name}, percent, on {results["split"]}:', '', _row(heads),

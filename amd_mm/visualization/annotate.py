@@ -1,11 +1,17 @@
 """Pictures and videos with a few lines of text on them."""
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, BinaryIO
 
-import cv2
+import av
 import numpy as np
+from av import VideoFrame
+from av.container import OutputContainer
 from PIL import Image, ImageDraw, ImageFont
 
+# Of a second: whole numbers of them make frames of every usual rate.
+_TICKS = 120_000
 _GROUND, _INK = (0, 0, 0, 160), (255, 255, 255, 255)
 
 
@@ -32,10 +38,10 @@ def caption(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
 
 
 class VideoFile:
-    """An .mp4 that is written frame by frame; a context manager.
+    """An .mp4 in H.264 that is written frame by frame; a context manager.
 
     Args:
-        path: The file.
+        path: The file; whatever its name ends in.
         fps: Frames a second.
 
     Raises:
@@ -44,22 +50,53 @@ class VideoFile:
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self.path, self.fps = Path(path), fps
-        self._writer: cv2.VideoWriter | None = None
+        self._file: BinaryIO | None = None
+        self._container: OutputContainer | None = None
+        self._stream: Any = None
+        self._count, self._last = 0, -1
 
     def __enter__(self) -> 'VideoFile':
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.release()
+        if self._container is not None:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        if self._file is not None:
+            self._file.close()
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append (H, W, 3) uint8, RGB; all of one size."""
-        if self._writer is None:
-            height, width = frame.shape[:2]
-            self._writer = cv2.VideoWriter(
-                str(self.path), cv2.VideoWriter.fourcc(*'mp4v'), self.fps, (width, height))
-            if not self._writer.isOpened():
-                raise ValueError(f'{self.path}: OpenCV must be able to write this video, but '
-                                 'cannot: check the folder, or install OpenCV with FFmpeg')
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    def write(self, frame: np.ndarray, time: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            frame: (H, W, 3) uint8, RGB; all of one size. H.264's colours are of two by two
+                pixels: an odd edge is there twice.
+            time: When it is shown, in seconds from 0; None: a frame of ``fps`` after the last one.
+        """
+        rows, columns = frame.shape[:2]
+        even = np.pad(frame, ((0, rows % 2), (0, columns % 2), (0, 0)), 'edge')
+        if self._container is None:
+            self._open(even.shape[1], even.shape[0])
+        picture = VideoFrame.from_ndarray(even, 'rgb24')
+        time = self._count / self.fps if time is None else time
+        # Each frame is shown after the one before, however times are rounded.
+        picture.pts = self._last = max(self._last + 1, round(time * _TICKS))
+        picture.time_base = Fraction(1, _TICKS)
+        self._count += 1
+        assert self._container is not None
+        self._container.mux(self._stream.encode(picture))
+
+    def _open(self, width: int, height: int) -> None:
+        try:
+            # FFmpeg would find out at the first packet.
+            self._file = self.path.open('wb')
+        except OSError as error:
+            raise ValueError(f'{self.path}: must be a video that can be written, but: '
+                             f'{error.strerror}; check the folder') from error
+        self._container = av.open(self._file, 'w', format='mp4')
+        self._stream = self._container.add_stream(
+            'libx264', rate=Fraction(self.fps).limit_denominator(1001),
+            options=dict(preset='veryfast', crf='20'))
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = 'yuv420p'
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)

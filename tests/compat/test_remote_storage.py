@@ -1,7 +1,9 @@
-"""Lists, samples, shards and checkpoints of an S3 server on this machine."""
+"""Lists, samples, shards and checkpoints of an S3 and a web server on this machine."""
+import asyncio
 import io
 import logging
 import tarfile
+import threading
 
 import pytest
 import torch
@@ -12,8 +14,8 @@ from PIL import Image
 
 from amd_mm.checkpoints import read_checkpoint
 from amd_mm.compat.remote_storage import FsspecBackend
-from amd_mm.datasets import shards
-from amd_mm.datasets.files import PICTURES, walk
+from amd_mm.datasets import reading, shards
+from amd_mm.datasets.files import PICTURES, FileError, walk
 from amd_mm.datasets.reading import read_bytes
 
 pytest.importorskip('fsspec')
@@ -112,6 +114,83 @@ def test_a_list_of_a_shard_and_a_file_loads_in_workers(storage, monkeypatch):
     assert asked == [(0, 512 + len(png()))]
     BACKEND.put(packed() + bytes(512), f'{root}/0.tar')
     with pytest.raises(ValueError, match=r'/set/0\.tar changed since it was indexed'):
+        DATASETS.build(dict(type='amd_mm.PictureDataset', ann_file=f'{root}/list.txt',
+                            data_prefix=root, pipeline=[]))
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a folder on a web server, and the (method, name, range) of its requests."""
+    aiohttp_web = pytest.importorskip('aiohttp.web')
+    asked = []
+
+    @aiohttp_web.middleware
+    async def noted(request, handler):
+        asked.append((request.method, request.path, request.headers.get('Range')))
+        return await handler(request)
+
+    async def closed(request):
+        raise aiohttp_web.HTTPForbidden
+
+    async def whole(request):
+        return aiohttp_web.Response(body=packed())
+
+    app = aiohttp_web.Application(middlewares=[noted])
+    app.router.add_get('/closed.png', closed)
+    app.router.add_get('/whole/0.tar', whole)
+    app.router.add_static('/', tmp_path)
+    loop, started = asyncio.new_event_loop(), threading.Event()
+    runner = aiohttp_web.AppRunner(app)
+
+    async def start():
+        await runner.setup()
+        await aiohttp_web.TCPSite(runner, '127.0.0.1', 0).start()
+        started.set()
+
+    def serve():
+        loop.run_until_complete(start())
+        loop.run_forever()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    started.wait()
+    yield f'http://127.0.0.1:{runner.addresses[0][1]}', asked
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_a_shard_of_a_web_server_is_read_by_ranges(web, tmp_path, monkeypatch):
+    root, asked = web
+    monkeypatch.setattr(reading, 'PAUSES', ())
+    (tmp_path / '0.tar').write_bytes(packed())
+    (tmp_path / 'file.png').write_bytes(png())
+    entry, other = shards.index_shard(f'{root}/0.tar', PICTURES).entries
+    assert (entry.name, entry.label, other.label) == ('a.png', 3, 4)
+    (tmp_path / 'list.txt').write_text(f'0.tar#{entry.offset}+{entry.size} 3\nfile.png 5\n')
+    shards.write_fingerprints(tmp_path / 'list.txt', [
+        ('0.tar', shards.fingerprint(f'{root}/0.tar'))])
+    assert shards.fingerprint(f'{root}/0.tar') == shards.fingerprint(str(tmp_path / '0.tar'))
+    dataset = DATASETS.build(dict(
+        type='amd_mm.PictureDataset', ann_file=f'{root}/list.txt', data_prefix=root,
+        pipeline=[dict(type='amd_mm.LoadPicture')]))
+    asked.clear()
+    loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=2)
+    one, two = loader
+    assert (one['gt_label'], two['gt_label']) == (3, 5)
+    assert (one['img'] == two['img']).all() and one['img'].shape == (30, 20, 3)
+    # One request for what the sample takes, not the shard.
+    assert sorted(asked) == [('GET', '/0.tar', f'bytes=0-{511 + entry.size}'),
+                             ('GET', '/file.png', None)]
+    with pytest.raises(FileError, match=r'none\.png does not exist'):
+        read_bytes(f'{root}/none.png')
+    with pytest.raises(FileError, match=r'closed\.png may not be read by this user$'):
+        read_bytes(f'{root}/closed.png')
+    with pytest.raises(FileError, match=r'its server sends whole files alone'):
+        read_bytes(f'{root}/whole/0.tar#512+9')
+    (tmp_path / '0.tar').write_bytes(packed() + bytes(512))
+    with pytest.raises(ValueError, match=r'/0\.tar changed since it was indexed'):
         DATASETS.build(dict(type='amd_mm.PictureDataset', ann_file=f'{root}/list.txt',
                             data_prefix=root, pipeline=[]))
 

@@ -1,7 +1,10 @@
 """What is wrong with annotations stops before training, and is named with file and line."""
 import gc
+import os
 import pickle
 import shutil
+import signal
+import threading
 from pathlib import Path
 
 import ava_set
@@ -104,6 +107,12 @@ def test_a_frame_is_missing(root: Path) -> None:
         build(root)
 
 
+def crash(*_: object, **__: object) -> None:
+    # pytest has a handler of its own, which prints.
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    os.abort()
+
+
 class TestVideos:
 
     def test_no_file(self, root: Path) -> None:
@@ -115,6 +124,15 @@ class TestVideos:
         broken = write_broken_videos(root)
         shutil.copy(broken['no_video_file'], root / 'videos' / 'bikes.mp4')
         with pytest.raises(ValueError, match='boxes.csv:10: .*videos/bikes.mp4 cannot be read'):
+            build(root, **videos(root))
+
+    @pytest.mark.parametrize('end, words', [
+        (crash, r'crashed its process \(SIGABRT\)'),
+        (lambda *_, **__: threading.Event().wait(), 'no end within the time_limit of 0.5 s')])
+    def test_a_decoder_that_crashes_or_hangs(self, root: Path, monkeypatch, end, words) -> None:
+        monkeypatch.setattr('amd_mm.datasets.ava_check.VideoReader', end)
+        monkeypatch.setattr('amd_mm.datasets.ava_dataset.TIME_LIMIT', .5)
+        with pytest.raises(ValueError, match=f'boxes.csv:10: .*bikes.mp4 cannot be read: {words}'):
             build(root, **videos(root))
 
     def test_another_rate(self, root: Path) -> None:

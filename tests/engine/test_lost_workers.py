@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ class CrashingData(ToyData):
             if self.number != signal.SIGKILL:
                 signal.signal(self.number, signal.SIG_DFL)
             os.kill(os.getpid(), self.number)
+        return super().prepare_data(index)
+
+
+@DATASETS.register_module()
+class HangingData(ToyData):
+    """Sample 3 never comes."""
+
+    def prepare_data(self, index: int) -> dict:
+        if index == 3:
+            threading.Event().wait()
         return super().prepare_data(index)
 
 
@@ -56,3 +67,12 @@ def test_a_worker_that_was_killed_is_no_fault_of_its_sample(tmp_path):
     # Not SIGTERM, which workers leave to the process that trains.
     with pytest.raises(RuntimeError, match=r'lost are .*\(SIGKILL\)'):
         run(crashing(tmp_path, signal.SIGKILL, 2))
+
+
+def test_a_sample_that_never_comes_ends_the_run_by_name(tmp_path):
+    cfg = toy_config(tmp_path, size=20, num_workers=2)
+    cfg.train_dataloader.dataset.dataset.type = 'HangingData'
+    cfg.train_cfg.wait_limit = 2
+    with pytest.raises(RuntimeError, match=r'within 2 s, but worker [01] of the dataloader is '
+                       r'still at 3\.toy: see whether the storage answers'):
+        run(cfg)

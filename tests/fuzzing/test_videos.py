@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from amd_mm.datasets.files import FileError
 from amd_mm.datasets.transforms import PyAVDecode, PyAVInit
 from amd_mm.datasets.transforms.containers import open_container
-from amd_mm.datasets.transforms.indexed_video import IndexedVideo, frames_in_order
+from amd_mm.datasets.transforms.frame_stream import frames_in_order
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 
 FILES = {name: (ODD / name).read_bytes() for name in (
     'plain.mp4', 'cut.ts', 'remux.avi', 'live.webm', 'rot_90.mp4', 'trimmed.mp4', 'hevc_cut.mp4')}
@@ -53,8 +54,8 @@ def test_frames_or_an_error_in_words(content):
 def test_in_order_too(content):
     shapes = set()
     try:
-        for number, picture in enumerate(frames_in_order(open_container(content))):
-            shapes.add(picture.shape)
+        for number, frame in enumerate(frames_in_order(open_container(content))):
+            shapes.add(frame.picture.shape)
             if number == 100:
                 break
     except ValueError as error:

@@ -1,5 +1,7 @@
 """Small videos: real ones of an installed package, and made ones with frames to tell apart."""
 import importlib.util
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -22,6 +24,21 @@ def write_video(path: Path, frames: int, codec: str = 'libx264', size: tuple = (
         for number in range(frames):
             level = np.full((size[1], size[0], 3), 4 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(level, 'rgb24')))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_at(path: Path, times: Sequence[float], codec: str = 'libx264') -> Path:
+    """As :func:`write_video`, each frame shown at a time of its own, in seconds."""
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate(times):
+            level = np.full((48, 64, 3), 4 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(level, 'rgb24')
+            frame.pts, frame.time_base = round(time * 1000), stream.time_base
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 

@@ -175,6 +175,16 @@ class RecordHook(Hook):
 
 
 @HOOKS.register_module()
+class KeepHook(Hook):
+    """Keeps the weights of every process, after every iteration."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        model = getattr(runner.model, 'module', runner.model)
+        torch.save(dict(model.state_dict()),
+                   Path(runner.work_dir, f'kept_{get_rank()}_{runner.iter + 1}.pth'))
+
+
+@HOOKS.register_module()
 class DriftHook(Hook):
     """Changes the last weight of one process a little, before an iteration (counted from 0)."""
 

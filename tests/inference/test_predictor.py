@@ -1,37 +1,70 @@
-from pathlib import Path
+import json
 
+import clips
 import numpy as np
-import torch
+import pytest
+from window_networks import Shares
 
-from amd_mm.inference import Prediction, Predictor, lines_of
-from amd_mm.inference import predictor as module
-
-
-class Counting:
-    """A classifier whose score of class 1 is the number of frames it was shown, over ten."""
-
-    is_video = True
-
-    def window_length(self, fps: float) -> int:
-        return 4
-
-    def window_scores(self, frames: list) -> torch.Tensor:
-        return torch.tensor([1 - len(frames) / 10, len(frames) / 10])
-
-    def top(self, scores: torch.Tensor, count: int) -> list[Prediction]:
-        order = scores.argsort(descending=True)[:count].tolist()
-        return [Prediction(label, None, round(scores[label].item(), 3)) for label in order]
+from amd_mm.datasets.transforms.frame_stream import ShownFrame
+from amd_mm.inference import Cut, Journal, Prediction, Predictor, WindowRun, lines_of, video_frames
+from amd_mm.inference.live import Live
+from amd_mm.inference.windows import Window
 
 
-def test_windows_are_said_and_kept_in_seconds(monkeypatch, capsys):
-    frames = [np.zeros((8, 8, 3), np.uint8)] * 6
-    monkeypatch.setattr(module, 'video_frames', lambda path: (2., iter(frames)))
-    predictor = Predictor(Counting(), top_k=1, window=2., stride=1.)
-    predictor.sliding(Path('a.mp4'))
-    best = [dict(label=0, name=None, score=.6)]
-    assert predictor.results == [dict(input='a.mp4', windows=[
-        dict(start=0., end=2., predictions=best), dict(start=1., end=3., predictions=best)])]
-    assert '0.00 - 2.00 s  0.600  class 0' in capsys.readouterr().out
+def test_windows_are_said_in_seconds(tmp_path, capsys):
+    path = clips.write_video(tmp_path / 'a.mp4', 12)
+    broken = clips.write_broken_videos(tmp_path)['no_index']
+    network = Shares()
+    run = WindowRun(network, Cut(), 2, Journal(tmp_path / 'windows', (2, ), {}))
+    assert Predictor(network, top_k=1).sliding([path, broken], run, None) == 1
+    said = capsys.readouterr()
+    assert said.out == (f'{path}\n      0.00 - 0.80 s  1.000  class 0\n'
+                        f'      0.40 - 1.20 s  0.938  class 0\n{broken}\n')
+    assert said.err.startswith(f'error: {broken}: must be a video')
+    Predictor(network, top_k=1).sliding([path, broken], run, None, smooth=5.)
+    assert capsys.readouterr().out.count('0.969  class 0') == 2
+
+
+class Watched:
+    """A camera of 10 frames a second of which the network sees 8, misses 4 and sees 8."""
+
+    name, fps = 'camera 0', 10.
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def windows(self, length, stride):
+        assert (length, stride) == (8, 4)
+        for first, dropped in ((0, 0), (12, 4)):
+            frames = [
+                ShownFrame(number / 10, .1,
+                           lambda number=number: np.full((48, 64, 3), 4 * number, np.uint8))
+                for number in range(first, first + 8)]
+            yield Live(Window(first / 10, first / 10 + .8, frames), 8, dropped)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize('seconds, count', [(None, 2), (.5, 1)])
+def test_a_camera_is_said_kept_and_drawn(tmp_path, capsys, seconds, count):
+    watched = Watched()
+    Predictor(Shares(), 1, tmp_path).camera(watched, Cut(), seconds=seconds)
+    said = capsys.readouterr().out
+    assert '1.20 - 2.00 s  0.812  class 0' in said or count == 1
+    assert said.endswith('camera 0: 4 frames dropped\n' if count == 2 else
+                         'camera 0: 0 frames dropped\n')
+    assert ('camera 0: the stream has ended' in said) == (count == 2)
+    lines = [json.loads(line) for line in (tmp_path / 'camera.jsonl').open()]
+    assert [(line['start'], line['predictions'][0]['score']) for line in lines] == [
+        (0, 1), (1.2, .812)][:count]
+    frames = list(video_frames(tmp_path / 'camera.mp4').frames)
+    assert [frame.time for frame in frames] == pytest.approx(
+        [number / 10 for number in [*range(8), *range(12, 20)][:8 * count]])
+    # The first window is shown on the frames behind it.
+    assert all((frame.picture[:12, :30] > 180).any() for frame in frames[8:])
+    assert not any((frame.picture[:12, :30] > 180).any() for frame in frames[:8])
+    assert watched.closed
 
 
 def test_a_class_without_a_name_has_its_number():

@@ -4,6 +4,7 @@ With mixup, cutmix, drop path, random erasing and batch norm on, wherever the re
 """
 import os
 import signal
+import tarfile
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from runs import run
 
+from amd_mm.datasets.files import VIDEOS
+from amd_mm.datasets.shards import index_shard
 from amd_mm.engine import prepare_start
 from amd_mm.stopping import STOPPED
 
@@ -124,6 +127,26 @@ def settled(name: str, root: Path, work_dir: Path) -> Config:
 def test_a_killed_run_goes_on_bit_for_bit(name: str, root: Path, tmp_path: Path) -> None:
     whole, killed = (settled(name, root, tmp_path / kind) for kind in ('whole', 'killed'))
     run(whole)
+    assert_same(whole, killed, f'iter_{kill_and_resume(killed)}.pth')
+
+
+def test_a_killed_run_from_shards_ends_as_one_from_files(root: Path, tmp_path: Path) -> None:
+    name = 'amd_vit-small-p16_b512-16x4x1-200e_kinetics400-rgb'
+    files, shards = (settled(name, root, tmp_path / kind) for kind in ('files', 'shards'))
+    with tarfile.open(tmp_path / '0.tar', 'w') as tar:
+        for path in sorted((root / 'videos').iterdir()):
+            tar.add(path, path.name)
+    entries = index_shard(str(tmp_path / '0.tar'), VIDEOS).entries
+    (tmp_path / 'list.txt').write_text(
+        ''.join(f'0.tar#{entry.offset}+{entry.size}\n' for entry in entries))
+    shards.train_dataloader.dataset.dataset.update(
+        ann_file=str(tmp_path / 'list.txt'), data_prefix=dict(video=str(tmp_path)))
+    run(files)
+    assert_same(files, shards, f'iter_{kill_and_resume(shards)}.pth')
+
+
+def kill_and_resume(killed: Config) -> int:
+    """Runs a config that is killed, and what is left of it; how far that came."""
     killed.custom_hooks.append(dict(type='KillHook'))
     process = get_context('fork').Process(target=run, args=(killed, ))
     process.start()
@@ -134,7 +157,7 @@ def test_a_killed_run_goes_on_bit_for_bit(name: str, root: Path, tmp_path: Path)
     assert Path(killed.load_from).name == 'iter_3.pth'
     rest = run(killed)
     assert rest.iter >= 4
-    assert_same(whole, killed, f'iter_{rest.iter}.pth')
+    return rest.iter
 
 
 @pytest.mark.parametrize('name', RECIPES)

@@ -11,7 +11,15 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from amd_mm.inference import FeatureExtractor, read_clip, read_features, read_image
+from amd_mm.inference import (
+    FeatureExtractor,
+    clip_of,
+    read_clip,
+    read_features,
+    read_image,
+    read_windows,
+    video_frames,
+)
 
 SCRIPT = Path(__file__).parents[2] / 'tools/extract_features.py'
 LOADER = dict(dataset=dict(pipeline=[dict(type='amd_mm.SampleStridedFrames', frame_interval=2)]))
@@ -134,6 +142,45 @@ def test_clips_of_a_list_at_the_configs_interval(student, command, tmp_path, cap
     assert read_features(out)[2]['layer'] == 1
 
 
+@pytest.mark.parametrize('ending', ['.npz', '.safetensors'])
+def test_windows_are_clips_with_times(student, command, monkeypatch, tmp_path, capsys, ending):
+    config, checkpoint = student('video')
+    files = [clips.REAL / 'bikes.mp4', clips.write_broken_videos(tmp_path)['no_index'],
+             clips.write_video(tmp_path / 'short.mp4', 3)]
+    outs = [tmp_path / f'{name}{ending}' for name in ('whole', 'resumed')]
+    line = [config, checkpoint, *files, '--sliding', '--stride', 2, '--batch-size', 2]
+    assert command(*line, '--out', outs[0]) == 2
+    said = capsys.readouterr()
+    assert f'{files[1]}: must be a video' in said.err
+    assert f'{files[2]}: it has 3 frames, a window 8: frames are repeated' in said.out
+    found = read_windows(outs[0])
+    assert found.paths == [str(files[0]), str(files[2])] and found.settings['stride'] == 2
+    assert found.files.tolist() == [0] * 6 + [1]
+    assert found.times[:3] == pytest.approx(np.array([[0, .32], [2, 2.32], [4, 4.32]]))
+    frames = [frame.picture for frame in video_frames(files[0]).frames]
+    extractor = FeatureExtractor(Config.fromfile(config), checkpoint)
+    for number in (0, 1):
+        clip = clip_of(frames[50 * number:50 * number + 8], (4, 32, 32), 2)
+        np.testing.assert_allclose(
+            found.features[number], extractor([clip])[0], rtol=1e-4, atol=1e-5)
+
+    run, calls = FeatureExtractor.__call__, []
+
+    def interrupted(self, items):
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run(self, items)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureExtractor, '__call__', interrupted)
+        assert command(*line, '--out', outs[1]) == 130
+    assert not outs[1].exists()
+    assert command(*line, '--out', outs[1]) == 2
+    assert outs[1].read_bytes() == outs[0].read_bytes()
+    assert not list(tmp_path.glob('*.partial'))
+
+
 def test_nothing_is_written_where_nothing_can_be_read(student, command, tmp_path, capsys):
     config, checkpoint = student('video')
     out = tmp_path / 'none.npz'
@@ -142,6 +189,8 @@ def test_nothing_is_written_where_nothing_can_be_read(student, command, tmp_path
     assert not list(tmp_path.glob('none.npz*'))
     assert command(config, tmp_path / 'no.pth', clips.REAL / 'bikes.mp4', '--out', out) == 2
     assert 'no.pth' in capsys.readouterr().err
+    assert command(config, checkpoint, tmp_path / 'missing.mp4', '--sliding', '--out', out) == 2
+    assert not list(tmp_path.glob('none.npz*'))
     with pytest.raises(SystemExit):
         command(config, checkpoint, 'x.mp4', '--out', out, '--batch-size', 0)
     assert '--batch-size must be at least 1, got 0' in capsys.readouterr().err

@@ -85,45 +85,48 @@ def test_videos_as_a_whole(tuned, command, tmp_path, capsys):
     pairs = list(zip(original.frames, drawn.frames, strict=True))
     assert len(pairs) == 120
     for before, after in pairs[::40]:
-        changed = np.abs(before.astype(int) - after).mean(2)
+        changed = np.abs(before.picture.astype(int) - after.picture).mean(2)
         # The upper left corner is darker, the lower half differs by compression only.
         assert changed[:20, :40].mean() > 3 * changed[72:].mean()
 
 
-def test_windows_slide_over_a_long_video(tuned, command, tmp_path, capsys):
+def test_windows_slide_over_long_videos(tuned, command, tmp_path, capsys):
+    """Windows in a batch get what the classifier gives one alone, on the same frames."""
     config, checkpoint, classifier = tuned(OWN_VIDEOS)
-    path, said = clips.REAL / 'bikes.mp4', tmp_path / 'said.json'
+    path, out = clips.REAL / 'bikes.mp4', tmp_path / 'out'
     broken = clips.write_broken_videos(tmp_path)['no_index']
+    line = (config, checkpoint, path, broken, '--sliding', '--stride', 1.5, '--out', out,
+            '--write', 'jsonl', 'srt', '--batch-size', 3)
+    assert command(*line) == 2
+    said = capsys.readouterr()
+    assert f'{broken}: must be a video' in said.err
+    assert '1 of 2 inputs could not be read' in said.err
+    assert (out / 'failed.txt').read_text().startswith(f'{broken}: must be a video')
     fps, frames = video_frames(path)
     frames = list(frames)
-    assert command(config, checkpoint, path, broken, '--sliding', '--window', 2, '--stride', 1.5,
-                   '--json', said, '--out', tmp_path / 'out') == 2
-    assert f'{broken}: must be a video' in capsys.readouterr().err
-    found, = json.loads(said.read_text())
-    length, stride = round(2 * fps), round(1.5 * fps)
+    windows = [json.loads(line) for line in (out / 'predictions.jsonl').open()]
+    length, stride = 16, round(1.5 * fps)
     starts = [*range(0, len(frames) - length, stride), len(frames) - length]
-    assert [round(window['start'] * fps) for window in found['windows']] == starts
-    for start, window in zip(starts, found['windows'], strict=True):
-        assert round(window['end'] * fps) == start + length
-        scores = classifier.window_scores(frames[start:start + length])
-        assert window['predictions'] == as_json(classifier, scores)
-    assert len(list(video_frames(tmp_path / 'out/bikes.mp4').frames)) == len(frames)
+    assert [window['start'] for window in windows] == [
+        pytest.approx(frames[start].time, abs=1e-5) for start in starts]
+    for start, window in zip(starts, windows, strict=True):
+        pictures = [frame.picture for frame in frames[start:start + length]]
+        assert window['predictions'] == as_json(classifier, classifier.window_scores(pictures))
+    best = windows[0]['predictions'][0]
+    assert (out / 'bikes.srt').read_text().splitlines()[2].startswith(best['name'])
+    assert command(*line) == 2
+    assert 'predictions.jsonl: must not exist, but it does; add --force' in capsys.readouterr().err
+    assert command(config, checkpoint, path, '--sliding', '--window', 2, '--stride', 1) == 0
+    assert '1.00 - 3.00 s' in capsys.readouterr().out
 
 
-def test_a_camera_is_watched_as_its_frames_come(tuned, command, tmp_path, capsys):
-    """What OpenCV opens may be a camera, an address or a file."""
-    config, checkpoint, classifier = tuned(OWN_VIDEOS)
-    path, said = clips.write_video(tmp_path / 'camera.avi', 60, 'mpeg4'), tmp_path / 'said.json'
-    assert command(config, checkpoint, '--camera', path, '--seconds', 4, '--json', said,
-                   '--out', tmp_path / 'out') == 0
-    found, = json.loads(said.read_text())
-    # 4 frames at interval 4, half of that on; 4 seconds of 10 frames.
-    assert [(window['start'], window['end']) for window in found['windows']] == [
-        (start / 10, (start + 16) / 10) for start in range(0, 25, 8)]
-    assert len(list(video_frames(tmp_path / 'out/camera.mp4').frames)) == 40
-    assert 'class' not in capsys.readouterr().out
-    assert command(config, checkpoint, '--camera', tmp_path / 'none') == 2
-    assert 'must be a camera or stream' in capsys.readouterr().err
+def test_cameras_that_are_none_are_refused(tuned, command, tmp_path, capsys):
+    config, checkpoint, _ = tuned(OWN_VIDEOS)
+    for source, message in (
+            (clips.write_video(tmp_path / 'film.mp4', 4), 'this is a file; name it as an input'),
+            (tmp_path / 'none', 'must be a camera or stream that OpenCV opens')):
+        assert command(config, checkpoint, '--camera', source, '--out', tmp_path / 'out') == 2
+        assert message in capsys.readouterr().err
 
 
 def test_masks_of_a_segmentation_config(command, tmp_path, monkeypatch, capsys):
@@ -182,3 +185,6 @@ def test_bad_wishes_are_refused(tuned, command, tmp_path, capsys):
         with pytest.raises(SystemExit):
             command(config, checkpoint, *arguments)
     assert '--top-k must be above 0, got 0' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command(config, checkpoint, 'x.mp4', '--sliding', '--json', tmp_path / 'said.json')
+    assert '--json is of whole inputs' in capsys.readouterr().err

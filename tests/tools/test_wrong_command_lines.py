@@ -266,6 +266,13 @@ def test_configs(wrong, name, config, message):
     ('study.py', 'tools/studies/smoke.py --jobs 0', '--jobs'),
     ('study.py', 'tools/studies/smoke.py --seeds 1 1', '--seeds'),
     ('study.py', 'tools/studies/smoke.py --split train', '--split'),
+    ('replay.py', '{root}/no.pth', 'no.pth'),
+    ('replay.py', '{folder}', 'must be a file that a run wrote to its faults folder'),
+    ('replay.py', '{weights}', 'must be a file that a run wrote to its faults folder'),
+    ('replay.py', '{weights} --trust', 'must be a file that a run wrote to its faults folder'),
+    ('replay.py', '{weights} --device tpu9', 'tpu9'),
+    ('analysis_tools/benchmark_list.py', '--lines 1', '--lines'),
+    ('analysis_tools/benchmark_list.py', '--lines 2 --folder {root}/no', 'no'),
     ('study.py', '{root}/no.py', 'no.py'),
     ('study.py', '{config}', 'must have only'),
 ])

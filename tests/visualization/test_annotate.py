@@ -25,11 +25,23 @@ def test_a_written_video_plays_again(tmp_path):
     fps, frames = video_frames(tmp_path / 'out.mp4')
     frames = list(frames)
     assert fps == 5 and len(frames) == 4
+    assert [frame.time for frame in frames] == pytest.approx([0, .2, .4, .6])
     for level, frame in zip(levels, frames, strict=True):
-        assert np.abs(frame.mean((0, 1)) - (level, 0, 255 - level)).max() < 6
+        assert np.abs(frame.picture.mean((0, 1)) - (level, 0, 255 - level)).max() < 6
+
+
+def test_frames_have_times_of_their_own_and_odd_edges_are_there_twice(tmp_path):
+    times = [0, .5, .501, 3, 3]
+    with VideoFile(tmp_path / 'out.mp4', 24000 / 1001) as file:
+        for time in times:
+            file.write(np.full((47, 63, 3), 100, np.uint8), time)
+    frames = list(video_frames(tmp_path / 'out.mp4').frames)
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-4)
+    assert frames[0].picture.shape == (48, 64, 3)
+    assert np.abs(frames[0].picture.astype(int) - 100).max() < 4
 
 
 def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
-    with (pytest.raises(ValueError, match='OpenCV must be able to write this video'),
+    with (pytest.raises(ValueError, match='out.mp4: must be a video that can be written, but'),
           VideoFile(tmp_path / 'no folder' / 'out.mp4', 5) as file):
         file.write(np.zeros((48, 64, 3), np.uint8))

@@ -143,7 +143,7 @@ class IndexedVideo:
         if any((frame.width, frame.height) != size for frame in frames.values()):
             size = self._first_size
         to_rgb = VideoReformatter()
-        return {number: _upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
+        return {number: upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
                 for number, frame in frames.items()}
 
     @cached_property
@@ -257,37 +257,6 @@ class IndexedVideo:
         return times
 
 
-def frames_in_order(container: InputContainer) -> Iterator[np.ndarray]:
-    """The frames of a video of any length as :class:`IndexedVideo` shows them, one at a time.
-
-    Args:
-        container: An open PyAV container; it is closed in the end.
-
-    Returns:
-        (H, W, 3) uint8 RGB pictures.
-
-    Raises:
-        ValueError: Without a video stream, and at the first frame that is damaged.
-    """
-    with container:
-        stream = video_stream(container)
-        to_rgb, size, count = VideoReformatter(), None, 0
-        try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise _damaged(count)
-                size = size or (frame.width, frame.height)
-                yield _upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
-                count += 1
-        except FFmpegError as error:
-            raise _damaged(count) from error
-
-
-def _damaged(number: int) -> ValueError:
-    return ValueError(
-        f'a video must be whole to its end, but frame {number} (from 0) is damaged or cut off')
-
-
 def video_stream(container: InputContainer) -> VideoStream:
     """The stream that FFmpeg's command shows, to be decoded strictly."""
     stream: Any = container.streams.best('video')
@@ -311,7 +280,7 @@ def _take(frames: Iterable[tuple[int, VideoFrame]], asked: set[int]) -> dict[int
     return found
 
 
-def _upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
+def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
     """Turn and mirror a picture as the display matrix of its frame says.
 
     Raises:

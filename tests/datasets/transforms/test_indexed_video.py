@@ -7,8 +7,7 @@ import pytest
 from clips import ODD, REAL, write_sound
 
 from amd_mm.datasets.transforms import indexed_video
-from amd_mm.datasets.transforms.containers import open_container
-from amd_mm.datasets.transforms.indexed_video import IndexedVideo, frames_in_order
+from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 
 FRAMES, SIZE = 48, (64, 48)
 # Every key frame, and every frame that others refer to, at a known place: I B B B P B B B ...
@@ -147,28 +146,11 @@ def test_damaged_frames_and_what_may_depend_on_them_are_missing(tmp_path, packet
             np.testing.assert_array_equal(picture, whole[number])
 
 
-@pytest.mark.parametrize('name', ['plain.mp4', 'cut.ts', 'cut.avi', 'live.webm', 'cut_tail.mp4'])
-def test_in_order_and_by_number_are_the_same_frames(name):
-    found = IndexedVideo(open_container((ODD / name).read_bytes()))
-    numbered = list(found.decode(range(len(found))).values())
-    ordered = []
-    try:
-        for picture in frames_in_order(open_container((ODD / name).open('rb'))):
-            ordered.append(picture)
-    except ValueError as error:
-        assert name in ('cut.avi', 'cut_tail.mp4')
-        assert f'frame {len(ordered)} (from 0) is damaged or cut off' in str(error)
-    else:
-        assert len(ordered) == len(numbered)
-    assert len(ordered) >= 15
-    np.testing.assert_array_equal(ordered, numbered[:len(ordered)])
-
-
 def turned(picture, matrix):
     class Frame:
         side_data = {'DISPLAYMATRIX': np.array(matrix, np.int32)}
 
-    return indexed_video._upright(np.array(picture)[..., None], Frame())[..., 0].tolist()
+    return indexed_video.upright(np.array(picture)[..., None], Frame())[..., 0].tolist()
 
 
 ONE, LAST = 1 << 16, 1 << 30

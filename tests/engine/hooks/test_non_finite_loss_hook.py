@@ -1,3 +1,4 @@
+import itertools
 import re
 from pathlib import Path
 
@@ -101,7 +102,14 @@ def test_an_update_waits_for_the_device_twice(tmp_path):
 @pytest.mark.slow
 def test_skipped_updates_keep_processes_equal(tmp_path):
     cfg = spoilt_config(tmp_path, [3], size=32, action='skip')
+    cfg.custom_hooks.append(dict(type='KeepHook'))
     run_processes(2, cfg)
+    one, other = ([torch.load(tmp_path / f'kept_{rank}_{done}.pth') for done in range(1, 9)]
+                  for rank in range(2))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+    stood = [all(torch.equal(before[name], after[name]) for name in before)
+             for before, after in itertools.pairwise(one)]
+    assert stood.count(True) == 1
     lines = recorded(cfg)
     assert len(lines) == 8
     # One process had it; both say so, and one has written.

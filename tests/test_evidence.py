@@ -1,0 +1,44 @@
+"""The tables of docs/evidence.md are those of the numbers beside it, computed here once more."""
+import json
+import re
+import runpy
+import statistics
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+DOCS = Path(__file__).parents[1] / 'docs'
+TABLES = sorted((DOCS / 'evidence').glob('*.json'))
+
+
+def rows_of(name: str) -> dict[str, list[str]]:
+    """First cells and the others, of all rows of a study's tables on the page."""
+    text = (DOCS / 'evidence.md').read_text()
+    section = re.search(rf'<!-- {name}\.json -->(.*?)<!-- end -->', text, re.DOTALL)
+    assert section, f'docs/evidence.md has no place for {name}.json'
+    cells = [[cell.strip() for cell in line.strip('|').split('|')]
+             for line in section[1].splitlines() if line.startswith('|')]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_the_page_is_what_the_script_makes():
+    page = runpy.run_path(str(DOCS / 'make_evidence.py'))['page']()
+    assert (DOCS / 'evidence.md').read_text() == page, 'run python docs/make_evidence.py'
+
+
+@pytest.mark.parametrize('path', TABLES, ids=lambda path: path.stem)
+def test_means_and_p_values_are_those_of_the_numbers(path):
+    results, rows = json.loads(path.read_text()), rows_of(path.stem)
+    arms = {arm: row['top1'] for arm, row in results['arms'].items() if 'top1' in row}
+    seeds = len(results['seeds'])
+    for arm, values in arms.items():
+        assert len(values) == seeds and all(0 <= value <= 1 for value in values)
+        assert rows[arm][:seeds] == [f'{100 * value:.1f}' for value in values]
+        assert rows[arm][seeds] == f'{100 * statistics.fmean(values):.1f}'
+    for first, second in results['compare'] if seeds > 1 else ():
+        row = rows[f'{first} - {second}']
+        test = stats.ttest_rel(arms[first], arms[second])
+        interval = test.confidence_interval(0.95)
+        assert row[1] == f'{100 * interval.low:+.1f} to {100 * interval.high:+.1f}'
+        assert row[2] == f'{test.pvalue:.2g}'
