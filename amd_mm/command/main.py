@@ -13,16 +13,23 @@ from amd_mm.stopping import stop_signals
 from amd_mm.version import __version__
 
 # What does it: a tool, or a function of amd_mm.command that starts one with a config of its making.
-_TOOLS = dict(
-    predict='predict.py', features='extract_features.py', export='convert_checkpoint.py',
-    config='print_config.py')
+_FILES = dict(
+    predict='predict.py', features='extract_features.py', export='export.py',
+    convert='convert_checkpoint.py', report='report.py', config='print_config.py')
+_TOOLS = {name: file for name, file in _FILES.items() if (TOOLS / file).is_file()}
+# Where there is no tool for runtimes, other layouts are what one exports to.
+_TOOLS.setdefault('export', _FILES['convert'])
 _SAYS = dict(
     pretrain='pre-train a student on a folder of pictures or videos, with a teacher or without',
     finetune='train a pre-trained encoder on folders of classes',
     predict='what a fine-tuned network sees in pictures and videos',
     features="an encoder's features of pictures and videos, into a file",
-    export='a checkpoint for other libraries',
+    export='a network for runtimes such as ONNX Runtime',
+    convert='a checkpoint for other libraries: timm, Transformers, OpenMMLab',
+    report='the page about a run, and several runs side by side',
     config='what a config resolves to, or how two differ')
+
+_KNOWN = [name for name in _SAYS if name in PARSERS or name in _TOOLS]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='amd-mm', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Pre-trains small vision transformers, and what follows.\n\n' + '\n'.join(
-            f'  {name:10}{says}' for name, says in _SAYS.items()),
+            f'  {name:10}{says}' for name, says in _SAYS.items() if name in _KNOWN),
         epilog='amd-mm COMMAND --help shows the arguments of each.')
     parser.add_argument('--version', action='version', version=f'amd_mm {__version__}')
-    parser.add_argument('command', choices=_SAYS, metavar='COMMAND', help='one of the above')
+    parser.add_argument('command', choices=_KNOWN, metavar='COMMAND', help='one of the above')
     return parser
