@@ -30,7 +30,7 @@ ALLOWED = {
     .5: {'area', 'attn_drop_rate', 'decoder_ratio', 'drop_path_rate', 'drop_rate', 'hue',
          'init_values', 'loss_weight', 'magnitude', 'magnitude_std', 'max_share', 'max_wait',
          'memory_gib', 'minutes', 'mlp_ratio', 'prob', 'qk_scale', 'saturation', 'seconds',
-         'student_ratio', 'teacher_ratio', 'temperature', 'time_limit', 'value'},
+         'student_ratio', 'teacher_ratio', 'temperature', 'time_limit', 'value', 'wait_limit'},
     -1: {'frozen_stages', 'out_indices'},
     'abc': {'ann_file', 'architecture', 'checkpoint', 'data_prefix', 'data_root', 'delimiter',
             'io_backend', 'label_file', 'proposal_file'},

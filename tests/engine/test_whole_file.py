@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from amd_mm.engine import whole_file
-from amd_mm.engine.whole_file import bytes_in, copied, remove_parts, shown_bytes, write_whole
+from amd_mm.engine.whole_file import Copies, bytes_in, remove_parts, shown_bytes, write_whole
 
 
 def test_what_is_there_stays_until_the_new_file_is_whole(tmp_path):
@@ -47,14 +47,22 @@ def test_parts_are_removed_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['.hidden', 'a.pth']
 
 
-def test_a_copy_does_not_change_with_its_source():
-    source = dict(a=[torch.zeros(2, dtype=torch.float64)], b='text', c=torch.ones(3).half())
-    copy = copied(source)
+def test_copies_do_not_change_with_their_source_and_keep_their_memory():
+    source = dict(a=[torch.zeros(2, dtype=torch.float64)], b='text', c=torch.ones(3).half(),
+                  d=torch.ones(3).half())
+    copies = Copies()
+    first, second = copies.of(source), copies.of(source)
+    places = [copy[name].data_ptr() for copy in (first, second) for name in 'cd']
+    assert len(set(places)) == 4
     source['a'][0] += 1
     source['a'].append(0)
-    assert copy['a'][0].tolist() == [0, 0]
-    assert len(copy['a']) == 1 and copy['b'] == 'text'
-    assert bytes_in(copy) == 2 * 8 + 3 * 2
+    for copy in (first, second):
+        assert copy['a'][0].tolist() == [0, 0] and len(copy['a']) == 1 and copy['b'] == 'text'
+        assert bytes_in(copy) == 2 * 8 + 2 * 3 * 2
+    copies.free()
+    third = copies.of(dict(other=source['d'] + 1, a=source['a'][0]))
+    assert third['other'].data_ptr() in places and third['other'].tolist() == [2, 2, 2]
+    assert third['a'].tolist() == [1, 1]
 
 
 def test_bytes_are_shown_in_megabytes():

@@ -18,8 +18,8 @@ from mmengine.runner import Runner
 
 from amd_mm.compat.rebind import replaced
 from amd_mm.engine.whole_file import (
+    Copies,
     bytes_in,
-    copied,
     free_bytes,
     remove_parts,
     save_whole,
@@ -75,8 +75,9 @@ class WholeCheckpointHook(CheckpointHook):
     A checkpoint folder that is no local one is written by MMEngine's file backend, as ever.
 
     Args:
-        background: Write in a thread, from a copy in memory: training waits for the copy only.
-            A failure is reported at the next iteration, the next checkpoint or the end.
+        background: Write in a thread, from a copy in memory that is kept for the next one:
+            training waits for the copy only. A failure is reported at the next iteration, the
+            next checkpoint or the end.
         on_failure: ``'stop'`` ends the run where a checkpoint could not be written;
             ``'go_on'`` logs it and trains on without.
         kwargs: Those of MMEngine's CheckpointHook.
@@ -94,6 +95,7 @@ class WholeCheckpointHook(CheckpointHook):
         self.background = background
         self.on_failure = on_failure
         self._thread = ThreadPoolExecutor(1, 'checkpoint') if background else None
+        self._copies = Copies()
         self._jobs: list[Callable[[], None]] = []
         self._is_saving = False
         self._pending: tuple[Future, _State] | None = None
@@ -197,7 +199,7 @@ class WholeCheckpointHook(CheckpointHook):
     def _take(self, checkpoint: dict, filename: str, **_: Any) -> None:
         """In the place of MMEngine's ``save_checkpoint``."""
         if is_main_process():
-            content = copied(checkpoint) if self.background else checkpoint
+            content = self._copies.of(checkpoint) if self.background else checkpoint
             self._jobs.append(partial(self._write, content, Path(filename)))
 
     def _write(self, content: dict, path: Path) -> None:
@@ -214,6 +216,7 @@ class WholeCheckpointHook(CheckpointHook):
             return
         (result, before), self._pending = self._pending, None
         failure = result.result()
+        self._copies.free()
         said = [failure and self._message(failure, before)]
         broadcast_object_list(said)
         if said[0] is None:
