@@ -62,6 +62,14 @@ PYTHON
 tools=$("$place/venv/bin/python" -c \
     "import amd_mm, pathlib; print(pathlib.Path(amd_mm.__file__).parent / '.mim' / 'tools')")
 case $tools in "$place"/venv/*) ;; *) echo "The wheel's package was not taken, but $tools" >&2; exit 1;; esac
+amd_mm="$place/venv/bin/amd-mm"
+"$amd_mm" --help > /dev/null
+for name in pretrain finetune predict features export convert report config; do
+    "$amd_mm" "$name" --help | grep -q "usage: amd-mm $name" \
+        || { echo "amd-mm $name --help does not show its usage" >&2; exit 1; }
+done
+"$amd_mm" pretrain --data videos --out begun --config-only 2> begun.log || { cat begun.log; exit 1; }
+grep -q "_base_ = \['amd_mm::videomae/" begun/config.py
 OMP_NUM_THREADS=1 "$place/venv/bin/python" "$tools/train.py" tiny.py > train.log 2>&1 \
     || { tail -n 40 train.log; exit 1; }
 "$place/venv/bin/python" - <<'PYTHON'

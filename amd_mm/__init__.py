@@ -1,10 +1,16 @@
 """Pre-training of small vision transformers by masked distillation, on MMEngine.
 
-Runs: ``pretrain`` (a student on a folder of pictures or videos), ``finetune`` (an encoder on
-folders of classes), as the command ``amd-mm`` does it.
-Of an encoder: ``FeatureExtractor`` (features of files and folders), ``read_features`` (what it
-wrote). Of a fine-tuned network: ``Classifier``, ``Detector``, ``Segmentor``. Of a pre-trained
-one: ``reconstruct``. Of a config: ``build_training_runner``, ``build_runner``.
+The five things one does, each also a word of the command ``amd-mm``:
+
+    amd_mm.pretrain('videos', out='work', teacher='vit-large.pth')     a student on a folder
+    amd_mm.finetune('classes', out='tuned', checkpoint='student.pth')  a classifier from it
+    amd_mm.load_encoder('student.pth').features(x)                     of a path, array or tensor
+    amd_mm.Classifier(config, 'tuned.pth')                             predictions; also
+        ``Detector``, ``Segmentor``
+    amd_mm.reconstruct(...)                                            what it makes of pixels
+
+Of many files: ``FeatureExtractor``, and ``read_features`` of what the command wrote. Of a config:
+``build_training_runner``, ``build_runner``.
 
 A name is imported when it is first used: ``import amd_mm`` mends the hosts, and loads nothing.
 """
@@ -24,6 +30,7 @@ _LAZY = {
     'build_runner': 'amd_mm.engine',
     'build_training_runner': 'amd_mm.engine',
     'finetune': 'amd_mm.command.finetune',
+    'load_encoder': 'amd_mm.inference',
     'pretrain': 'amd_mm.command.pretrain',
     'read_features': 'amd_mm.inference',
     'reconstruct': 'amd_mm.inference',

@@ -10,8 +10,8 @@ from amd_mm.export.foundation import FOUNDATION, Foundation, foundations_like
 from amd_mm.export.zoo import ZOO, identify
 from amd_mm.models.backbones import ImageVisionTransformer
 
-# Where files of published names are looked for, in this order.
-ZOO_FOLDERS = (Path('teachers'), Path('~/.cache/amd_mm/teachers'))
+# Where files of published names are looked for.
+ZOO_FOLDER = Path('models')
 
 
 class Encoder(NamedTuple):
@@ -115,12 +115,10 @@ def _zoo_file(name: str, option: str) -> Path:
             f'{option} must be a file, a folder or a name of the zoo, got {name!r}'
             + (f'; did you mean {meant}?' if meant else
                '; check the path, or see python tools/model_zoo.py list'))
-    for folder in map(Path.expanduser, ZOO_FOLDERS):
-        found = [path for path in sorted(folder.glob(f'{name}*'))
-                 if path.name == name or path.name.removeprefix(name).startswith('.')]
-        if found:
-            return found[0]
-    places = ' or '.join(f'{folder}/{name}.*' for folder in ZOO_FOLDERS)
+    found = [path for path in sorted(ZOO_FOLDER.glob(f'{name}*'))
+             if path.name == name or path.name.removeprefix(name).startswith('.')]
+    if found:
+        return found[0]
     raise ValueError(
-        f'{option} {name}: its file must be at hand, in {places}, but is not; get it as python '
-        'tools/model_zoo.py list says, and save it there')
+        f'{option} {name}: its file must be at hand, as {ZOO_FOLDER}/{name}.* in the current '
+        'folder, but is not; python tools/model_zoo.py list says where its authors publish it')

@@ -15,14 +15,15 @@ from amd_mm.version import __version__
 # What does it: a tool, or a function of amd_mm.command that starts one with a config of its making.
 _TOOLS = dict(
     predict='predict.py', features='extract_features.py', export='export.py',
-    convert='convert_checkpoint.py', config='print_config.py')
+    convert='convert_checkpoint.py', report='report.py', config='print_config.py')
 _SAYS = dict(
     pretrain='pre-train a student on a folder of pictures or videos, with a teacher or without',
     finetune='train a pre-trained encoder on folders of classes',
     predict='what a fine-tuned network sees in pictures and videos',
     features="an encoder's features of pictures and videos, into a file",
     export='a checkpoint for ONNX Runtime, OpenVINO or torch, without this package',
-    convert='a checkpoint for other libraries',
+    convert='a checkpoint for other libraries: timm, Transformers, OpenMMLab',
+    report='the page about a run, and several runs side by side',
     config='what a config resolves to, or how two differ')
 
 

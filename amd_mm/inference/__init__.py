@@ -4,6 +4,7 @@ from amd_mm.inference.action_predictor import ActionPredictor
 from amd_mm.inference.box_predictor import BoxPredictor
 from amd_mm.inference.classifier import Classifier, Prediction
 from amd_mm.inference.detector import Detection, Detector, is_detector
+from amd_mm.inference.encoder import LoadedEncoder, load_encoder
 from amd_mm.inference.feature_extractor import POOLS, FeatureExtractor, WindowFeatures
 from amd_mm.inference.feature_file import (
     FeatureFile,
@@ -18,6 +19,7 @@ from amd_mm.inference.inputs import (
     Input,
     batch_of,
     clip_of,
+    fit_picture,
     frame_interval_of,
     read_clip,
     read_image,
@@ -40,12 +42,13 @@ from amd_mm.inference.windows import Cut, Window, video_frames, windows_by_count
 __all__ = [
     'FORMATS', 'POOLS', 'ActionDetector', 'ActionPredictor', 'Annotated', 'BoxFile', 'BoxPredictor',
     'Camera', 'Classifier', 'Cue', 'Cut', 'Detection', 'Detector', 'FeatureExtractor',
-    'FeatureFile', 'FileEnd', 'Input', 'Journal', 'Line', 'MMDetPeople', 'MaskPredictor', 'Moment',
-    'People', 'Person', 'Prediction', 'Predictor', 'Progress', 'Scored', 'Segmentor', 'Share',
-    'TorchvisionPeople', 'Window', 'WindowFeatures', 'WindowFiles', 'WindowNetwork', 'WindowRun',
-    'WindowTable', 'batch_of', 'build_student', 'check_features', 'clip_of', 'cues', 'digest',
-    'evaluating', 'find_files', 'fixed_keys', 'frame_interval_of', 'is_action_detector',
-    'is_detector', 'is_segmentor', 'lines_of', 'list_failed', 'load_student', 'read_clip',
-    'read_features', 'read_image', 'read_windows', 'reading', 'reconstruct', 'smoothed', 'spans',
-    'video_frames', 'windows_by_count', 'windows_by_time', 'write_srt', 'write_vtt', 'write_windows'
+    'FeatureFile', 'FileEnd', 'Input', 'Journal', 'Line', 'LoadedEncoder', 'MMDetPeople',
+    'MaskPredictor', 'Moment', 'People', 'Person', 'Prediction', 'Predictor', 'Progress', 'Scored',
+    'Segmentor', 'Share', 'TorchvisionPeople', 'Window', 'WindowFeatures', 'WindowFiles',
+    'WindowNetwork', 'WindowRun', 'WindowTable', 'batch_of', 'build_student', 'check_features',
+    'clip_of', 'cues', 'digest', 'evaluating', 'find_files', 'fit_picture', 'fixed_keys',
+    'frame_interval_of', 'is_action_detector', 'is_detector', 'is_segmentor', 'lines_of',
+    'list_failed', 'load_encoder', 'load_student', 'read_clip', 'read_features', 'read_image',
+    'read_windows', 'reading', 'reconstruct', 'smoothed', 'spans', 'video_frames',
+    'windows_by_count', 'windows_by_time', 'write_srt', 'write_vtt', 'write_windows'
 ]

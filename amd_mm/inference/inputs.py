@@ -38,14 +38,24 @@ def read_image(path: str | Path, size: tuple[int, int]) -> Input:
     Raises:
         ValueError: If the file cannot be read.
     """
-    height, width = size
     results = _run([dict(type='amd_mm.LoadPicture')], dict(img_path=str(path)), 'a picture')
-    is_narrow = width / results['img'].shape[1] > height / results['img'].shape[0]
-    results = _run([
+    return fit_picture(results['img'][..., ::-1], size)
+
+
+def fit_picture(picture: np.ndarray, size: tuple[int, int]) -> Input:
+    """What :func:`read_image` makes of a file, of a picture in memory.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        size: (H, W) in pixels.
+    """
+    height, width = size
+    is_narrow = width / picture.shape[1] > height / picture.shape[0]
+    results = Compose([
         dict(type='mmpretrain.ResizeEdge', edge='width' if is_narrow else 'height',
              scale=width if is_narrow else height, interpolation='bicubic'),
         dict(type='mmpretrain.CenterCrop', crop_size=(width, height)),
-    ], results, 'a picture')
+    ])(dict(img=np.ascontiguousarray(picture[..., ::-1]), img_shape=picture.shape[:2]))
     pixels = torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1])).permute(2, 0, 1)
     gray = bool((pixels == pixels[:1]).all())
     notes = ('it has no colour: its channels are equal', ) if gray else ()

@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import pytest
 import tiny_vits
 from encoder_files import save
 
-from amd_mm.command import encoders
 from amd_mm.command.encoders import backbone_settings, depth_of, find_encoder
 
 ARCH = dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=96)
@@ -32,14 +29,13 @@ def test_the_depth_of_a_config(backbone, depth):
 
 def test_a_published_name_is_looked_for_where_files_are_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(encoders, 'ZOO_FOLDERS', (Path('teachers'), tmp_path / 'cache'))
-    with pytest.raises(ValueError, match='--teacher mae-base: its file must be at hand, in '
-                                         r'teachers/mae-base\.\* or .*/cache/mae-base\.\*'):
+    with pytest.raises(ValueError, match='--teacher mae-base: its file must be at hand, as '
+                                         r'models/mae-base\.\* in the current folder'):
         find_encoder('mae-base', '--teacher')
-    (tmp_path / 'cache').mkdir()
-    save(tiny_vits.image_vit(), tmp_path / 'cache/mae-base-full.pth')
-    save(tiny_vits.image_vit(), tmp_path / 'cache/mae-base.pth')
-    assert find_encoder('mae-base', '--teacher').file == tmp_path / 'cache/mae-base.pth'
+    (tmp_path / 'models').mkdir()
+    save(tiny_vits.image_vit(), tmp_path / 'models/mae-base-full.pth')
+    save(tiny_vits.image_vit(), tmp_path / 'models/mae-base.pth')
+    assert find_encoder('mae-base', '--teacher').file == tmp_path / 'models/mae-base.pth'
 
 
 @pytest.mark.parametrize('name, remedy', [

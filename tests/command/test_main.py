@@ -5,13 +5,13 @@ import pytest
 from runs import command
 
 from amd_mm.command import main
-from amd_mm.command.main import _SAYS, _TOOLS
+from amd_mm.command.main import _FILES, _KNOWN, _SAYS, _TOOLS
 from amd_mm.command.parsers import PARSERS
 from amd_mm.command.places import TOOLS
 
 
 def test_every_sub_command_has_what_does_it():
-    assert set(_SAYS) == {*_TOOLS, *PARSERS}
+    assert set(_SAYS) == {*_FILES, *PARSERS} and set(_KNOWN) == {*_TOOLS, *PARSERS}
     for name in _TOOLS.values():
         assert (TOOLS / name).is_file()
 
@@ -20,7 +20,7 @@ def test_help_tells_what_there_is(capsys):
     with pytest.raises(SystemExit, match='0'):
         main(['--help'])
     shown = capsys.readouterr().out
-    assert re.findall(r'^  (\w+) ', shown, re.MULTILINE)[:len(_SAYS)] == list(_SAYS)
+    assert re.findall(r'^  (\w+) ', shown, re.MULTILINE)[:len(_KNOWN)] == _KNOWN
 
 
 @pytest.mark.parametrize('line, status, message', [
