@@ -113,7 +113,8 @@ def _places(cfg: Config, parts: Sequence[str]) -> list[_Place]:
     for part in parts:
         places += _data_places(f'{part}_dataloader', cfg.get(f'{part}_dataloader'))
     # Of nearest neighbours, which read it when they are first asked.
-    return places + _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
+    places += _data_places('model.gallery', (cfg.get('model') or {}).get('gallery'))
+    return places
 
 
 def _dicts(value: Any) -> Iterator[dict]:
