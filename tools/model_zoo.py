@@ -42,7 +42,7 @@ parse_first(__name__, parse_args)
 
 from mmengine.config import Config, ConfigDict
 
-from amd_mm.checkpoints import load_encoder, read_checkpoint
+from amd_mm.checkpoints import fill_encoder, read_checkpoint
 from amd_mm.checkpoints.architecture import Architecture
 from amd_mm.checkpoints.facts import list_facts, show_fact
 from amd_mm.checkpoints.matching import Match, show
@@ -168,7 +168,7 @@ def check_own(file: str, match: Match, net: Architecture, config: str | None, na
         backbone = MODELS.build((model.teacher if who == 'teacher' else model).backbone)
         if who == 'teacher':
             backbone.drop_final_norm()
-        load_encoder(backbone, file, trust=trust)
+        fill_encoder(backbone, file, trust=trust)
         print(f'fits the backbone of the {who} in {config}')
 
 

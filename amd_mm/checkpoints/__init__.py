@@ -2,10 +2,10 @@
 from amd_mm.checkpoints.architecture import Architecture
 from amd_mm.checkpoints.canonical import canonical_weights, compare_weights
 from amd_mm.checkpoints.layouts import layout_named
-from amd_mm.checkpoints.loading import LoadableEncoder, load_encoder, load_pretrained
+from amd_mm.checkpoints.loading import LoadableEncoder, fill_encoder, load_pretrained
 from amd_mm.checkpoints.reading import Checkpoint, read_checkpoint, read_state_dict
 
 __all__ = [
     'Architecture', 'Checkpoint', 'LoadableEncoder', 'canonical_weights', 'compare_weights',
-    'layout_named', 'load_encoder', 'load_pretrained', 'read_checkpoint', 'read_state_dict'
+    'fill_encoder', 'layout_named', 'load_pretrained', 'read_checkpoint', 'read_state_dict'
 ]

@@ -68,9 +68,9 @@ class LoadableEncoder(Protocol):
         """As a torch module's."""
 
 
-def load_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False,
+def fill_encoder(backbone: LoadableEncoder, path: str | Path, *, trust: bool = False,
                  decoder: nn.Module | None = None) -> Architecture:
-    """Load the encoder of a checkpoint of any layout, strictly.
+    """Fill an encoder from a checkpoint of any layout, strictly.
 
     Everything that is not the encoder (decoder, neck, head) is dropped, unless a decoder is
     given. The norms behind the last block and the pooling differ between pre-trained and

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_vits import image_vit
 
-from amd_mm.checkpoints import load_encoder
+from amd_mm.checkpoints import fill_encoder
 from amd_mm.checkpoints.frameworks import take_encoder, unwrap_names
 from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export.convert import Options, convert_weights
@@ -64,7 +64,7 @@ def test_the_encoder_is_found(name: str, tmp_path: Path) -> None:
     """Bit for bit, and not the copy that trains beside it."""
     torch.save(FILES[name](encoder(), encoder(seed=5)), tmp_path / 'a.pth')
     backbone = image_vit(seed=9)
-    load_encoder(backbone, tmp_path / 'a.pth')
+    fill_encoder(backbone, tmp_path / 'a.pth')
     want = image_vit().state_dict()
     assert all(torch.equal(value, want[key]) for key, value in backbone.state_dict().items())
 

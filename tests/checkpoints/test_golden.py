@@ -6,7 +6,7 @@ import torch
 from golden import amd_video, dmae_image, golden
 from mmengine.model import BaseModel
 
-from amd_mm.checkpoints import load_encoder, read_state_dict
+from amd_mm.checkpoints import fill_encoder, read_state_dict
 from amd_mm.export.convert import Options
 from amd_mm.export.files import convert_checkpoint
 from amd_mm.positions import fixed_positions
@@ -34,7 +34,7 @@ def teacher(model: BaseModel, weights: dict, path: Path) -> None:
     kept = {name: value for name, value in weights.items()
             if not name.startswith('blocks.') or int(name.split('.')[1]) < depth}
     torch.save({'model': kept}, path / 'teacher.pth')
-    load_encoder(model.teacher.backbone, path / 'teacher.pth')
+    fill_encoder(model.teacher.backbone, path / 'teacher.pth')
 
 
 def alignment(model: BaseModel, images: torch.Tensor, mask: TokenMask) -> dict:

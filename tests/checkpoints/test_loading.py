@@ -11,7 +11,7 @@ from golden import golden
 from teachers import two_teachers_config
 from tiny_vits import image_vit, pretraining, video_vit
 
-from amd_mm.checkpoints import load_encoder, load_pretrained, read_state_dict
+from amd_mm.checkpoints import fill_encoder, load_pretrained, read_state_dict
 from amd_mm.checkpoints.reading import Checkpoint
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
@@ -55,7 +55,7 @@ def test_reads_every_layout(layout: str, modality: str, part: str, tmp_path: Pat
         return
     convert_checkpoint(source, tmp_path / 'theirs', options)
     backbone = (video_vit if modality == 'video' else image_vit)(seed=9)
-    load_encoder(backbone, tmp_path / 'theirs')
+    fill_encoder(backbone, tmp_path / 'theirs')
     assert_equal(backbone, model.backbone)
     # And back, everything.
     convert_checkpoint(tmp_path / 'theirs', tmp_path / 'again.pth', Options('amd_mm'))
@@ -86,14 +86,14 @@ def test_says_what_does_not_fit(make, changes: dict, message: str, tmp_path: Pat
     other = make(seed=9, **changes)
     before = {name: value.clone() for name, value in other.state_dict().items()}
     with pytest.raises(ValueError, match=message):
-        load_encoder(other, path)
+        fill_encoder(other, path)
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
 
 
 def test_the_other_modality_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / 'a.pth', image_vit().state_dict())
     with pytest.raises(ValueError, match='must be an encoder of videos.*one of images'):
-        load_encoder(video_vit(), path)
+        fill_encoder(video_vit(), path)
 
 
 def test_training_arguments_in_the_file_are_compared(tmp_path: Path) -> None:
@@ -103,17 +103,17 @@ def test_training_arguments_in_the_file_are_compared(tmp_path: Path) -> None:
     backbone = video_vit(embed_dims=32, depth=6, num_heads=4, num_frames=8)
     backbone.drop_final_norm()
     with pytest.raises(ValueError, match='frame count: checkpoint 16, model 8'):
-        load_encoder(backbone, tmp_path / 'a.pth')
+        fill_encoder(backbone, tmp_path / 'a.pth')
 
 
 def test_a_key_too_many_or_too_few(tmp_path: Path) -> None:
     state = {f'backbone.{name}': value for name, value in video_vit().state_dict().items()}
     path = save(tmp_path / 'a.pth', state | {'backbone.blocks.0.surprise': torch.ones(1)})
     with pytest.raises(ValueError, match='keys are unknown: backbone.blocks.0.surprise'):
-        load_encoder(video_vit(), path)
+        fill_encoder(video_vit(), path)
     del state['backbone.blocks.1.attn.q_bias']
     with pytest.raises(ValueError, match='missing .*encoder.blocks.1.q_bias'):
-        load_encoder(video_vit(), save(path, state))
+        fill_encoder(video_vit(), save(path, state))
 
 
 @pytest.mark.parametrize('prefix', ['backbone.', None])
@@ -134,8 +134,8 @@ def test_biases_that_a_file_lacks_everywhere_are_no_zeros(tmp_path: Path) -> Non
     state = {name: value for name, value in video_vit().state_dict().items()
              if not name.endswith(('q_bias', 'v_bias'))}
     with pytest.raises(ValueError, match='not in the checkpoint: blocks.0.attn.q_bias'):
-        load_encoder(video_vit(), save(tmp_path / 'a.pth', state))
-    load_encoder(video_vit(qkv_bias=False), tmp_path / 'a.pth')
+        fill_encoder(video_vit(), save(tmp_path / 'a.pth', state))
+    fill_encoder(video_vit(qkv_bias=False), tmp_path / 'a.pth')
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
@@ -143,7 +143,7 @@ def test_half_precision_is_fine(dtype: torch.dtype, tmp_path: Path) -> None:
     want = video_vit()
     state = {name: value.to(dtype) for name, value in want.state_dict().items()}
     backbone = video_vit(seed=9)
-    load_encoder(backbone, save(tmp_path / 'a.pth', state))
+    fill_encoder(backbone, save(tmp_path / 'a.pth', state))
     for name, value in backbone.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, state[name].float())
@@ -153,10 +153,10 @@ def test_integers_are_refused_and_nan_is_warned_of(tmp_path: Path) -> None:
     state = video_vit().state_dict()
     whole = state | {'norm.weight': torch.ones(24, dtype=torch.int8)}
     with pytest.raises(ValueError, match='norm.weight: torch.int8'):
-        load_encoder(video_vit(), save(tmp_path / 'a.pth', whole))
+        fill_encoder(video_vit(), save(tmp_path / 'a.pth', whole))
     state['blocks.1.mlp.layers.1.weight'][3, 4] = float('nan')
     with pytest.warns(UserWarning, match=r'not a finite number.*blocks.1.mlp.layers.1.weight'):
-        load_encoder(video_vit(), save(tmp_path / 'a.pth', state))
+        fill_encoder(video_vit(), save(tmp_path / 'a.pth', state))
 
 
 class TestPretrained:
@@ -245,7 +245,7 @@ def test_a_missing_final_norm_is_warned_of(tmp_path: Path) -> None:
     model = video_vit(seed=9, use_mean_pooling=True)
     before = model.fc_norm.weight.clone()
     with pytest.warns(UserWarning, match='has no fc_norm.bias, fc_norm.weight, which the model'):
-        load_encoder(model, path)
+        fill_encoder(model, path)
     assert torch.equal(model.fc_norm.weight, before)
 
 
@@ -276,13 +276,13 @@ def test_folders_with_code_of_their_own_are_read(changes: dict, message: str, tm
     source = video_vit()
     path = own_code(tmp_path / 'theirs', videomae_weights(source), **changes)
     with pytest.raises(ValueError, match=message):
-        load_encoder(video_vit(seed=9), path)
+        fill_encoder(video_vit(seed=9), path)
 
 
 def test_what_the_folder_says_holds_for_the_file_in_it(tmp_path: Path) -> None:
     path = own_code(tmp_path / 'theirs', videomae_weights(video_vit()), num_heads=6)
     with pytest.raises(ValueError, match='attention heads: checkpoint 6, model 3'):
-        load_encoder(video_vit(seed=9), path / 'pytorch_model.bin')
+        fill_encoder(video_vit(seed=9), path / 'pytorch_model.bin')
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
@@ -294,7 +294,7 @@ def test_a_converted_file_says_what_its_source_said(ending: str, tmp_path: Path)
     with pytest.raises(ValueError, match=(
             'attention heads: checkpoint 6, model 3; norm epsilon: checkpoint 0.001, model 1e-06; '
             'scale of attention logits: checkpoint 0.5, model 0.353553')):
-        load_encoder(video_vit(seed=9), path)
+        fill_encoder(video_vit(seed=9), path)
     # A bare file cannot say it, and its readers would compute something else.
     with pytest.raises(ValueError, match='norm epsilon: model 0.001, usual 1e-06.*--to amd_mm or '):
         convert_checkpoint(source, tmp_path / 'b.pth', Options('videomae'))
@@ -322,10 +322,10 @@ def test_unsaid_heads_that_are_unusual_are_warned_of(tmp_path: Path) -> None:
     path = save(tmp_path / 'a.pth', source.state_dict())
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        load_encoder(video_vit(seed=9, num_heads=6, **small), path)
+        fill_encoder(video_vit(seed=9, num_heads=6, **small), path)
     model = video_vit(seed=9, num_heads=12, **small)
     with pytest.warns(UserWarning, match='attention heads: model 12, usual 6'):
-        load_encoder(model, path)
+        fill_encoder(model, path)
     assert difference(model, source, 'video') > .05
 
 
@@ -342,9 +342,9 @@ def test_another_epsilon_can_be_set(modality: str, tmp_path: Path) -> None:
     assert 'norm epsilon 1e-06' in ' '.join(result.notes) and config['layer_norm_eps'] == 1e-6
     (tmp_path / 'b/config.json').write_text(json.dumps(config | {'layer_norm_eps': 1.}))
     with pytest.raises(ValueError, match='norm epsilon: checkpoint 1, model 1e-06'):
-        load_encoder(make(seed=9), tmp_path / 'b')
+        fill_encoder(make(seed=9), tmp_path / 'b')
     model = make(seed=9, **other)
-    load_encoder(model, tmp_path / 'b')
+    fill_encoder(model, tmp_path / 'b')
     assert difference(model, source, modality) < 1e-6
     assert difference(make(), source, modality) > 1e-3
 
@@ -363,16 +363,16 @@ class TestAspect:
         message = ('must say the rows and columns of its 49 positions' if learnt else
                    'image size: checkpoint 48 x 64, model 64 x 48')
         with pytest.raises(ValueError, match=message):
-            load_encoder(image_vit(seed=9, **self.HIGH), path)
+            fill_encoder(image_vit(seed=9, **self.HIGH), path)
         if learnt:
             with pytest.raises(ValueError, match='--source-size ROWSxCOLUMNS'):
-                load_encoder(image_vit(seed=9, **self.WIDE), path)
+                fill_encoder(image_vit(seed=9, **self.WIDE), path)
             # The remedy.
             convert_checkpoint(path, tmp_path / 'b.pth', Options(
                 'amd_mm', part='encoder', source_size=(48, 64)))
             path = tmp_path / 'b.pth'
         model = image_vit(seed=9, **self.WIDE)
-        load_encoder(model, path)
+        fill_encoder(model, path)
         assert_equal(model, source)
 
     def test_clips(self, tmp_path: Path) -> None:
@@ -380,13 +380,13 @@ class TestAspect:
         source = video_vit(**self.WIDE)
         path = save(tmp_path / 'a.pth', source.state_dict())
         with pytest.raises(ValueError, match='must say the rows and columns'):
-            load_encoder(video_vit(seed=9, **self.HIGH), path)
+            fill_encoder(video_vit(seed=9, **self.HIGH), path)
         cfg = 'model = dict(backbone=dict(img_size=(48, 64), num_frames=4))'
         torch.save({'state_dict': source.state_dict(), 'meta': {'cfg': cfg}}, path)
         with pytest.raises(ValueError, match='image size: checkpoint 48 x 64, model 64 x 48'):
-            load_encoder(video_vit(seed=9, **self.HIGH), path)
+            fill_encoder(video_vit(seed=9, **self.HIGH), path)
         model = video_vit(seed=9, **self.WIDE)
-        load_encoder(model, path)
+        fill_encoder(model, path)
         assert_equal(model, source)
 
     def test_fine_tuning_turns_no_table(self, tmp_path: Path) -> None:
@@ -419,16 +419,16 @@ class TestSpaceTime:
         if said:
             with pytest.raises(ValueError, match='fixed positions: checkpoint space-time, model '
                                                  "sequence.*They are MVD's"):
-                load_encoder(model, path)
+                fill_encoder(model, path)
             options = {}
         else:
             with pytest.warns(UserWarning, match='one of MVD.*--positions space-time'):
-                load_encoder(model, path)
+                fill_encoder(model, path)
             assert difference(model, source, 'video') > .05
             options = dict(positions='space-time', source_size=32, source_frames=4)
         convert_checkpoint(path, tmp_path / 'a.pth', Options('amd_mm', part='encoder', **options))
         model = self.empty()
-        load_encoder(model, tmp_path / 'a.pth')
+        fill_encoder(model, tmp_path / 'a.pth')
         assert difference(model, source, 'video') < 1e-6
 
     def test_does_not_go_where_videomaes_table_is_computed(self, tmp_path: Path) -> None:
@@ -449,13 +449,13 @@ def test_positions_that_are_computed_for_another_size_are_warned_of(tmp_path: Pa
     with pytest.warns(UserWarning, match=(
             'computes them for 8 frames of 112 x 112 pixels; were they for 16 frames of 224.*'
             '--img-size 112 --num-frames 8`')):
-        load_encoder(model, path)
+        fill_encoder(model, path)
     assert torch.equal(model.pos_embed, fixed_positions('video', (2, 2, 2), 24, 0))
     convert_checkpoint(path, tmp_path / 'b.pth', Options(
         'amd_mm', part='encoder', img_size=112, num_frames=8))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        load_encoder(model, tmp_path / 'b.pth')
+        fill_encoder(model, tmp_path / 'b.pth')
     assert torch.equal(model.pos_embed, resize_positions(
         fixed_positions('video', (4, 4, 4), 24, 0), (4, 4, 4), (2, 2, 2)))
 
@@ -466,9 +466,9 @@ def test_the_remedy_for_another_size_is_one(tmp_path: Path) -> None:
     model = video_vit(seed=9, img_size=48, num_frames=8)
     with pytest.raises(ValueError, match='convert_checkpoint.py SRC DST --part encoder --img-size '
                                          '48 --num-frames 8`'):
-        load_encoder(model, path)
+        fill_encoder(model, path)
     convert_checkpoint(path, tmp_path / 'b.pth', Options(
         'amd_mm', part='encoder', img_size=48, num_frames=8, source_size=32, source_frames=4))
-    load_encoder(model, tmp_path / 'b.pth')
+    fill_encoder(model, tmp_path / 'b.pth')
     with pytest.raises(ValueError, match="Change the config to the checkpoint's values, or"):
-        load_encoder(video_vit(depth=1, img_size=48, num_frames=8), path)
+        fill_encoder(video_vit(depth=1, img_size=48, num_frames=8), path)

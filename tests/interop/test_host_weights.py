@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS as MMPRETRAIN
 from tiny_vits import assert_same, block_outputs, pixels
 
-from amd_mm.checkpoints import load_encoder
+from amd_mm.checkpoints import fill_encoder
 from amd_mm.checkpoints.reading import read_checkpoint
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
@@ -67,7 +67,7 @@ def test_loading_keeps_outputs_at_every_block(name: str, tmp_path) -> None:
         backbone = tiny_vits.image_vit(seed=9, final_norm=False, out_type='avg_featmap')
     else:
         backbone = tiny_vits.image_vit(seed=9)
-    load_encoder(backbone, tmp_path / 'a.pth')
+    fill_encoder(backbone, tmp_path / 'a.pth')
     images = pixels('video' if name == 'recognizer' else 'image')
     assert_same(block_outputs(backbone, images)[:2], their_blocks(model, images))
 

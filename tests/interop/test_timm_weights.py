@@ -11,7 +11,7 @@ from timm.models import VisionTransformer
 from timm.models.vision_transformer import ResPostBlock
 from tiny_vits import assert_same, block_outputs, pixels
 
-from amd_mm.checkpoints import load_encoder
+from amd_mm.checkpoints import fill_encoder
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.files import convert_checkpoint
 from amd_mm.export.onnx_file import build_model
@@ -48,7 +48,7 @@ def test_loading_keeps_outputs_at_every_block(pooling: str, tmp_path) -> None:
     model = build(pooling)
     torch.save(model.state_dict(), tmp_path / 'timm.pth')
     backbone = our_backbone(pooling)
-    load_encoder(backbone, tmp_path / 'timm.pth')
+    fill_encoder(backbone, tmp_path / 'timm.pth')
     images = pixels('image')
     assert_same(block_outputs(backbone, images), their_blocks(model, images))
 
@@ -134,11 +134,11 @@ def test_timms_folders_are_read(tmp_path) -> None:
     model = tiny_vits.randomise(VisionTransformer(**TINY, num_classes=5))
     path = folder(tmp_path / 'theirs', model, 'vit_tiny_patch16_224', **TINY)
     backbone = our_backbone('token')
-    file = load_encoder(backbone, path)
+    file = fill_encoder(backbone, path)
     assert_same(block_outputs(backbone, pixels('image')), their_blocks(model, pixels('image')))
     assert file.mean == (127.5, ) * 3 and file.num_heads == 3
     with pytest.raises(ValueError, match='attention heads: checkpoint 3, model 2'):
-        load_encoder(tiny_vits.MODELS.build(dict(
+        fill_encoder(tiny_vits.MODELS.build(dict(
             type='amd_mm.ImageVisionTransformer', img_size=32, patch_size=8, arch=dict(
                 embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=96))), path)
     convert_checkpoint(path, tmp_path / 'out', Options('transformers'))

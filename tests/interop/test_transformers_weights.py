@@ -24,7 +24,7 @@ from transformers import (
     VideoMAEModel,
 )
 
-from amd_mm.checkpoints import load_encoder, read_state_dict
+from amd_mm.checkpoints import fill_encoder, read_state_dict
 from amd_mm.export.convert import Options, report
 from amd_mm.export.files import convert_checkpoint
 from amd_mm.tokens import TokenMask
@@ -98,7 +98,7 @@ def test_loading_keeps_outputs_at_every_block(name: str, generation: str, tmp_pa
         (tmp_path / 'model.safetensors').unlink()
         torch.save(model.state_dict(), tmp_path / 'pytorch_model.bin')
     backbone = our_backbone(name)
-    load_encoder(backbone, tmp_path)
+    fill_encoder(backbone, tmp_path)
     images = pixels(modality(name))
     assert_same(block_outputs(backbone, images), their_blocks(model, images))
 
@@ -114,7 +114,7 @@ def test_parity_notices_a_bias_read_as_zero(name: str, bias: str, tmp_path) -> N
     weights[key].zero_()
     save_file(weights, tmp_path / 'model.safetensors')
     backbone = our_backbone(name)
-    load_encoder(backbone, tmp_path)
+    fill_encoder(backbone, tmp_path)
     images = pixels(modality(name))
     with pytest.raises(AssertionError, match='block 1'):
         assert_same(block_outputs(backbone, images), their_blocks(model, images))
@@ -247,7 +247,7 @@ def test_what_would_compute_something_else_is_refused(name: str, changes: dict, 
     model.config.update(changes)
     tiny_vits.randomise(type(model)(model.config)).save_pretrained(tmp_path / 'theirs')
     with pytest.raises(ValueError, match=message):
-        load_encoder(our_backbone(name), tmp_path / 'theirs')
+        fill_encoder(our_backbone(name), tmp_path / 'theirs')
     if 'hidden_act' in changes:
         with pytest.raises(ValueError, match='cannot be told of activation: .*--to transformers'):
             convert_checkpoint(tmp_path / 'theirs', tmp_path / 'a.pth', Options('amd_mm'))
@@ -261,7 +261,7 @@ def test_an_epsilon_of_the_library_is_no_difference(name: str, tmp_path) -> None
     model = tiny_vits.randomise(type(model)(model.config))
     model.save_pretrained(tmp_path)
     backbone = our_backbone(name)
-    load_encoder(backbone, tmp_path)
+    fill_encoder(backbone, tmp_path)
     images = pixels(modality(name))
     assert_same(block_outputs(backbone, images), their_blocks(model, images), 1e-5)
 

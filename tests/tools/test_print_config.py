@@ -11,7 +11,7 @@ TOOL = Path(__file__).parents[2] / 'tools/print_config.py'
 @pytest.fixture
 def config(tmp_path) -> Path:
     path = tmp_path / 'config.py'
-    path.write_text("size = 3\ntrain_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=size)\n")
+    path.write_text("length = 3\ntrain_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=length)\n")
     return path
 
 

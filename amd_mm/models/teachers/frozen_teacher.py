@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from amd_mm.checkpoints import load_encoder
+from amd_mm.checkpoints import fill_encoder
 from amd_mm.models.backbones import Encoder
 from amd_mm.models.blocks import Projections
 from amd_mm.models.teachers.base import (
@@ -114,7 +114,7 @@ class FrozenTeacher(Teacher):
         else:
             if self.decoder is None:
                 self.backbone.drop_final_norm()  # never read, and a fine-tuned file has none
-            own = agreed_statistics(own, load_encoder(
+            own = agreed_statistics(own, fill_encoder(
                 self.backbone, checkpoint, decoder=self.decoder), given, checkpoint)
         if self.decoder is None:
             self.backbone.truncate(max(self.taps))
