@@ -11,7 +11,8 @@ TOOL = Path(__file__).parents[2] / 'tools/print_config.py'
 @pytest.fixture
 def config(tmp_path) -> Path:
     path = tmp_path / 'config.py'
-    path.write_text("length = 3\ntrain_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=length)\n")
+    path.write_text(
+        "length = 3\ntrain_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=length)\n")
     return path
 
 
@@ -30,7 +31,8 @@ def test_page(printed, config):
     assert [line for line in lines if '=' in line] == [
         "train_cfg.type = 'amd_mm.EpochTrainLoop'", 'train_cfg.max_epochs = 3',
         'train_cfg.val_begin = 2', 'train_cfg.val_interval = 1  # default',
-        'train_cfg.dynamic_intervals = None  # default']
+        'train_cfg.dynamic_intervals = None  # default',
+        'train_cfg.wait_limit = 480  # default']
 
 
 def test_options_change_the_config_and_not_the_other(printed, config):
