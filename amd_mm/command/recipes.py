@@ -103,7 +103,8 @@ def find_recipe(method: str, modality: str, student: str, teacher: str | None) -
 def tuning_recipe(modality: str) -> str:
     """Of fine-tuning on anybody's data, as ``_base_`` takes it."""
     ending = dict(image='own-images', video='own-videos-rgb')[modality]
-    path, = (CONFIGS / 'finetune').glob(f'*_{ending}.py')
+    # Its size gives way to that of the network that is tuned.
+    path, = (CONFIGS / 'finetune').glob(f'vit-small-*_{ending}.py')
     return f'amd_mm::finetune/{path.name}'
 
 

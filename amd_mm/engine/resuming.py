@@ -15,8 +15,8 @@ from amd_mm.engine.hooks.resume_hook import differences
 from amd_mm.engine.work_dir_lock import WorkDirLock
 
 # What of a model may change within a run: where weights came from, how it is computed, and what is
-# filled in from the data.
-_FREE = re.compile(r'\b(checkpoint|init_cfg|with_cp|compile|shard|num_classes)\b')
+# filled in from the data, or follows from the number of its classes.
+_FREE = re.compile(r'\b(checkpoint|init_cfg|with_cp|compile|shard|num_classes|topk)\b')
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
