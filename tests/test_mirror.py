@@ -19,6 +19,7 @@ ELSEWHERE = {
     'engine/strategies.py': 'integration/test_large_teachers.py',
     'models/teachers/base.py': 'models/teachers/test_frozen_teacher.py',
     'models/teachers/image_teacher.py': 'models/teachers/test_timm_teacher.py',
+    'models/teachers/transformers_network.py': 'models/teachers/test_transformers_teacher.py',
     **{f'deploy/{name}.py': 'deploy/test_export.py' for name in (
         'metadata', 'runtimes', 'sources', 'subject', 'writers')},
     'deploy/timing.py': 'tools/test_benchmark_inference.py',

@@ -1,17 +1,11 @@
 """Teachers of Transformers: DINOv2, DINOv3, CLIP, SigLIP, ViT, MAE, BEiT, V-JEPA 2, VideoMAE."""
-import inspect
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
-from amd_mm.checkpoints import Checkpoint, read_checkpoint
 from amd_mm.checkpoints.facts import facts_of
 from amd_mm.models.teachers.base import (
     STATISTICS,
@@ -21,52 +15,21 @@ from amd_mm.models.teachers.base import (
     warn_of_random_weights,
 )
 from amd_mm.models.teachers.image_teacher import ImageTeacher
+from amd_mm.models.teachers.transformers_network import (
+    NORMS,
+    class_of,
+    cuts_of,
+    forward_settings,
+    load_network,
+    network_config,
+    quiet,
+    read_folder,
+    set_size,
+    warn_of_unsaid_pixels,
+)
 from amd_mm.registry import MODELS
 from amd_mm.tokens import TokenGrid, gather_tokens, split_prefix
 from amd_mm.values import FLAG, MAPPING, instance, list_of, one_of, optional, takes, whole
-
-# What is fetched of an address.
-_FILES = ('config.json', '*preprocessor_config.json', 'model*.safetensors',
-          'model.safetensors.index.json')
-# What comes after the blocks and is never read, by the names of its modules.
-_UNREAD = ('head', 'pooler', 'predictor')
-_NORMS = ('layernorm', 'norm', 'post_layernorm')
-
-
-class _Kind(NamedTuple):
-    """What a class of Transformers does not say of itself.
-
-    Attributes:
-        network: Its name.
-        class_token: Whether there is one.
-        gathers: Whether its positions can be gathered with the tokens.
-        settings: Of its constructor, which leave out what is behind the blocks.
-    """
-    network: str
-    class_token: bool = True
-    gathers: bool = True
-    settings: dict[str, Any] = {}  # noqa: RUF012  never changed
-
-
-_NO_POOLER = dict(add_pooling_layer=False)
-# By the model_type of a config.
-_KINDS = {
-    'dinov2': _Kind('Dinov2Model'),
-    'dinov2_with_registers': _Kind('Dinov2WithRegistersModel'),
-    'dinov3_vit': _Kind('DINOv3ViTModel'),
-    'clip_vision_model': _Kind('CLIPVisionModel'),
-    'siglip_vision_model': _Kind('SiglipVisionModel', class_token=False),
-    'vit': _Kind('ViTModel', settings=_NO_POOLER),
-    'vit_mae': _Kind('ViTMAEModel'),
-    'vit_msn': _Kind('ViTMSNModel'),
-    'ijepa': _Kind('IJepaModel', class_token=False),
-    'beit': _Kind('BeitModel', gathers=False, settings=_NO_POOLER),
-    'data2vec-vision': _Kind('Data2VecVisionModel', gathers=False),
-    'vjepa2': _Kind('VJEPA2Model', class_token=False),
-    'videomae': _Kind('VideoMAEModel', class_token=False),
-}
-# Of these the vision tower is read.
-_WITH_TEXT = ('clip', 'siglip')
 
 
 @MODELS.register_module()
@@ -137,15 +100,15 @@ class TransformersTeacher(ImageTeacher):
             raise ValueError(
                 'architecture of amd_mm.TransformersTeacher belongs to checkpoint=None (a folder '
                 f'has its own), got {architecture!r} with {checkpoint!r}: give one of the two.')
-        read = None if checkpoint is None else _read(str(checkpoint))
+        read = None if checkpoint is None else read_folder(str(checkpoint))
         place = 'The architecture' if read is None else f'Checkpoint {checkpoint}'
-        kind, config = _config(dict(read.config if read else architecture or {}), place)
+        kind, config = network_config(dict(read.config if read else architecture or {}), place)
         self.can_leave_out = kind.gathers
-        patch, own_size = _cuts(config)
+        patch, own_size = cuts_of(config)
         self.fit(student_grid, patch, own_size, match, frames)
         self.taps = check_taps(taps, config.num_hidden_layers, 'teacher')
         config.num_hidden_layers = max(self.taps)
-        _set_size(config, self._own_grid, own_size, place)
+        set_size(config, self._own_grid, own_size, place)
         self.channels = getattr(config, 'num_channels', getattr(config, 'in_chans', 3))
         self.embed_dims = config.hidden_size
         self.has_class_token = kind.class_token
@@ -155,10 +118,10 @@ class TransformersTeacher(ImageTeacher):
             self.align_registers(num_registers, config.model_type)
         if read is None:
             warn_of_random_weights()
-            with _quiet():
-                network = _class(kind)(config, **kind.settings)
+            with quiet():
+                network = class_of(kind)(config, **kind.settings)
         else:
-            network = _load(kind, config, read, normalize, place)
+            network = load_network(kind, config, read, normalize, place)
         self.network = _Reader(
             network, self.taps, self._own_grid, normalize,
             prefix=int(kind.class_token) + num_registers, place=place)
@@ -167,7 +130,7 @@ class TransformersTeacher(ImageTeacher):
         if read is not None:
             said = facts_of(read)
             if not (own.mean or said.mean):
-                _warn_of_unsaid_pixels(place)
+                warn_of_unsaid_pixels(place)
             own = agreed_statistics(own, said, given, str(checkpoint))
         self.settle(own, given, self.network if shard else None)
 
@@ -202,7 +165,7 @@ class _Reader(nn.Module):
         self._depth = network.config.num_hidden_layers
         self._found: dict[int, Tensor] = {}
         self._token_ids: Tensor | None = None
-        self._settings = _settings(self.network)
+        self._settings = forward_settings(self.network)
         norm = self._take_norm(normalize, place)
         self.network.embeddings.register_forward_hook(self._leave_out)
         if hasattr(self.network, 'rope_embeddings'):
@@ -235,7 +198,7 @@ class _Reader(nn.Module):
 
     def _take_norm(self, normalize: bool, place: str) -> Any:
         """The final norm, which stays where it is; without one to be read it is cut off."""
-        name = next(name for name in _NORMS if hasattr(self.network, name))
+        name = next(name for name in NORMS if hasattr(self.network, name))
         norm = getattr(self.network, name)
         if not normalize:
             if norm is not None:
@@ -280,180 +243,3 @@ class _Reader(nn.Module):
         side = max(rows, columns)
         frame, row, column = ids // (rows * columns), ids // columns % rows, ids % columns
         return tokens, (frame * side + row) * side + column
-
-
-def _transformers() -> ModuleType:
-    try:
-        import transformers
-    except ImportError as error:
-        raise ImportError(
-            'amd_mm.TransformersTeacher needs transformers: pip install transformers') from error
-    return transformers
-
-
-def _class(kind: _Kind) -> Any:
-    return getattr(_transformers(), kind.network)
-
-
-def _settings(network: Any) -> dict[str, Any]:
-    """What the network's forward is asked for, of what it knows."""
-    wanted = dict(interpolate_pos_encoding=True, noise=None)
-    return {name: value for name, value in wanted.items()
-            if name in inspect.signature(network.forward).parameters}
-
-
-def _read(path: str) -> Checkpoint:
-    """A folder, nothing of which is executed.
-
-    Raises:
-        ValueError: If it is none of Transformers, or wants code of its own.
-    """
-    read = read_checkpoint(_download(path) if path.startswith('hf://') else path)
-    if not read.config:
-        raise ValueError(
-            f'Checkpoint {path}: must be a folder of Transformers, with config.json beside the '
-            'weights, got a file alone: amd_mm.FrozenTeacher and amd_mm.TimmTeacher read files.')
-    if 'auto_map' in read.config:
-        raise ValueError(
-            f'Checkpoint {path}: must be of a class of Transformers, but its config.json wants '
-            "code of its own (auto_map). Nothing was executed. amd_mm.FrozenTeacher reads VideoMAE "
-            "V2's and InternVideo's folders with networks of ours.")
-    return read
-
-
-def _config(said: Mapping[str, Any], place: str) -> tuple[_Kind, Any]:
-    """The kind of network, and its config as Transformers has it.
-
-    Raises:
-        ValueError: If it is of another kind, or not a config.
-    """
-    library = _transformers()
-    name = str(said.get('model_type'))
-    kind = None
-    if name in (*_WITH_TEXT, *_KINDS):
-        try:
-            with _quiet():
-                config = library.CONFIG_MAPPING[name].from_dict(dict(said))
-        except Exception as error:  # whatever a damaged one leads to
-            raise ValueError(f'{place}: Transformers cannot read its config.json ({error}). '
-                             'Download it again.') from error
-        if name in _WITH_TEXT:
-            config = config.vision_config
-        kind = _KINDS.get(config.model_type)
-    if kind is None or not hasattr(library, kind.network):
-        raise ValueError(
-            f'{place}: must be an encoder of patches (model_type {", ".join(_WITH_TEXT)}, '
-            f'{", ".join(_KINDS)}) that Transformers {library.__version__} has, got '
-            f'{said.get("model_type")!r}.')
-    # Torch's own attention, and none that a config asks to be fetched.
-    config._attn_implementation = 'sdpa'
-    config.vision_use_head = False  # of SigLIP
-    config.mask_ratio = 0.  # of MAE
-    return kind, config
-
-
-def _cuts(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Pixels of a token and of the network's own input: ((frames,) rows, columns)."""
-    patch = to_2tuple(config.patch_size)
-    size = to_2tuple(config.crop_size if config.model_type == 'vjepa2' else config.image_size)
-    if not hasattr(config, 'tubelet_size'):
-        return tuple(patch), tuple(size)
-    frames = (config.frames_per_clip if config.model_type == 'vjepa2' else config.num_frames)
-    return (config.tubelet_size, *patch), (frames, *size)
-
-
-def _set_size(config: Any, grid: TokenGrid, own_size: tuple[int, ...], place: str) -> None:
-    """Fit an encoder of clips to its input; those of pictures take any size.
-
-    Raises:
-        ValueError: If it has positions of one size alone.
-    """
-    if config.model_type == 'vjepa2':
-        config.frames_per_clip = grid.input_size[0]
-        # It counts rows and columns on a square.
-        config.crop_size = max(grid.size[1:]) * grid.patch[-1]
-    elif config.model_type == 'videomae' and grid.input_size != own_size:
-        own = TokenGrid.of_input(own_size, grid.patch)
-        raise ValueError(
-            f'{place}: VideoMAE in Transformers has positions of {own.size} tokens alone (frames, '
-            f'rows, columns), got a student of {grid.size}: change img_size or num_frames of the '
-            'student, or take amd_mm.FrozenTeacher, which reads the folder at any size.')
-
-
-def _load(kind: _Kind, config: Any, read: Checkpoint, normalize: bool, place: str) -> Any:
-    """The network with the folder's weights, under whatever names Transformers knows them.
-
-    Raises:
-        ValueError: If a weight that is read is missing, left over or of another shape.
-    """
-    with _quiet():
-        try:
-            network, info = _class(kind).from_pretrained(
-                None, config=config, state_dict=dict(read.state_dict), dtype=torch.float32,
-                output_loading_info=True, **kind.settings)
-        except Exception as error:  # whatever weights of another network lead to
-            raise _wrong(kind, place, str(error)) from error
-    unread = _UNREAD if normalize else (*_UNREAD, *_NORMS)
-    problems = {
-        'missing are': [name for name in info['missing_keys'] if _is_read(name, network, unread)],
-        'left over are': [name for name in info['unexpected_keys']
-                          if _is_read(name, network, unread)],
-        'of another shape are': list(map(str, info['mismatched_keys']))}
-    if any(problems.values()):
-        raise _wrong(kind, place, '; '.join(
-            f'{what} {", ".join(sorted(names)[:5])}' for what, names in problems.items() if names))
-    return network
-
-
-def _is_read(name: str, network: Any, unread: tuple[str, ...]) -> bool:
-    """Whether a weight is of the embeddings, the kept blocks, or a norm that is read."""
-    for prefix in (network.base_model_prefix, 'vision_model'):
-        name = name.removeprefix(f'{prefix}.')
-    parts = name.split('.')
-    if network.config.model_type == 'vjepa2' and parts[0] == 'encoder':
-        parts = parts[1:]
-    later = any(part.isdigit() and int(part) >= network.config.num_hidden_layers
-                for part in parts[:3])
-    tops = {top for top, _ in [*network.named_children(), *network.named_parameters(recurse=False)]}
-    return (parts[0] in tops | {'embeddings', 'layer'} and parts[0] not in unread and not later
-            and parts[-1] not in ('mask_token', 'position_ids'))
-
-
-def _warn_of_unsaid_pixels(place: str) -> None:
-    warnings.warn(
-        f'{place}: has no preprocessor_config.json, so what its pixels were normalised with is not '
-        'known: it is given them as the student is. Set model.teacher.mean and std (0-255); those '
-        'of CLIP, SigLIP, ViT and BEiT are not ImageNet\'s.', stacklevel=3)
-
-
-def _wrong(kind: _Kind, place: str, problems: str) -> ValueError:
-    return ValueError(f'{place}: its weights must be those of a {kind.network} as its config.json '
-                      f'describes it, but {problems.strip()[:500]}. Download the folder again.')
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers' reports and bars off the screen: what matters is raised."""
-    logging = _transformers().logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _download(address: str) -> str:
-    name = address.removeprefix('hf://')
-    try:
-        from huggingface_hub import snapshot_download
-        return snapshot_download(name, allow_patterns=list(_FILES))
-    except Exception as error:  # of the hub's library, of the network below it
-        reason = str(error).strip().partition('\n')[0]
-        raise ValueError(
-            f'Checkpoint {address}: could not be downloaded ({reason[:200]}). On a machine that '
-            f'can, fetch config.json, preprocessor_config.json and model.safetensors of {name} '
-            'into one folder, copy it here and set model.teacher.checkpoint=FOLDER.') from error
