@@ -124,5 +124,6 @@ def test_the_work_dir_of_another_model_is_not_gone_on_in_unasked(finished):
 def test_what_is_not_the_model_may_change(finished, change):
     cfg = toy_config(Path(finished.work_dir), **change)
     cfg.model.init_cfg = dict(type='Pretrained', checkpoint='moved.pth')
+    cfg.model.update(num_classes=3, topk=(1, ))  # are filled in from the data
     prepare_start(cfg, 'auto', overwrite=False)
     assert cfg.resume
