@@ -16,7 +16,7 @@ from amd_mm.deploy.quantize import (
     quantise_openvino,
     to_quantise,
 )
-from amd_mm.deploy.runtimes import Run, open_file, require
+from amd_mm.deploy.runtimes import Run, open_file, openvino_core
 from amd_mm.deploy.sources import run_torch, stack
 from amd_mm.deploy.subject import CLASSIFIER, Exported, Subject
 from amd_mm.deploy.writers import check_form, put_into_onnx, save_openvino, write_float
@@ -134,8 +134,7 @@ def _quantise(subject: Subject, form: Form, trial: Trial, said: dict[str, Any], 
     static = form.precision == 'int8'
     feeds = _feeds(subject, form, trial.calibration) if static else []
     if form.target == 'openvino':
-        openvino = require('openvino', '--to openvino')
-        model = openvino.Core().read_model(str(path))
+        model = openvino_core().read_model(str(path))
         save_openvino(quantise_openvino(model, feeds, trial.leave_float), said,
                       scratch / path.name)
         del model

@@ -3,6 +3,7 @@
 Every one may be called from several threads at once.
 """
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,29 @@ def _open_onnx(path: Path, threads: int | None, provider: str) -> Run:
     return lambda feeds: session.run(None, dict(feeds))[0]
 
 
+@cache
+def openvino_core() -> Any:
+    """The process's one OpenVINO core, with its CPU plugin loaded.
+
+    Every core's CPU plugin gives its thread a stack for signal handlers, and takes it back in
+    the wrong order where cores do not end in the reverse order of their beginning: then the next
+    signal (Ctrl-C, the end of a loader's worker) ends the process. So there is one, which stays.
+
+    Raises:
+        ValueError: If OpenVINO is not installed.
+    """
+    core = require('openvino', 'OpenVINO').Core()
+    core.get_property('CPU', 'FULL_DEVICE_NAME')  # loads the plugin
+    return core
+
+
 def _open_openvino(path: Path, precision: str, threads: int | None) -> Run:
-    openvino = require('openvino', 'OpenVINO')
     settings: dict[str, Any] = dict(PERFORMANCE_HINT='LATENCY')
     # Left to itself it computes in bfloat16 where the processor can.
     settings['INFERENCE_PRECISION_HINT'] = 'bf16' if precision == 'bfloat16' else 'f32'
     if threads is not None:
         settings['INFERENCE_NUM_THREADS'] = threads
-    compiled = openvino.Core().compile_model(str(path), 'CPU', settings)
+    compiled = openvino_core().compile_model(str(path), 'CPU', settings)
 
     def run(feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         # A request belongs to one call; the compiled model's own is shared.
