@@ -95,7 +95,7 @@ setup(
         'mmengine>=0.10.7,<1.0',
         'mmpretrain>=1.2.0,<2.0',
         'mmaction2>=1.2.0,<2.0',
-        'av>=14',
+        'av>=17',  # threads of a conversion
         'decord>=0.6',
         'safetensors',
         'filelock>=3.30',  # its leases

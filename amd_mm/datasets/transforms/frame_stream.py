@@ -5,9 +5,8 @@ import numpy as np
 from av import VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import VideoReformatter
 
-from amd_mm.datasets.transforms.indexed_video import upright, video_stream
+from amd_mm.datasets.transforms.indexed_video import Pictures, video_stream
 
 _MICRO = 1_000_000  # FFmpeg counts the start of a file in millionths of a second.
 
@@ -53,7 +52,7 @@ def frames_in_order(container: InputContainer) -> Iterator[ShownFrame]:
         stream = video_stream(container)
         start = (container.start_time or 0) / _MICRO
         step = 1 / frame_rate(container)
-        to_rgb, size, count, time = VideoReformatter(), None, 0, -step
+        picture, size, count, time = Pictures(), None, 0, -step
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -62,7 +61,7 @@ def frames_in_order(container: InputContainer) -> Iterator[ShownFrame]:
                 told = None if frame.time is None else frame.time - start
                 time = time + step if told is None or told <= time else told
                 duration = float((frame.duration or 0) * (frame.time_base or 0)) or step
-                yield ShownFrame(time, duration, _maker(frame, to_rgb, size))
+                yield ShownFrame(time, duration, _maker(frame, picture, size))
                 count += 1
         except FFmpegError as error:
             raise _damaged(count) from error
@@ -74,9 +73,9 @@ def frame_rate(container: InputContainer) -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _maker(frame: VideoFrame, to_rgb: VideoReformatter,
+def _maker(frame: VideoFrame, picture: Pictures,
            size: tuple[int, int]) -> Callable[[], np.ndarray]:
-    return lambda: upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
+    return lambda: picture(frame, size)
 
 
 def _damaged(number: int) -> ValueError:

@@ -142,9 +142,8 @@ class IndexedVideo:
         size = self._size
         if any((frame.width, frame.height) != size for frame in frames.values()):
             size = self._first_size
-        to_rgb = VideoReformatter()
-        return {number: upright(to_rgb.reformat(frame, *size, 'rgb24').to_ndarray(), frame)
-                for number, frame in frames.items()}
+        picture = Pictures()
+        return {number: picture(frame, size) for number, frame in frames.items()}
 
     @cached_property
     def _first_size(self) -> tuple[int, int]:
@@ -278,6 +277,27 @@ def _take(frames: Iterable[tuple[int, VideoFrame]], asked: set[int]) -> dict[int
             if len(found) == len(asked):
                 break
     return found
+
+
+class Pictures:
+    """Makes decoded frames upright RGB pictures, as (H, W, 3) uint8.
+
+    One is for the frames of one video: it keeps what a conversion needs. It takes one thread, whose
+    pixels are the same as several ones', since to start threads for a frame costs more than
+    they save (up to ten times the conversion, of small frames).
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Convert a frame, scaled to ``size`` (width, height) before it is turned.
+
+        Raises:
+            ValueError: If it is not to be turned by a right angle.
+        """
+        return upright(
+            self._reformatter.reformat(frame, *size, 'rgb24', threads=1).to_ndarray(), frame)
 
 
 def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
