@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -180,7 +180,7 @@ import amd_mm  # noqa: F401
 from amd_mm.checkpoints import read_checkpoint
 from amd_mm.checkpoints.addresses import local_file
 from amd_mm.config_keys import merge_options
-from amd_mm.engine.stages import Command, execute
+from amd_mm.engine.stages import Stage, StageRunner, end_stages_when_killed
 from amd_mm.export.convert import Options, convert_weights
 from amd_mm.export.writing import replacing
 from amd_mm.inference import digest
@@ -254,28 +254,34 @@ class Run:
     def record(self) -> dict:
         return dict(value=self.value(), folder=str(self.folder), options=self.args.words)
 
-    def commands(self) -> Iterator[Command]:
+    def stages(self) -> list[Stage]:
         """What is still to be done."""
         if self.value() is not None:
-            return
+            return []
+        needs: tuple[Stage, ...] = ()
         if self.task.is_trained and not Path(self.trained).exists():
-            yield self._command('train', (), (
+            needs = (self._stage('train', Path(self.trained), (), (
                 '--resume', '--auto-scale-lr', '--work-dir', str(self.folder), '--cfg-options',
-                f'model.backbone.init_cfg.checkpoint={self.start}', *self.args.words))
+                f'model.backbone.init_cfg.checkpoint={self.start}', *self.args.words)), )
         options = ('--cfg-options', *self.args.words) if self.args.words else ()
-        yield self._command('test', (self.trained, ), (
-            '--work-dir', str(self.folder / 'test'), *options))
+        return [*needs, self._stage('test', self.folder / 'test', (self.trained, ), (
+            '--work-dir', str(self.folder / 'test'), *options), needs)]
 
-    def _command(self, kind: str, files: tuple[str, ...], options: tuple[str, ...]) -> Command:
+    def _stage(self, kind: str, output: Path, files: tuple[str, ...], options: tuple[str, ...],
+               needs: tuple[Stage, ...] = ()) -> Stage:
+        name = self.folder.name if kind == 'train' else f'{self.folder.name}/{kind}'
         config = (str(self.config), *files)
-        gpus = str(self.args.gpus)
+        gpus, environment = str(self.args.gpus), {}
         if self.args.launcher == 'none':
-            return Command(('python', f'{TOOLS}/{kind}.py', *config, *options), {})
-        if self.args.launcher == 'pytorch':
-            return Command(('bash', f'{TOOLS}/dist_{kind}.sh', *config, gpus, *options), {})
-        where = (self.args.partition, f'{kind}-{self.config.stem}')
-        return Command(('bash', f'{TOOLS}/slurm_{kind}.sh', *where, *config, *options),
-                       dict(GPUS=gpus))
+            command = ('python', f'{TOOLS}/{kind}.py', *config, *options)
+        elif self.args.launcher == 'pytorch':
+            command = ('bash', f'{TOOLS}/dist_{kind}.sh', *config, gpus, *options)
+        else:
+            where = (self.args.partition, f'{kind}-{self.config.stem}')
+            command = ('bash', f'{TOOLS}/slurm_{kind}.sh', *where, *config, *options)
+            environment['GPUS'] = gpus
+        return Stage(name, command, output, needs=needs, environment=environment,
+                     identity=self.key)
 
 
 def plan(student: Student, args: argparse.Namespace) -> dict[str, list[Run]]:
@@ -374,6 +380,7 @@ def _ours(row: dict) -> str:
 def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:
     """Run what is to be done; return the names of the tasks that failed."""
     failed: list[str] = []
+    runner = StageRunner(table.folder, 1, Path.cwd(), threads=None)
     for name, of_task in runs.items():
         start = TASKS[name].start
         if start is not None and of_task[0].value() is None and not Path(of_task[0].start).exists():
@@ -382,8 +389,10 @@ def run_all(table: Table, runs: dict[str, list[Run]]) -> list[str]:
             failed.append(name)
         else:
             for run in of_task:
-                if not all(map(execute, run.commands())):
-                    print(f'error: {run.config.stem} failed', file=sys.stderr)
+                try:
+                    runner.run_all(run.stages())
+                except ValueError as error:
+                    print(f'error: {error}', file=sys.stderr)
                     failed.append(name)
                 table.update(runs, failed)
     table.update(runs, failed)
@@ -397,8 +406,8 @@ def print_all(table: Table, runs: dict[str, list[Run]]) -> None:
         for run in of_task:
             value = run.value()
             print(f'# {name}: {run.config.stem}' + ('' if value is None else f' is done, {value}'))
-            for one in run.commands():
-                print(one)
+            for stage in run.stages():
+                print(stage)
 
 
 @command
@@ -413,6 +422,7 @@ def main() -> int:
     if args.print_commands:
         print_all(table, runs)
         return 0
+    end_stages_when_killed()
     failed = run_all(table, runs)
     print(table.markdown())
     print(f'-> {args.work_dir}/transfer.md, transfer.json')

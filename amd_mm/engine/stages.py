@@ -8,46 +8,46 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from mmengine.config import Config
 
 
-class Command(NamedTuple):
-    """A program's arguments and what its environment has to say."""
-    arguments: tuple[str, ...]
-    environment: dict[str, str]
-
-    def __str__(self) -> str:
-        said = [f'{name}={value}' for name, value in self.environment.items()]
-        return ' '.join([*said, shlex.join(self.arguments)])
-
-
-def execute(command: Command) -> bool:
-    """Run a command to its end, by this interpreter; whether it succeeded."""
-    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'
-    print(f'$ {command}', flush=True)
-    result = subprocess.run(
-        command.arguments, env={**os.environ, 'PATH': path, **command.environment})
-    return result.returncode == 0
-
-
 @dataclass(frozen=True)
 class Stage:
-    """One command, what has to be done before it, and what it leaves."""
+    """One command, what has to be done before it, and what it leaves.
+
+    Attributes:
+        name: Of its folder in the run's, too.
+        command: A program and its arguments; ``str(stage)`` is what one types.
+        output: A file or folder that is there when it has ended.
+        config: Whose content counts as an argument.
+        needs: Stages that end before it begins.
+        environment: Variables that its command is given.
+        identity: What its result depends on; None: command, config and needs. To be given where
+            the command may differ for the same result, as the number of processes does.
+    """
 
     name: str
     command: tuple[str, ...]
     output: Path
     config: Path | None = None
     needs: tuple['Stage', ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    identity: str | None = None
+
+    def __str__(self) -> str:
+        said = [f'{name}={value}' for name, value in self.environment.items()]
+        return ' '.join([*said, shlex.join(self.command)])
 
     @cached_property
     def key(self) -> str:
         """Changes with everything that the result depends on, except the code."""
+        if self.identity is not None:
+            return self.identity
         parts = [*self.command[1:], *(stage.key for stage in self.needs)]
         if self.config is not None:
             parts.append(Config.fromfile(self.config).pretty_text)
@@ -61,10 +61,18 @@ class StageRunner:
         run: Folder of this run.
         jobs: How many stages may run side by side, at least 1.
         folder: Where commands run.
+        threads: To compute with in a stage; None: what torch takes. Networks of a few hundred
+            thousand weights gain nothing from a second one.
     """
 
-    def __init__(self, run: Path, jobs: int, folder: Path) -> None:
+    def __init__(self, run: Path, jobs: int, folder: Path, threads: int | None = 1) -> None:
         self.run, self.jobs, self.folder = run, jobs, folder
+        self.environment = dict(os.environ)
+        # Commands that say `python` mean this one.
+        self.environment['PATH'] = os.pathsep.join(
+            [str(Path(sys.executable).parent), os.environ.get('PATH', '')])
+        if threads is not None:
+            self.environment |= dict(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
         self.running: dict[int, tuple[Stage, subprocess.Popen, float]] = {}
 
     def note(self, stage: Stage) -> dict:
@@ -112,11 +120,10 @@ class StageRunner:
             shutil.rmtree(folder)  # made with other settings: nothing to go on from
         folder.mkdir(parents=True, exist_ok=True)
         self.write_note(stage)
-        # Networks this small gain nothing from a second thread.
-        environment = dict(os.environ, OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
         with open(folder / 'output.log', 'a') as log:
-            process = subprocess.Popen(stage.command, cwd=self.folder, env=environment, stdout=log,
-                                       stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                stage.command, cwd=self.folder, env={**self.environment, **stage.environment},
+                stdout=log, stderr=subprocess.STDOUT)
         self.running[process.pid] = (stage, process, time.time())
         print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
 

@@ -7,14 +7,29 @@ import pytest
 from clock import Clock
 
 from amd_mm.engine import stages
-from amd_mm.engine.stages import Command, Stage, StageRunner, execute
+from amd_mm.engine.stages import Stage, StageRunner
 
 
-def test_a_command_runs_with_this_interpreter_and_its_environment(capfd):
-    code = 'import os, sys; print(sys.prefix, os.environ["GPUS"])'
-    assert execute(Command(('python', '-c', code), dict(GPUS='3')))
-    assert f'{sys.prefix} 3' in capfd.readouterr().out
-    assert not execute(Command(('python', '-c', 'raise SystemExit(2)'), {}))
+def test_a_command_runs_with_this_interpreter_and_its_environment(tmp_path):
+    code = 'import os, sys; print(sys.prefix, os.environ["GPUS"], os.environ["OMP_NUM_THREADS"])'
+    stage = Stage('say', ('python', '-c', code), tmp_path, environment=dict(GPUS='3'))
+    assert str(stage).startswith("GPUS=3 python -c 'import os")
+    StageRunner(tmp_path, 1, tmp_path, threads=5).run_all([stage])
+    assert (tmp_path / 'say/output.log').read_text() == f'{sys.prefix} 3 5\n'
+
+
+def test_a_given_identity_is_what_a_result_depends_on(tmp_path):
+    """On another number of processes the same training goes on."""
+    one, two = (Stage('train', (name, ), tmp_path, identity='recipe') for name in 'ab')
+    assert one.key == two.key != Stage('train', ('a', ), tmp_path).key
+    runner = StageRunner(tmp_path / 'run', 1, tmp_path)
+    folder = tmp_path / 'run/train'
+    folder.mkdir(parents=True)
+    runner.write_note(one)
+    (folder / 'half').touch()
+    with pytest.raises(FileNotFoundError):
+        runner.start(two)  # there is no program b
+    assert (folder / 'half').exists()
 
 
 def toy_stage(folder, name, code, needs=()):

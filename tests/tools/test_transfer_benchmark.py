@@ -134,19 +134,27 @@ def test_commands_for_a_cluster(benchmark, tmp_path, capsys):
 
 
 class Fake:
-    """Stands for the commands: writes what they leave, and remembers what was asked."""
+    """Stands for what runs stages: writes what they leave, and remembers what was asked."""
 
     def __init__(self, metric: str, value: float, broken: str = 'nothing') -> None:
         self.metric, self.value, self.broken = metric, value, broken
         self.asked: list[str] = []
 
-    def __call__(self, command) -> bool:
-        words = [word for word in command.arguments if word.endswith('.py')]
+    def __call__(self, run, jobs, folder, threads) -> 'Fake':
+        assert jobs == 1 and threads is None
+        return self
+
+    def run_all(self, stages) -> None:
+        for stage in stages:
+            self.run(stage)
+
+    def run(self, stage) -> None:
+        words = [word for word in stage.command if word.endswith('.py')]
         kind, recipe = Path(words[0]).stem, Path(words[1]).stem
         self.asked.append(f'{kind} {recipe}')
         if self.broken in self.asked[-1]:
-            return False
-        work_dir = Path(command.arguments[command.arguments.index('--work-dir') + 1])
+            raise ValueError(f'{stage.name} ended with status 1')
+        work_dir = Path(stage.command[stage.command.index('--work-dir') + 1])
         if kind == 'train':
             work_dir.mkdir(parents=True, exist_ok=True)
             epochs = Config.fromfile(words[1]).train_cfg.max_epochs
@@ -154,7 +162,6 @@ class Fake:
         else:
             (work_dir / 'time').mkdir(parents=True)
             (work_dir / 'time' / 'time.json').write_text(json.dumps({self.metric: self.value}))
-        return True
 
 
 def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
@@ -162,10 +169,10 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
     out = tmp_path / 'out'
     arguments = [student, '--work-dir', out, '--tasks', 'ucf101,sthv2']
     failing = 'test vit-small-p16_k400-amd-pre_b128-16x4x1-100e_ucf101-split2-rgb'
-    fake = benchmark.inside['execute'] = Fake('acc/top1', .5, failing)
+    fake = benchmark.inside['StageRunner'] = Fake('acc/top1', .5, failing)
     assert benchmark.run(*arguments) == 1
     said = capsys.readouterr()
-    assert 'ucf101-split2-rgb failed' in said.err and '1 of 2 tasks failed: ucf101' in said.err
+    assert '/test ended with status 1' in said.err and '1 of 2 tasks failed: ucf101' in said.err
     assert len(fake.asked) == 8
     found = result(out)
     assert found['sthv2']['ours'] == 50 and found['sthv2']['published'] == dict(AMD=70.2)
@@ -177,7 +184,7 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
     assert 'not measured here' in table and 'in1k' not in table
 
     # Only the test that failed is done again; the mean is of all splits.
-    fake = benchmark.inside['execute'] = Fake('acc/top1', .8)
+    fake = benchmark.inside['StageRunner'] = Fake('acc/top1', .8)
     assert benchmark.run(*arguments) == 0
     assert fake.asked == [failing]
     assert result(out)['ucf101']['ours'] == pytest.approx(60)
@@ -203,7 +210,7 @@ def test_goes_on_where_it_stopped(benchmark, tmp_path, capsys):
 
 def test_data_of_ones_own_is_asked_for(benchmark, tmp_path):
     student = make_student(tmp_path / 'student.pth', 'image')
-    fake = benchmark.inside['execute'] = Fake('mIoU', 41.5)
+    fake = benchmark.inside['StageRunner'] = Fake('mIoU', 41.5)
     arguments = [student, '--work-dir', tmp_path / 'out']
     assert benchmark.run(*arguments) == 0
     assert 'vit-small-p16_amd-pre_b16-upernet-127e_ade20k-512x512' in ' '.join(fake.asked)
@@ -216,7 +223,7 @@ def test_data_of_ones_own_is_asked_for(benchmark, tmp_path):
 
 def test_what_builds_on_a_missing_run_says_so(benchmark, tmp_path, capsys):
     student = make_student(tmp_path / 'student.pth', 'video')
-    fake = benchmark.inside['execute'] = Fake('mAP/overall', .25)
+    fake = benchmark.inside['StageRunner'] = Fake('mAP/overall', .25)
     assert benchmark.run(student, '--work-dir', tmp_path, '--tasks', 'ava-k400,ava') == 1
     assert 'ava-k400 begins with what k400 fine-tunes' in capsys.readouterr().err
     assert len(fake.asked) == 2 and result(tmp_path)['ava']['ours'] == 25
@@ -237,19 +244,19 @@ def test_real_runs_on_real_pictures(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
     asked = []
 
-    def execute(command) -> bool:
-        # Runner keeps what it logs under this name, for the life of the process.
-        options = [f'experiment_name={tmp_path.name}_{len(asked)}']
-        if '--cfg-options' not in command.arguments:
-            options.insert(0, '--cfg-options')
-        asked.append(Path(command.arguments[1]).name)
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, 'argv', [*command.arguments[1:], *options])
-            patch.setenv('LOCAL_RANK', '0')
-            run_tool(command.arguments[1])
-        return True
+    class InThisProcess(Fake):
+        def run(self, stage) -> None:
+            # Runner keeps what it logs under this name, for the life of the process.
+            options = [f'experiment_name={tmp_path.name}_{len(asked)}']
+            if '--cfg-options' not in stage.command:
+                options.insert(0, '--cfg-options')
+            asked.append(Path(stage.command[1]).name)
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, 'argv', [*stage.command[1:], *options])
+                patch.setenv('LOCAL_RANK', '0')
+                run_tool(stage.command[1])
 
-    benchmark.inside['execute'] = execute
+    benchmark.inside['StageRunner'] = InThisProcess('accuracy/top1', 0)
     out = tmp_path / 'out'
     arguments = [student, '--work-dir', out, '--tasks', 'in1k-ft,knn']
     assert benchmark.run(*arguments) == 0
