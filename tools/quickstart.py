@@ -1,5 +1,7 @@
 """The whole story on real videos in minutes: teacher, two students, fine-tuning, tests, pictures.
 
+The same fine-tuning from random weights stands beside them.
+
 Every stage is one run of ``tools/train.py``, ``tools/test.py`` or a script beside them, with a
 config of ``configs/quickstart``; this file knows only their order. A stage that ended is not run
 again until its command, its config or a stage that it needs changes; one that was interrupted goes
@@ -44,7 +46,9 @@ REPO = Path(__file__).resolve().parents[1]
 CONFIGS = REPO / 'configs/quickstart'
 WORK_DIR = REPO / 'work_dirs/quickstart'
 STUDENTS = ('videomae_student', 'amd_student')
-NETWORKS = ('teacher', *STUDENTS)
+PRETRAINED = (*STUDENTS, 'teacher')
+# The row that could embarrass the others: the students' network from random weights.
+NETWORKS = ('scratch', *PRETRAINED)
 CHANCE = 1 / 8
 SMOKE_DATA = dict(train=32, labelled=32, val=8, test=16)
 SMOKE_EPOCHS = 2
@@ -94,12 +98,17 @@ def plan(run: Path, data: Path, seed: int = 0, smoke: bool = False,
     amd_student = pretrain('amd_student', teacher, f'model.teacher.checkpoint={teacher.output}')
     videomae_student = pretrain('videomae_student', videos)
     stages = [videos, teacher, amd_student, videomae_student]
-    for name, pretrained in zip(NETWORKS, (teacher, videomae_student, amd_student), strict=True):
-        config_name = 'finetune_' + name.split('_')[-1]
-        tuned = train(f'finetune_{name}', config_name, pretrained,
+
+    def finetune(name: str, config_name: str, needs: Stage, weights: str) -> None:
+        tuned = train(f'finetune_{name}', config_name, needs,
                       f'train_dataloader.dataset.dataset.data_root={data}',
-                      f'model.backbone.init_cfg.checkpoint={pretrained.output}')
-        stages += [tuned, test(name, tuned)]
+                      f'model.backbone.init_cfg{weights}')
+        stages.extend([tuned, test(name, tuned)])
+
+    finetune('scratch', 'finetune_student', videos, '=None')
+    for name, pretrained in zip(PRETRAINED, (videomae_student, amd_student, teacher), strict=True):
+        finetune(name, 'finetune_' + name.split('_')[-1], pretrained,
+                 f'.checkpoint={pretrained.output}')
         if transfer and name in STUDENTS:
             probed = train(f'probe_{name}', 'probe_student', pretrained,
                            f'train_dataloader.dataset.dataset.data_root={data}',
@@ -136,7 +145,7 @@ def draw_losses(run: Path, path: Path) -> None:
     panels = dict(loss_rec='reconstruction', loss_dir='direct alignment',
                   loss_gen='generation alignment')
     figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 3.5), layout='constrained')
-    for name in NETWORKS:
+    for name in PRETRAINED:
         logs = sorted((run / f'pretrain_{name}').glob('*/vis_data/scalars.json'))
         lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
         for axis, (key, title) in zip(axes, panels.items(), strict=True):

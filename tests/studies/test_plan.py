@@ -3,9 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
+import torch
+from mmaction.structures import ActionDataSample
+from mmengine.config import Config, DictAction
 
 from amd_mm.config_keys import merge_options
+from amd_mm.registry import MODELS
 from amd_mm.studies import plan_study, read_study
 
 REPO = Path(__file__).parents[2]
@@ -39,7 +42,7 @@ def test_each_stage_gets_its_weights_and_its_seed(study, tmp_path):
     assert options_of(amd) == {
         'randomness.seed': '3',
         'model.teacher.checkpoint': str(tmp_path / 'seed3/pretrain_teacher/epoch_6.pth')}
-    assert amd.output == tmp_path / 'seed3/pretrain_amd/epoch_3.pth'
+    assert amd.output == tmp_path / 'seed3/pretrain_amd/epoch_6.pth'
     assert options_of(tuned)['model.backbone.init_cfg.checkpoint'] == str(amd.output)
     assert options_of(stages['seed3/top1_scratch'])['model.backbone.init_cfg'] == 'None'
     test = stages['seed3/val_top1_amd']
@@ -84,12 +87,49 @@ def test_a_teacher_with_a_seed_of_its_own_is_trained_once_for_all_seeds(tmp_path
 
 
 @pytest.mark.parametrize('name', [
-    'pictures', 'quickstart', 'smoke', 'video_ablations', 'video_main'])
+    'pictures', 'quickstart', 'smoke', 'video_ablations', 'video_claims', 'video_main'])
 def test_configs_have_a_place_for_every_option(name, tmp_path):
     study = read_study(REPO / f'tools/studies/{name}.py')
     for stage in plan_study(study, tmp_path, 0, 'test'):
         if stage.config is not None:
             merge_options(Config.fromfile(stage.config), options_of(stage))
+
+
+@pytest.fixture(scope='module')
+def weights_of_a_teacher(tmp_path_factory):
+    model = Config.fromfile(REPO / 'configs/evidence/pretrain_teacher.py').model
+    path = tmp_path_factory.mktemp('teacher') / 'epoch_1.pth'
+    torch.save(dict(state_dict=MODELS.build(model).state_dict(), meta={}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize('name', ['video_ablations', 'video_claims', 'video_main'])
+def test_every_pretraining_of_a_study_has_the_losses_that_its_settings_say(
+        name, tmp_path, weights_of_a_teacher):
+    stages = plan_study(read_study(REPO / f'tools/studies/{name}.py'), tmp_path, 0, 'test')
+    found = {}
+    for stage in stages:
+        _, split, arm = stage.name.partition('/pretrain_')
+        if not split:
+            continue
+        config, options = Config.fromfile(stage.config), options_of(stage)
+        if 'model.teacher.checkpoint' in options:
+            options['model.teacher.checkpoint'] = weights_of_a_teacher
+        merge_options(config, {
+            key: DictAction._parse_iterable(value) for key, value in options.items()})
+        model = MODELS.build(config.model)
+        clips = [torch.randint(255, (1, 3, 8, 28, 28), dtype=torch.uint8) for _ in range(2)]
+        batch = dict(inputs=clips, data_samples=[ActionDataSample() for _ in clips])
+        losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+        assert all(torch.isfinite(loss) for loss in losses.values()), arm
+        found[arm] = set(losses)
+    for arm, names in found.items():
+        amd = not arm.startswith(('videomae', 'teacher')) or arm.startswith('teacher_sees')
+        wanted = {'loss_rec', 'loss_dir', 'loss_gen'} if amd else {'loss_rec'}
+        wanted -= dict(
+            teacher_sees_as_little={'loss_gen'}, direct_only={'loss_gen'}, dmae_like={'loss_gen'},
+            generation_only={'loss_dir'}, salt_like={'loss_dir', 'loss_rec'}).get(arm, set())
+        assert names == wanted, arm
 
 
 def test_options_of_a_study_go_where_a_config_has_a_place(tmp_path):

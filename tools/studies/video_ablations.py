@@ -14,7 +14,14 @@ _changes = dict(
     middle_tap_only={'model.taps': '[4]', 'model.teacher.taps': '[4]'},
     raw_features={'model.neck.direct.normalize': None, 'model.neck.generation.normalize': None},
     tube={'model.mask_generator.strategy': 'tube'},
-    deeper_generator={'model.neck.generator_depth': 2})
+    deeper_generator={'model.neck.generator_depth': 2},
+    # As DMAE: both see the same tokens, and one layer at three quarters of the depth is aligned.
+    dmae_like={'model.mask_generator.teacher_ratio': 0.75, 'model.neck.generation': None,
+               'model.taps': '[3]', 'model.teacher.taps': '[4]'},
+    # As SALT: the teacher sees everything, what it makes of hidden tokens is predicted, no pixels.
+    salt_like={'model.mask_generator.teacher_ratio': 0., 'model.neck.direct': None,
+               'model.decoder': None, 'model.head': None, 'model.taps': '[4]',
+               'model.teacher.taps': '[6]'})
 pretrainings = {
     name: dict(_amd, options=options) for name, options in _changes.items()}
 arms = dict(

@@ -39,7 +39,7 @@ train_dataloader = dict(
 # Videos an update; rates are given per 256.
 global_batch_size = 8
 auto_scale_lr = dict(base_batch_size=global_batch_size, enable=False)
-train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=3)
+train_cfg = dict(type='amd_mm.EpochTrainLoop', max_epochs=6)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
