@@ -90,7 +90,7 @@ def start(path: Path, wish: Wish, notes: list[str]) -> Path | None:
     """
     for note in notes:
         print(note, file=sys.stderr)
-    print(f'config: {path} (again: python tools/train.py {path})', file=sys.stderr)
+    print(f'config: {path} (again: amd-mm train {path})', file=sys.stderr)
     if wish.config_only:
         return None
     processes = wish.processes or max(1, torch.accelerator.device_count())

@@ -29,7 +29,7 @@ class EffectiveBatchHook(Hook):
             raise ValueError(
                 f'an update must see the global_batch_size of the config, {wanted} samples, got '
                 f'{update.per_process} x {update.processes} processes x {update.counts} '
-                f'accumulated = {batch}; start by tools/train.py, which settles the accumulation, '
+                f'accumulated = {batch}; start by amd-mm train, which settles the accumulation, '
                 'or set optim_wrapper.accumulative_counts')
         rate = rate_of(runner)
         now = max(group['lr'] for group in runner.optim_wrapper.optimizer.param_groups)

@@ -72,7 +72,7 @@ def test_a_run_with_and_without_ends_in_equal_bits_and_equal_generators(
     assert found.keys() <= weights.keys() and len(found) > 20
     assert all(torch.equal(value, weights[name]) for name, value in found.items())
     assert '## Training' in (tmp_path / f'1/{encoder.NAME}.md').read_text()
-    assert 'href="../encoder.safetensors"' in page and page.count('<pre>python ') == 3
+    assert 'href="../encoder.safetensors"' in page and page.count('<pre>amd-mm ') == 3
 
 
 def test_a_part_that_fails_is_named_and_the_rest_is_there(tmp_path, monkeypatch):
