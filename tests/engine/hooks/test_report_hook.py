@@ -93,6 +93,12 @@ def test_a_page_that_cannot_be_written_ends_nothing(tmp_path):
     assert not (tmp_path / encoder.NAME).exists()
 
 
+def test_other_processes_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr('amd_mm.engine.hooks.report_hook.is_main_process', lambda: False)
+    assert train(tmp_path, hooks=[HOOK], **IMAGE).iter == 4
+    assert not (tmp_path / 'report').exists() and not (tmp_path / encoder.NAME).exists()
+
+
 def test_networks_are_asked_less_often_where_that_takes_too_long(tmp_path):
     """A share of next to nothing: at the first checkpoint, and at the end."""
     train(tmp_path, hooks=[dict(HOOK, max_share=1e-9)], saves=1, **IMAGE)
