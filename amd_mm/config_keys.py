@@ -184,7 +184,7 @@ def _unread(subject: str, key: str, known: Collection[str],
         return ValueError(
             f'{subject}: a key must be read by a run, but {key!r} is a variable, which only the '
             "config's own files use, and they have been read by then; set the keys that it stands "
-            'for (tools/print_config.py lists them)')
+            'for (amd-mm config lists them)')
     meant = nearest(key, known)
     remedy = f'write {meant!r}' if meant else f'there are {", ".join(sorted(known))}'
     return ValueError(f'{subject}: a key must be one that is read, got {key!r}; {remedy}')

@@ -36,7 +36,9 @@ _SHOWN = 5
 # What hosts say to those who call them, or of what a config has left out on purpose.
 _FOR_THE_FILE = ('will be deprecated', '`save_param_scheduler` is True but',
                  'make sure that the mlflow server is running',
-                 'is skipped since its requires_grad=False')
+                 'is skipped since its requires_grad=False',
+                 'environment variable for each process to be 1',
+                 '`broadcast_buffers` is deprecated')
 
 _PACKAGE = str(Path(__file__).parent)
 # Where libraries are; warnings of their code concern their authors.
@@ -188,8 +190,7 @@ class Console:
             return
         message = record.getMessage()
         if record.levelno >= WARNING:
-            if not any(words in message for words in _FOR_THE_FILE):
-                self._warn(message)
+            self._warn(message)
         elif record.levelno == INFO and record.module == 'logger_hook' and self._started:
             self._show_figures(time.strftime('%H:%M:%S ') + ' '.join(message.split()))
 
@@ -203,6 +204,8 @@ class Console:
             self.show(line)
 
     def _warn(self, message: str) -> None:
+        if any(words in message for words in _FOR_THE_FILE):
+            return
         kind = message.partition(':')[0]
         self._kinds[kind] += 1
         if self._kinds[kind] > _SHOWN:

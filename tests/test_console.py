@@ -69,6 +69,8 @@ def test_only_warnings_that_concern_the_user_are_shown(capsys, log, tmp_path):
         for file in (warnings.__file__, str(tmp_path / 'own.py'), sys.modules['amd_mm'].__file__):
             warnings.warn_explicit(f'from {Path(file).name}', UserWarning, file, 1)
             warnings.warn_explicit('of a language', DeprecationWarning, file, 1)
+        warnings.warn_explicit('`broadcast_buffers` is deprecated. Use', FutureWarning,
+                               str(tmp_path / 'own.py'), 1)
         log.warning('"FileClient" will be deprecated in future')
         log.warning('backbone.pos_embed is skipped since its requires_grad=False')
     shown = capsys.readouterr()

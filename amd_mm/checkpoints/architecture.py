@@ -135,7 +135,7 @@ def with_usual_size(net: Architecture) -> Architecture:
         raise ValueError(
             f'Source: what it was trained with must be known, but its {net.num_positions} '
             f'positions are not the {positions} of {usual.num_frames} frames at '
-            f'{size_text(size)} pixels. Convert it once with `python tools/convert_checkpoint.py '
+            f'{size_text(size)} pixels. Convert it once with `amd-mm convert '
             'SRC DST --part encoder --source-size PIXELS --source-frames FRAMES`, which says it.')
     return usual
 

@@ -34,7 +34,7 @@ from amd_mm.checkpoints.values import check_values
 
 # What a pre-training or fine-tuning checkpoint holds besides its backbone.
 _OTHER_PARTS = re.compile(r'(decoder|necks?|head|cls_head|data_preprocessor)\.')
-_CONVERT = 'python tools/convert_checkpoint.py SRC DST --part encoder'
+_CONVERT = 'amd-mm convert SRC DST --part encoder'
 
 
 class LoadableEncoder(Protocol):

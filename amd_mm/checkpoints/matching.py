@@ -108,7 +108,7 @@ def detect(state: Mapping[str, Tensor], name: str | None = None,
         names = ', '.join(match.layout.label for match in best)
         raise ValueError(
             f'Checkpoint layout: must be clear from the keys, but several read them in different '
-            f'ways: {names}. Convert it once with `python tools/convert_checkpoint.py SRC DST '
+            f'ways: {names}. Convert it once with `amd-mm convert SRC DST '
             '--from LAYOUT`, which names one, and use DST.')
     return best[0]
 

@@ -103,7 +103,7 @@ def read_content(path: str | Path) -> Any:
 def _read_local(path: Path, trust: bool) -> Checkpoint:
     if not path.exists():
         _refuse(path, 'must be an existing file or folder', 'there is nothing at this path',
-               'Check the spelling, or see `python tools/model_zoo.py list` for published '
+               'Check the spelling, or see `amd-mm zoo list` for published '
                'checkpoints.')
     if path.is_dir():
         return _read_folder(path, trust)
@@ -162,7 +162,7 @@ def _read_file(path: Path, trust: bool) -> Any:
         _refuse(path, 'must hold weights only',
                 f'it wants {_wanted_classes(path, is_zip, error)}',
                 'Nothing in it was executed. If you trust whoever made the file, convert it '
-                'once with `python tools/convert_checkpoint.py SRC DST --trust`, which runs '
+                'once with `amd-mm convert SRC DST --trust`, which runs '
                 'code from the file, and use the result.', error)
     except NotPlain as error:
         _refuse(path, 'must hold weights only', str(error), 'Save `model.state_dict()`.', error)

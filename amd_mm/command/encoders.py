@@ -114,11 +114,11 @@ def _zoo_file(name: str, option: str) -> Path:
         raise ValueError(
             f'{option} must be a file, a folder or a name of the zoo, got {name!r}'
             + (f'; did you mean {meant}?' if meant else
-               '; check the path, or see python tools/model_zoo.py list'))
+               '; check the path, or see amd-mm zoo list'))
     found = [path for path in sorted(ZOO_FOLDER.glob(f'{name}*'))
              if path.name == name or path.name.removeprefix(name).startswith('.')]
     if found:
         return found[0]
     raise ValueError(
         f'{option} {name}: its file must be at hand, as {ZOO_FOLDER}/{name}.* in the current '
-        'folder, but is not; python tools/model_zoo.py list says where its authors publish it')
+        'folder, but is not; amd-mm zoo list says where its authors publish it')

@@ -29,7 +29,7 @@ def finetune(data: str | Path, out: str | Path, checkpoint: str | Path, *,
              overwrite: bool = False, config_only: bool = False) -> Path | None:
     """Train a pre-trained encoder to tell the classes of pictures or videos.
 
-    What it has decided stands in ``OUT/config.py``, which ``tools/train.py`` goes through again;
+    What it has decided stands in ``OUT/config.py``, which ``amd-mm train`` goes through again;
     what it trains on and validates with, in ``OUT/lists``. The head has the classes of the data.
 
     Args:
@@ -77,7 +77,7 @@ def finetune(data: str | Path, out: str | Path, checkpoint: str | Path, *,
     if net.depth != before and 'num_layers' in base.optim_wrapper.paramwise_cfg:
         settings['optim_wrapper'] = dict(paramwise_cfg=dict(num_layers=net.depth))
     comment = (f'Written by amd-mm finetune: {len(labelled.classes)} classes of '
-               f'{found.modality}s.\nAgain: python tools/train.py THIS_FILE')
+               f'{found.modality}s.\nAgain: amd-mm train THIS_FILE')
     path, notes = make_config(recipe, settings, wish, len(labelled.train), comment, _needed)
     write_lists(labelled, wish.out / 'lists')
     return start(path, wish, notes)

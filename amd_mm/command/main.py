@@ -14,17 +14,21 @@ from amd_mm.version import __version__
 
 # What does it: a tool, or a function of amd_mm.command that starts one with a config of its making.
 _TOOLS = dict(
-    predict='predict.py', features='extract_features.py', export='export.py',
-    convert='convert_checkpoint.py', report='report.py', config='print_config.py')
+    train='train.py', test='test.py', predict='predict.py', features='extract_features.py',
+    export='export.py', convert='convert_checkpoint.py', report='report.py',
+    config='print_config.py', zoo='model_zoo.py')
 _SAYS = dict(
     pretrain='pre-train a student on a folder of pictures or videos, with a teacher or without',
     finetune='train a pre-trained encoder on folders of classes',
+    train='what a config describes',
+    test='a checkpoint, on the data that a config names',
     predict='what a fine-tuned network sees in pictures and videos',
     features="an encoder's features of pictures and videos, into a file",
     export='a checkpoint for ONNX Runtime, OpenVINO or torch, without this package',
     convert='a checkpoint for other libraries: timm, Transformers, OpenMMLab',
     report='the page about a run, and several runs side by side',
-    config='what a config resolves to, or how two differ')
+    config='what a config resolves to, or how two differ',
+    zoo='published teachers: a list, a file, what a file is')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

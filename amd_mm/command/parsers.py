@@ -13,13 +13,13 @@ def pretrain_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='amd-mm pretrain', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Pre-trains a student on pictures or videos, labels or not.\n\n'
-        'Writes OUT/config.py, which python tools/train.py goes through again, and trains.',
+        'Writes OUT/config.py, which amd-mm train goes through again, and trains.',
         epilog='amd-mm pretrain --data my_videos --teacher videomae_vit-large.pth --out work\n'
         'amd-mm pretrain --data my_pictures --out work --method mae --size 128')
     _add_data(parser, 'folder (everything below counts) or list (a path a line) of pictures or '
               'of videos')
     parser.add_argument('--teacher', metavar='FILE|NAME',
-                        help='checkpoint of any layout, or a name of tools/model_zoo.py whose file '
+                        help='checkpoint of any layout, or a name of "amd-mm zoo list" whose file '
                         'is at hand (default: none; the student then learns from pixels alone)')
     parser.add_argument('--student', choices=students(), default='vit-small',
                         help='the encoder (default: vit-small)')
@@ -38,7 +38,7 @@ def finetune_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='amd-mm finetune', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Trains a pre-trained encoder to tell classes of pictures or videos.\n\n'
-        'Writes OUT/config.py, which python tools/train.py goes through again, lists of what it\n'
+        'Writes OUT/config.py, which amd-mm train goes through again, lists of what it\n'
         'trains on and validates with, and trains.',
         epilog='amd-mm finetune --data my_videos --from work/epoch_200.pth --out tuned')
     _add_data(parser, 'folder with a folder a class, or with such folders in train/ and val/; or '

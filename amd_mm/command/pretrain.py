@@ -33,7 +33,7 @@ def pretrain(data: str | Path, out: str | Path, teacher: str | Path | None = Non
              config_only: bool = False) -> Path | None:
     """Pre-train a student on pictures or videos, with a teacher or from pixels alone.
 
-    What it has decided stands in ``OUT/config.py``, which ``tools/train.py`` goes through again.
+    What it has decided stands in ``OUT/config.py``, which ``amd-mm train`` goes through again.
 
     Args:
         data: Folder, of which all below counts, or list of paths.
@@ -82,7 +82,7 @@ def pretrain(data: str | Path, out: str | Path, teacher: str | Path | None = Non
             model['taps'] = moved_taps(base.model.taps, *depths)
     settings = dict(shape, train_dataloader=_data(found), **(dict(model=model) if model else {}))
     comment = (f'Written by amd-mm pretrain: {recipe.method} on {found.samples} '
-               f'{found.modality}s.\nAgain: python tools/train.py THIS_FILE')
+               f'{found.modality}s.\nAgain: amd-mm train THIS_FILE')
     path, notes = make_config(recipe.base, settings, wish, found.samples, comment, _needed)
     if convert is not None and encoder is not None:
         convert_checkpoint(encoder.file, model['teacher']['checkpoint'], convert, force=True)
@@ -109,7 +109,7 @@ def _recipe(data: Data, method: str | None, student: str, teacher: Encoder | Non
     if ('teacher' in model) != (teacher is not None):
         raise ValueError(
             f'--method {method} {"needs a" if teacher is None else "has no"} --teacher; '
-            + ('name one (python tools/model_zoo.py list), or make one with --method mae or '
+            + ('name one (amd-mm zoo list), or make one with --method mae or '
                'videomae' if teacher is None else 'leave it out, or take --method amd'))
     return recipe
 

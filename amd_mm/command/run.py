@@ -90,7 +90,7 @@ def start(path: Path, wish: Wish, notes: list[str]) -> Path | None:
     """
     for note in notes:
         print(note, file=sys.stderr)
-    print(f'config: {path} (again: python tools/train.py {path})', file=sys.stderr)
+    print(f'config: {path} (again: amd-mm train {path})', file=sys.stderr)
     if wish.config_only:
         return None
     processes = wish.processes or max(1, torch.accelerator.device_count())
@@ -130,7 +130,8 @@ def _length(recipe: Config, epochs: int | None, updates: int) -> dict[str, Any]:
     Args:
         recipe: With its own number.
         epochs: The other.
-        updates: Of an epoch; no phase is shorter than one.
+        updates: Of an epoch; no phase is shorter than two, as MMEngine never leaves the first
+            rate of a warm-up of one.
     """
     before = recipe.train_cfg.max_epochs
     if epochs is None or epochs == before:
@@ -138,7 +139,7 @@ def _length(recipe: Config, epochs: int | None, updates: int) -> dict[str, Any]:
 
     def moved(when: float) -> float:
         # Upwards, for MMEngine counts the updates in it downwards.
-        return math.ceil(max(when * epochs / before, 1 / updates) * 1e4) / 1e4
+        return math.ceil(max(when * epochs / before, 2 / updates) * 1e4) / 1e4
 
     phases = []
     for number, phase in enumerate(recipe.get('param_scheduler') or []):

@@ -204,6 +204,26 @@ def _scale_base_rate(runner_module: Any) -> None:
     runner_module.Runner.scale_lr = scale_lr
 
 
+def _mlflow_wants_a_format(vis_backend: Any) -> Verdict:
+    backend = object.__new__(vis_backend.MLflowVisBackend)
+    backend._env_initialized = True
+    names: list[str] = []
+    backend._mlflow = SimpleNamespace(log_image=lambda image, name: names.append(name))
+    backend.add_image('strip', None, step=1)
+    needed = names == ['strip']
+    return Verdict(needed, f'MLflowVisBackend calls a picture {names[0]}'
+                   + (', which says no format' if needed else ''))
+
+
+def _name_mlflow_pictures(vis_backend: Any) -> None:
+    def add_image(self: Any, name: str, image: Any, step: int = 0, **kwargs: object) -> None:
+        """Keep a picture as ``NAME/STEP.png``, or as a name with an ending says."""
+        self._mlflow.log_image(
+            image, name if osp.splitext(name)[1] else f'{name}/{step:08d}.png')
+
+    vis_backend.MLflowVisBackend.add_image = vis_backend.force_init_env(add_image)
+
+
 FIXES = [
     Fix(name='mmengine-pkg-resources', host='mmengine',
         symptom="_base_ = ['mmpretrain::...']: No module named pkg_resources",
@@ -249,4 +269,11 @@ FIXES = [
         affected='mmengine <= 0.10.7',
         link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py',
         trigger='mmengine.runner.runner', check=_leaves_base_rate, apply=_scale_base_rate),
+    Fix(name='mmengine-mlflow-pictures', host='mmengine',
+        symptom='MLflowVisBackend.add_image: ValueError: unknown file extension',
+        affected='mmengine <= 0.10.7',
+        link='https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/visualization/'
+             'vis_backend.py',
+        trigger='mmengine.visualization.vis_backend',
+        check=_mlflow_wants_a_format, apply=_name_mlflow_pictures),
 ]

@@ -74,7 +74,7 @@ def _advise_to_convert(checkpoint: Any) -> None:
             raise pickle.UnpicklingError(
                 f'Checkpoint {filename}: must hold weights only, but it wants {wanted[1]}. Nothing '
                 'in it was executed. If you trust whoever made the file, convert it once with '
-                '`python tools/convert_checkpoint.py SRC DST --trust` of amd_mm, which runs code '
+                '`amd-mm convert SRC DST --trust` of amd_mm, which runs code '
                 'from the file, and use the result.') from None
 
     loader.load_checkpoint = classmethod(load_checkpoint)

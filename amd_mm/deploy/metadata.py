@@ -73,13 +73,13 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     path = folder / JSON_NAME
     if not path.is_file():
-        raise ValueError(f'{folder}: must be a folder that tools/export.py wrote, but it has no '
+        raise ValueError(f'{folder}: must be a folder that amd-mm export wrote, but it has no '
                          f'{JSON_NAME}; name such a folder')
     try:
         said = json.loads(path.read_text('utf-8'))
         version = said['format']
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path}: must be JSON of tools/export.py, but is not ({error}); export '
+        raise ValueError(f'{path}: must be JSON of amd-mm export, but is not ({error}); export '
                          'again') from error
     if version != 1:
         raise ValueError(f'{path}: must be of format 1, got {version!r}; export again with this '

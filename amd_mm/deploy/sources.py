@@ -174,7 +174,7 @@ def _by_weights(checkpoint: Checkpoint, config: Config | None, wish: Wish) -> Su
     if net.channels != 3:
         raise ValueError(f'Checkpoint {checkpoint.path}: must be for 3 channels to be exported '
                          f'with its pixels, got {net.channels}; convert it with '
-                         'tools/convert_checkpoint.py --to onnx')
+                         'amd-mm convert --to onnx')
     assert net.image_size is not None and net.num_frames is not None
     facts = facts_of(checkpoint)
     mean, std = (facts.mean, facts.std) if facts.mean and facts.std else IMAGENET

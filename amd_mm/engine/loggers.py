@@ -35,17 +35,20 @@ def settle_loggers(cfg: Config) -> None:
 def _backend(name: str, cfg: Config) -> dict[str, Any]:
     """The config of a backend: a run is called as its work dir is.
 
-    MLflow without a server: a data base in the work dir, as its newer versions ask for one.
+    MLflow without a server: a data base in the work dir, as its newer versions ask for one; logs
+    and configs, which lie there too, are not copied then. Weights & Biases draws over updates,
+    not over the lines that it was given.
     """
     work_dir = Path(cfg.get('work_dir', 'work_dir')).absolute()
     if name == 'tensorboard':
         return dict(type='TensorboardVisBackend')
     if name == 'wandb':
         return dict(type='WandbVisBackend', init_kwargs=dict(
-            project=os.environ.get('WANDB_PROJECT', 'amd_mm'), name=work_dir.name))
+            project=os.environ.get('WANDB_PROJECT', 'amd_mm'), name=work_dir.name),
+            define_metric_cfg=[dict(name='*', step_metric='iter')])
     server = os.environ.get('MLFLOW_TRACKING_URI')
+    local = dict(artifact_location=(work_dir / 'mlartifacts').as_uri(), artifact_suffix=())
     return dict(
         type='MLflowVisBackend', run_name=work_dir.name,
         exp_name=os.environ.get('MLFLOW_EXPERIMENT_NAME', 'amd_mm'),
-        tracking_uri=server or f'sqlite:///{work_dir / "mlflow.db"}',
-        artifact_location=None if server else (work_dir / 'mlartifacts').as_uri())
+        tracking_uri=server or f'sqlite:///{work_dir / "mlflow.db"}', **({} if server else local))

@@ -21,7 +21,7 @@ class NearestNeighbours(BaseModel):
     are the hosts', of images and clips alike; the views of a clip are averaged. The gallery is
     made at the first prediction of every evaluation, each process making a part.
 
-    Test it with the checkpoint of a student as it is: ``tools/test.py CONFIG STUDENT.pth``.
+    Test it with the checkpoint of a student as it is: ``amd-mm test CONFIG STUDENT.pth``.
 
     Args:
         backbone: The encoder; its output is the feature, averaged over all places where it is a
@@ -76,7 +76,7 @@ class NearestNeighbours(BaseModel):
         """
         if mode == 'loss':
             raise ValueError(
-                'NearestNeighbours has nothing to train; run tools/test.py CONFIG STUDENT.pth')
+                'NearestNeighbours has nothing to train; run amd-mm test CONFIG STUDENT.pth')
         features = self._extract(inputs)
         if mode == 'tensor':
             return features

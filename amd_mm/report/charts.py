@@ -40,7 +40,7 @@ def draw_chart(title: str, curves: Mapping[str, Curve], unit: str = 'update') ->
         return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
-             f'<text class="title" x="{LEFT}" y="15">{escape(title)}'
+             f'<text class="title" x="4" y="15">{escape(title)}'
              f'{" (logarithmic)" if is_log else ""}</text>']
     for value in _ticks(low, high, is_log):
         parts.append(f'<path class="grid" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>'

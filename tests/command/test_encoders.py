@@ -39,7 +39,7 @@ def test_a_published_name_is_looked_for_where_files_are_kept(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize('name, remedy', [
-    ('mae-bsae', 'did you mean mae-base'), ('zzz', 'check the path, or see python tools')])
+    ('mae-bsae', 'did you mean mae-base'), ('zzz', 'check the path, or see amd-mm zoo')])
 def test_what_is_neither_file_nor_name_is_refused(name, remedy):
     with pytest.raises(ValueError, match=f"a file, a folder or a name of the zoo, got '{name}'; "
                                          f'{remedy}'):

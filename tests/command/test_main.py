@@ -25,7 +25,7 @@ def test_help_tells_what_there_is(capsys):
 
 @pytest.mark.parametrize('line, status, message', [
     ([], 2, 'arguments are required: COMMAND'),
-    (['train'], 2, "invalid choice: 'train'"),
+    (['tune'], 2, "invalid choice: 'tune'"),
     (['pretrain', '--data', 'x'], 2, 'arguments are required: --out'),
     (['pretrain', '--data', 'x', '--out', 'y', '--method', 'amb'], 2, "invalid choice: 'amb'"),
     (['pretrain', '--data', 'x', '--out', 'y', '--size', '0'], 2, 'must be a whole number'),

@@ -85,6 +85,15 @@ def test_without_a_teacher_it_learns_from_pixels(data, tmp_path):
     assert (cfg.model.backbone.img_size, cfg.model.backbone.patch_size) == (64, 8)
 
 
+def test_a_short_run_warms_up_over_two_updates_at_least(data, tmp_path):
+    """Of one update MMEngine never leaves the first rate."""
+    cfg = config(tmp_path, data / 'pictures', epochs=1, batch=1)
+    updates = len(list((data / 'pictures').rglob('*.png')))
+    assert cfg.param_scheduler[0].end == pytest.approx(2 / updates, abs=1e-4)
+    assert int(cfg.param_scheduler[0].end * updates) == 2
+    assert cfg.param_scheduler[1].begin == cfg.param_scheduler[0].end
+
+
 def test_a_list_is_data_too(data, tmp_path):
     (data / 'some.txt').write_text(''.join(f'videos/{number}.mp4\n' for number in range(4)))
     cfg = config(tmp_path, data / 'some.txt')

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.visualization import MLflowVisBackend
 
 import amd_mm
 from amd_mm.compat import fix_mmengine
@@ -162,3 +163,13 @@ def test_base_lr_is_scaled_with_lr() -> None:
         mmengine.runner.Runner.scale_lr(runner, wrapper, dict(enable=enable, base_batch_size=8))
         assert wrapper.get_lr()['base_lr'] == pytest.approx([.1 * factor])
         assert wrapper.get_lr()['lr'][:2] == pytest.approx([.2 * factor, .1 * factor])
+
+
+def test_a_picture_for_mlflow_has_a_name_with_a_format() -> None:
+    named = []
+    backend = object.__new__(MLflowVisBackend)
+    backend._env_initialized = True
+    backend._mlflow = SimpleNamespace(log_image=lambda image, name: named.append((image, name)))
+    backend.add_image('reconstruction', 'pixels', step=30)
+    backend.add_image('a.png', 'others', step=30)
+    assert named == [('pixels', 'reconstruction/00000030.png'), ('others', 'a.png')]

@@ -44,7 +44,7 @@ CLIP = dict(model=model_config(golden.amd_video, drop_rate=0.1, drop_path_rate=0
 
 
 def train(work_dir, model: dict, shape: tuple, hooks: list,
-          backend='LocalVisBackend', saves: int = 2) -> Runner:
+          backends=('LocalVisBackend', ), saves: int = 2) -> Runner:
     runner = Runner.from_cfg(Config(dict(
         work_dir=str(work_dir),
         experiment_name=str(work_dir).replace('/', '_'),
@@ -57,7 +57,8 @@ def train(work_dir, model: dict, shape: tuple, hooks: list,
         train_cfg=dict(by_epoch=False, max_iters=4),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-2)),
         custom_hooks=hooks,
-        visualizer=dict(type='Visualizer', vis_backends=[dict(type=backend)]),
+        visualizer=dict(type='Visualizer', vis_backends=[
+            dict(type=backend) if isinstance(backend, str) else backend for backend in backends]),
         randomness=dict(seed=0),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=saves, by_epoch=False),
                            logger=dict(type='LoggerHook', interval=1)),

@@ -11,6 +11,8 @@ from runs import recorded, run, run_processes, weights
 from teachers import entry, with_teachers
 from torch._dynamo.utils import counters
 
+from amd_mm.report import Record
+
 CLIPS = ('bikes.mp4', 'bigbuckbunny.mp4', 'carphone_pristine.mp4', 'carphone_distorted.mp4')
 
 
@@ -117,6 +119,8 @@ def test_two_processes_equal_one(tmp_path):
     sgd = dict(type='SGD', lr=1e-3)
     one, two = config(tmp_path / 'one', optimizer=sgd), config(
         tmp_path / 'two', batch_size=1, optimizer=sgd)
+    for cfg in (one, two):
+        cfg.custom_hooks.append(dict(type='amd_mm.ReportHook', max_share=1, num_probed=2))
     run(one)
     run_processes(2, two)
     for whole, shared in zip(recorded(one), recorded(two), strict=True):
@@ -124,6 +128,17 @@ def test_two_processes_equal_one(tmp_path):
         assert shared['losses'] == pytest.approx(whole['losses'], rel=1e-6)
     torch.testing.assert_close(
         weights(two, 'iter_4.pth'), weights(one, 'iter_4.pth'), rtol=1e-6, atol=1e-7)
+    # One page, and of both processes.
+    alone, together = Record(one.work_dir), Record(two.work_dir)
+    for name, keys in (('progress', ('update', 'bad')), ('encoder', ('file', 'bytes', 'update')),
+                       ('facts', ('inputs', 'parameters', 'tokens', 'flops', 'max_updates'))):
+        found = alone.read(name), together.read(name)
+        assert [found[0][key] for key in keys] == [found[1][key] for key in keys]
+    assert together.read('progress')['bad']['seen'] == 8
+    assert [record.read('facts')['processes'] for record in (alone, together)] == [1, 2]
+    assert '1 samples x 2 processes' in together.page.read_text()
+    assert 'Not shown' not in together.page.read_text()
+    assert [point['update'] for point in together.points('health')] == [1, 2, 3, 4]
 
 
 def several_config(work_dir: Path, **settings) -> Config:

@@ -278,6 +278,7 @@ def _words(samples: Sequence[Any], is_masked: bool) -> str:
                 if any(sample.get('sample_key') is not None for sample in samples) else
                 'As the networks get it; the data has no sample keys, so the masks are others '
                 'of the kind.')
-    labels = [str(sample.gt_label.tolist()) for sample in samples if hasattr(sample, 'gt_label')]
+    labels = ['+'.join(map(str, sample.gt_label.flatten().tolist()))
+              for sample in samples if hasattr(sample, 'gt_label')]
     return 'As the network gets it' + (
         f'; labels {", ".join(labels)}.' if labels else '.')

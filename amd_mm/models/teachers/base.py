@@ -138,7 +138,7 @@ class Teacher(BaseModule, metaclass=ABCMeta):
                     f'The features of the teacher must be finite, but at its block {tap} {bad} of '
                     f'{features.numel()} values are NaN or infinite ({features.dtype}): nothing '
                     'can be learnt from it, at any learning rate. Compare its checkpoint with the '
-                    'source, see `python tools/model_zoo.py check FILE`; if its weights are '
+                    'source, see `amd-mm zoo check FILE`; if its weights are '
                     'finite, run it in bfloat16 or float32 rather than float16.')
 
     def settle(self, own: NetworkFacts, given: NetworkFacts, shard: Any = None) -> None:

@@ -93,7 +93,7 @@ class TimmTeacher(ImageTeacher):
         if checkpoint == '':
             raise ValueError(
                 f'The teacher {architecture} has no checkpoint: set model.teacher.checkpoint=FILE '
-                '(--cfg-options); tools/model_zoo.py says where teachers are published. '
+                '(--cfg-options); amd-mm zoo says where teachers are published. '
                 'checkpoint=None gives random weights, for trials.')
         meta = build_network(architecture, None)
         self.can_leave_out = hasattr(meta, 'patch_drop')

@@ -94,7 +94,7 @@ class TransformersTeacher(ImageTeacher):
         if checkpoint == '':
             raise ValueError(
                 'The teacher has no checkpoint: set model.teacher.checkpoint=FOLDER '
-                '(--cfg-options); tools/model_zoo.py says where teachers are published. '
+                '(--cfg-options); amd-mm zoo says where teachers are published. '
                 'checkpoint=None with an architecture gives random weights, for trials.')
         if (checkpoint is None) != (architecture is not None):
             raise ValueError(

@@ -64,7 +64,7 @@ def _taps(record: Record) -> str:
     points = record.points('taps')
     charts = []
     for kind, title in (('losses', 'loss by pair of blocks, student and teacher'),
-                        ('scale', "size (root mean square) of the teacher's features")):
+                        ('scale', "size (RMS) of the teacher's features")):
         curves = _by_name(points, kind)
         if curves:
             charts.append(draw_chart(title, curves))

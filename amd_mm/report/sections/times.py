@@ -56,8 +56,9 @@ def _to_go(known: dict[str, Any], progress: dict[str, Any], curves: Curves,
         'device hours': f'{devices * seconds / 3600:.3g} so far, {devices * left / 3600:.3g} to go '
         f'({devices} {"processes" if devices > 1 else "process"})'}
     if flops := sum(known['flops'].values()) * known['inputs']:
+        to_go = flops * (known['max_updates'] - update)
         lines['operations'] = (f'{short(flops * update)}FLOP so far, '
-                               f'{short(flops * (known["max_updates"] - update))}FLOP to go')
+                               + (f'{short(to_go)}FLOP to go' if to_go else 'none to go'))
     return lines
 
 

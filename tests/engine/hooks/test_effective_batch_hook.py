@@ -34,3 +34,14 @@ def test_a_command_that_does_not_settle_the_batch_is_stopped(tmp_path):
     cfg.global_batch_size = 6
     with pytest.raises(ValueError, match=r'6 samples, got 3 x 1 processes x 1 accumulated = 3'):
         Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.parametrize('steps', [1, 2])
+def test_a_warm_up_that_never_ends_is_warned_about(tmp_path, steps):
+    cfg = logged(toy_config(tmp_path, size=4, max_epochs=1))
+    cfg.param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=steps)]
+    runner = run(cfg)
+    rate = runner.optim_wrapper.optimizer.param_groups[0]['lr']
+    assert rate == pytest.approx({1: .002, 2: .02}[steps])
+    log = next(tmp_path.glob('*/*.log')).read_text()
+    assert ('takes a single step, so that the rate stays 0.1 of' in log) == (steps == 1)

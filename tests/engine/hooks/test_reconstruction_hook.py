@@ -44,7 +44,8 @@ def test_pictures_are_of_the_first_batch_as_the_model_sees_it_now(tmp_path):
 def test_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     hook = dict(type='amd_mm.ReconstructionHook', interval=2)
-    train(tmp_path, hooks=[hook], backend='TensorboardVisBackend', **IMAGE).visualizer.close()
+    train(tmp_path, hooks=[hook], backends=['TensorboardVisBackend'],
+          **IMAGE).visualizer.close()
     events = EventAccumulator(str(next(tmp_path.glob('**/vis_data'))), dict(images=0))
     events.Reload()
     assert [image.step for image in events.Images('reconstruction')] == [2, 4]

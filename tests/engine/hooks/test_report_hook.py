@@ -72,7 +72,7 @@ def test_a_run_with_and_without_ends_in_equal_bits_and_equal_generators(
     assert found.keys() <= weights.keys() and len(found) > 20
     assert all(torch.equal(value, weights[name]) for name, value in found.items())
     assert '## Training' in (tmp_path / f'1/{encoder.NAME}.md').read_text()
-    assert 'href="../encoder.safetensors"' in page and page.count('<pre>python ') == 3
+    assert 'href="../encoder.safetensors"' in page and page.count('<pre>amd-mm ') == 3
 
 
 def test_a_part_that_fails_is_named_and_the_rest_is_there(tmp_path, monkeypatch):
@@ -91,6 +91,12 @@ def test_a_page_that_cannot_be_written_ends_nothing(tmp_path):
     (tmp_path / 'report').write_text('a file where the folder should be')
     assert train(tmp_path, hooks=[dict(HOOK, export=False)], **IMAGE).iter == 4
     assert not (tmp_path / encoder.NAME).exists()
+
+
+def test_other_processes_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr('amd_mm.engine.hooks.report_hook.is_main_process', lambda: False)
+    assert train(tmp_path, hooks=[HOOK], **IMAGE).iter == 4
+    assert not (tmp_path / 'report').exists() and not (tmp_path / encoder.NAME).exists()
 
 
 def test_networks_are_asked_less_often_where_that_takes_too_long(tmp_path):

@@ -21,7 +21,7 @@ def test_parts_share_a_chart_and_time_has_its_own_place(tmp_path):
     record.add_point('taps', 10, dict(losses={'loss_dir, 1 and 2': 1.}, scale={'teacher': 7.}))
     html = show(record, read_scalars(tmp_path))
     titles = ['losses by part', 'loss', 'lr', 'grad_norm', 'loss by pair of blocks, student and '
-              'teacher', "size (root mean square) of the teacher&#x27;s features"]
+              'teacher', "size (RMS) of the teacher&#x27;s features"]
     assert all(f'aria-label="{title}"' in html for title in titles)
     assert html.count('<svg') == len(titles) and 'not logged' not in html
 
