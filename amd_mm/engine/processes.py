@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import distributed
 from torch.distributed import distributed_c10d
 
 from amd_mm.engine.sameness import require_same
+from amd_mm.interfaces import require_reach
 from amd_mm.meeting import MEETING_TIMEOUT, Meeting, begin, current
 from amd_mm.meeting_place import Place
 
@@ -40,7 +42,10 @@ def start_processes(cfg: Config) -> None:
     # MMEngine's order: what it sets here, the group's libraries read.
     set_multi_processing(**env.get('mp_cfg', {}), distributed=True)
     meeting = env.get('meeting_timeout', MEETING_TIMEOUT)
-    init_dist(cfg.launcher, **launch | dict(init_method=f'{_SCHEME}://', timeout=meeting))
+    # Without an accelerator it is gloo, whatever the config says.
+    backend = 'gloo' if get_device() == 'cpu' else launch.get('backend', 'nccl')
+    address = f'{_SCHEME}://{backend}/'
+    init_dist(cfg.launcher, **launch | dict(init_method=address, timeout=meeting))
     if (met := current()) is not None:
         require_same(cfg, met)
     distributed_c10d._set_pg_timeout(
@@ -56,9 +61,10 @@ def limit_collectives(cfg: Config) -> None:
 
 
 def _rendezvous(url: str, timeout: timedelta, **kwargs: Any) -> Iterator[tuple]:
-    """What torch asks for at an address of our scheme: a store, this rank and the number of all."""
+    """What torch asks for at ``amd-mm://BACKEND/``: a store, this rank and the number of all."""
     meeting = Meeting(Place.of_process(), timeout.total_seconds())
     begin(meeting)
+    require_reach(meeting, url.removeprefix(f'{_SCHEME}://').partition('/')[0])
     yield meeting.store, meeting.place.rank, meeting.place.size
 
 

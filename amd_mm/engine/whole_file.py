@@ -3,7 +3,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +20,8 @@ _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINT
 # Seconds before writing is tried again.
 PAUSES: tuple[float, ...] = (1., 5.)
 _PART = '.{}.part'
+# Shape and type of a tensor.
+Kind = tuple[torch.Size, torch.dtype]
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -61,12 +63,24 @@ def bytes_in(content: Any) -> int:
                if isinstance(leaf, Tensor))
 
 
+def kinds_of(content: Any) -> list[Kind]:
+    """Shapes and types of the tensors of a nested content."""
+    return [(leaf.shape, leaf.dtype) for leaf in tree_leaves(content) if isinstance(leaf, Tensor)]
+
+
 class Copies:
     """Copies contents into memory that it keeps: it is five times as slow to get as to fill."""
 
     def __init__(self) -> None:
-        self._free: dict[tuple, list[Tensor]] = {}
+        self._free: dict[Kind, list[Tensor]] = {}
         self._used: list[Tensor] = []
+
+    def prepare(self, kinds: Sequence[Kind]) -> None:
+        """Get memory for the first copies of a content, see :func:`kinds_of`."""
+        for shape, dtype in kinds:
+            # Filled, as memory that nobody has touched is not there yet.
+            memory = torch.empty(shape, dtype=dtype).zero_()
+            self._free.setdefault((shape, dtype), []).append(memory)
 
     def of(self, content: Any) -> Any:
         """The content with tensors of its own, on the CPU; its dicts and lists are copies."""

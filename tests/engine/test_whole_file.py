@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from amd_mm.engine import whole_file
-from amd_mm.engine.whole_file import Copies, bytes_in, remove_parts, shown_bytes, write_whole
+from amd_mm.engine.whole_file import (
+    Copies,
+    bytes_in,
+    kinds_of,
+    remove_parts,
+    shown_bytes,
+    write_whole,
+)
 
 
 def test_what_is_there_stays_until_the_new_file_is_whole(tmp_path):
@@ -63,6 +70,16 @@ def test_copies_do_not_change_with_their_source_and_keep_their_memory():
     third = copies.of(dict(other=source['d'] + 1, a=source['a'][0]))
     assert third['other'].data_ptr() in places and third['other'].tolist() == [2, 2, 2]
     assert third['a'].tolist() == [1, 1]
+
+
+def test_the_first_copies_have_memory_that_was_got_before():
+    source = dict(a=torch.ones(3), b=[torch.ones(3), torch.ones(3, dtype=torch.int32), 'text'])
+    copies = Copies()
+    copies.prepare(kinds_of(source))
+    prepared = {one.data_ptr() for some in copies._free.values() for one in some}
+    copy = copies.of(source)
+    assert {copy['a'].data_ptr(), copy['b'][0].data_ptr(), copy['b'][1].data_ptr()} == prepared
+    assert copy['b'][1].tolist() == [1, 1, 1] and not any(copies._free.values())
 
 
 def test_bytes_are_shown_in_megabytes():

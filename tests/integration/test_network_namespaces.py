@@ -49,7 +49,8 @@ def machines() -> Iterator[list[str]]:
         ip('link', 'del', switch)
 
 
-def start(machines: list[str], cfg: Config) -> list[subprocess.Popen]:
+def start(machines: list[str], cfg: Config,
+          interfaces: tuple[str, str] = ('eth0', 'eth0')) -> list[subprocess.Popen]:
     """One process on each machine, by ``dist_train.sh``."""
     path = Path(cfg.work_dir, 'config.py')
     cfg.dump(path)
@@ -57,7 +58,7 @@ def start(machines: list[str], cfg: Config) -> list[subprocess.Popen]:
         ['ip', 'netns', 'exec', name, 'bash', ROOT / 'tools' / 'dist_train.sh', path, '1',
          '--work-dir', cfg.work_dir], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=dict(os.environ, OMP_NUM_THREADS='1', NNODES='2', NODE_RANK=str(rank),
-                 MASTER_ADDR=ADDRESSES[0], GLOO_SOCKET_IFNAME='eth0',
+                 MASTER_ADDR=ADDRESSES[0], GLOO_SOCKET_IFNAME=interfaces[rank],
                  PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
                  PYTHONPATH=f'{ROOT}{os.pathsep}{HELPERS}'))
         for rank, name in enumerate(machines)]
@@ -84,3 +85,21 @@ def test_both_sides_say_who_is_missing(tmp_path, machines, parts):
                 '(timed out)') in second
     else:
         assert 'rank 1 was ended by SIGKILL, as happens when memory runs out' in second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('interfaces, status, fault', [
+    (('eth0', 'eth1'), 2, "rank 1 on {} (process {}): GLOO_SOCKET_IFNAME is 'eth1', and there are "
+     'lo, eth0'),
+    (('eth0', 'lo'), 1, 'rank 0 on {} (process {}): does not reach rank 1 on ')])
+def test_both_sides_say_which_interface_is_wrong(tmp_path, machines, interfaces, status, fault):
+    cfg = toy_config(tmp_path)
+    cfg.env_cfg = dict(dist_cfg=dict(backend='gloo'))
+    processes = start(machines, cfg, interfaces)
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    begin, end = fault.split('{}')[0], fault.split('{}')[-1]
+    for out, process in zip(said, processes, strict=True):
+        # Of the launcher.
+        assert process.returncode == 1
+        assert f'ended with status {status}: ' in out
+        assert begin in out and end in out

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from processes import pid, wait_for
-from runs import HELPERS, toy_config, weights
+from runs import HELPERS, run_processes, toy_config, weights
 
 import amd_mm
 from amd_mm.stopping import STOPPED
@@ -21,9 +21,9 @@ ROOT = Path(amd_mm.__file__).parents[1]
 TRAIN = ROOT / 'tools' / 'dist_train.sh'
 
 
-def slow_config(work_dir: Path) -> Config:
-    """A run of some seconds."""
-    cfg = toy_config(work_dir, size=120, max_epochs=1, num_workers=1)
+def slow_config(work_dir: Path, size: int = 120) -> Config:
+    """A run of some seconds, for two processes 0.2 s for four samples."""
+    cfg = toy_config(work_dir, size=size, max_epochs=1, num_workers=1)
     cfg.log_level = 'INFO'
     cfg.custom_hooks.append(dict(type='SlowHook'))
     cfg.dump(work_dir / 'config.py')
@@ -156,6 +156,17 @@ def test_scancel_leaves_a_checkpoint(tmp_path):
     assert of_run(cfg.work_dir) == []
 
 
+def until_completed(job: str, seconds: int) -> str:
+    """What Slurm says of a job that is done, or that is not after so many seconds."""
+    for _ in range(seconds):
+        state = subprocess.run(['scontrol', 'show', 'job', job], text=True,
+                               stdout=subprocess.PIPE, check=True).stdout
+        if 'JobState=COMPLETED' in state:
+            break
+        time.sleep(1)
+    return state
+
+
 @pytest.mark.slow
 @on_slurm
 def test_a_batch_job_is_started_again_until_it_is_done(tmp_path):
@@ -166,13 +177,28 @@ def test_a_batch_job_is_started_again_until_it_is_done(tmp_path):
     wait_for(cfg.work_dir, 1, 3)
     # What Slurm sends before the time limit, whose unit is a minute.
     subprocess.run(['scancel', '--signal=USR1', job], check=True)
-    for _ in range(300):
-        state = subprocess.run(['scontrol', 'show', 'job', job], text=True,
-                               stdout=subprocess.PIPE, check=True).stdout
-        if 'JobState=COMPLETED' in state:
-            break
-        time.sleep(1)
+    state = until_completed(job, 300)
     text = output.read_text()
     assert 'JobState=COMPLETED' in state and 'Restarts=1' in state, text
     assert 'stopped by SIGUSR1 after iteration' in text
     assert (tmp_path / 'epoch_1.pth').exists()
+
+
+@pytest.mark.slow
+@on_slurm
+def test_a_batch_job_goes_on_after_its_time_limit_as_if_there_were_none(tmp_path):
+    # 700 updates of 0.2 s: longer than the limit of three minutes, shorter than twice.
+    cfg = slow_config(tmp_path / 'limited', size=2800)
+    output = tmp_path / 'job.out'
+    out, _ = slurm(cfg, BATCH='1', OUTPUT=str(output), STOP_SECONDS='30',
+                   SRUN_ARGS='--gres=none --time=3').communicate(timeout=60)
+    state = until_completed(out.split()[-1], 900)
+    text = output.read_text()
+    assert 'JobState=COMPLETED' in state and 'TimeLimit=00:03:00' in state, text
+    # Once, or twice on a busy machine.
+    assert 'Restarts=0' not in state
+    assert 'stopped by SIGUSR1 after iteration' in text
+    whole = toy_config(tmp_path / 'whole', size=2800, max_epochs=1)
+    run_processes(2, whole)
+    torch.testing.assert_close(weights(cfg, 'epoch_1.pth'), weights(whole, 'epoch_1.pth'),
+                               rtol=0, atol=0)

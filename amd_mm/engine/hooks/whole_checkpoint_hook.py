@@ -12,7 +12,7 @@ import mmengine.runner.checkpoint
 import mmengine.runner.runner
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import BaseStorageBackend, LocalBackend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -21,6 +21,7 @@ from amd_mm.engine.whole_file import (
     Copies,
     bytes_in,
     free_bytes,
+    kinds_of,
     remove_parts,
     save_whole,
     shown_bytes,
@@ -76,7 +77,8 @@ class WholeCheckpointHook(CheckpointHook):
 
     Args:
         background: Write in a thread, from a copy in memory that is kept for the next one:
-            training waits for the copy only. A failure is reported at the next iteration, the
+            training waits for the copy only. The thread gets the memory after the first update.
+            A failure is reported at the next iteration, the
             next checkpoint or the end.
         on_failure: ``'stop'`` ends the run where a checkpoint could not be written;
             ``'go_on'`` logs it and trains on without.
@@ -96,6 +98,7 @@ class WholeCheckpointHook(CheckpointHook):
         self.on_failure = on_failure
         self._thread = ThreadPoolExecutor(1, 'checkpoint') if background else None
         self._copies = Copies()
+        self._prepared: Future | None = None
         self._jobs: list[Callable[[], None]] = []
         self._is_saving = False
         self._pending: tuple[Future, _State] | None = None
@@ -128,6 +131,10 @@ class WholeCheckpointHook(CheckpointHook):
         if self._pending and self.on_failure == 'stop' and self._pending[0].done() and (
                 failure := self._pending[0].result()):
             raise OSError(self._message(failure, self._pending[1])) from failure
+        if self._thread and self._prepared is None:
+            # Now that the optimizer has its state.
+            kinds = kinds_of(self._content(runner)) if is_main_process() else []
+            self._prepared = self._thread.submit(self._copies.prepare, kinds)
         super().after_train_iter(runner, *args, **kwargs)
 
     def after_train(self, runner: Runner) -> None:
@@ -159,6 +166,14 @@ class WholeCheckpointHook(CheckpointHook):
         if self.save_best:
             with self._saving(runner):
                 super()._save_best_checkpoint(runner, metrics)
+
+    def _content(self, runner: Runner) -> list:
+        """What takes the most of a checkpoint."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        averages = [hook.ema_model.state_dict() for hook in runner.hooks
+                    if isinstance(hook, EMAHook)]
+        return [model.state_dict(), *averages,
+                runner.optim_wrapper.state_dict() if self.save_optimizer else None]
 
     def _discard(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)
@@ -199,6 +214,8 @@ class WholeCheckpointHook(CheckpointHook):
     def _take(self, checkpoint: dict, filename: str, **_: Any) -> None:
         """In the place of MMEngine's ``save_checkpoint``."""
         if is_main_process():
+            if self._prepared is not None:
+                self._prepared.result()
             content = self._copies.of(checkpoint) if self.background else checkpoint
             self._jobs.append(partial(self._write, content, Path(filename)))
 

@@ -47,6 +47,25 @@ def test_checkpoints_equal_those_of_mmengine(tmp_path, background):
     assert set(one['message_hub']['runtime_info']) == set(other['message_hub']['runtime_info'])
 
 
+def test_the_first_copy_needs_no_new_memory(tmp_path, monkeypatch):
+    prepared = []
+    prepare = whole_file.Copies.prepare
+
+    def noted(copies, kinds):
+        prepare(copies, kinds)
+        prepared.extend(one.data_ptr() for some in copies._free.values() for one in some)
+
+    monkeypatch.setattr(whole_file.Copies, 'prepare', noted)
+    cfg = config(tmp_path, max_epochs=1, background=True)
+    cfg.custom_hooks.append(dict(type='EMAHook'))
+    runner = run(cfg)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, WholeCheckpointHook))
+    used = [one.data_ptr() for some in hook._copies._free.values() for one in some
+            if one.numel() > 1]
+    # Of four weights themselves, their means and two moments.
+    assert len(used) == 16 and set(used) <= set(prepared)
+
+
 class Disk:
     """Lets the ``bad``-th and following of all calls of write, fsync and rename fail.
 
