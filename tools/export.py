@@ -11,6 +11,7 @@ Example:
     python tools/export.py epoch_50.pth --to onnx --int8 --calibrate videos/ --out student_int8/
 """
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -76,8 +77,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def pixels(text: str) -> tuple[int, int]:
     """``'256x336'`` as (rows, columns)."""
-    rows, _, columns = text.partition('x')
-    return int(rows), int(columns)
+    found = re.fullmatch('([1-9][0-9]*)x([1-9][0-9]*)', text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f'must be ROWSxCOLUMNS such as 256x336, got {text!r}')
+    return int(found[1]), int(found[2])
 
 
 def precision_of(args: argparse.Namespace) -> str:

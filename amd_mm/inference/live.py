@@ -1,4 +1,5 @@
 """Cameras and streams: the newest frames count, and what there was no time for is counted."""
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +13,10 @@ import numpy as np
 from amd_mm.datasets.files import printable
 from amd_mm.datasets.transforms.frame_stream import ShownFrame
 from amd_mm.inference.windows import Window
+
+# OpenCV gives up so many seconds after us, and its thread is waited for a little longer: Python
+# aborts where a thread comes back from OpenCV when all else has ended.
+_LATER, _WAIT = .5, 3.
 
 
 class Source(Protocol):
@@ -43,12 +48,18 @@ class Live(NamedTuple):
     dropped: int
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, time_limit: float) -> Source:
     """A camera or stream by OpenCV.
 
     Args:
         name: Number of a camera, from 0, or whatever else OpenCV opens: a device, an address.
+        time_limit: Seconds after which a stream that sends nothing is given up, to open it and
+            for every frame; half a minute is FFmpeg's own.
     """
+    if re.match(r'[a-z]+://', name):
+        limit = round(1000 * time_limit)
+        return cv2.VideoCapture(name, cv2.CAP_FFMPEG, [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit])
     return cv2.VideoCapture(int(name) if name.isdecimal() else name)
 
 
@@ -76,19 +87,22 @@ class Camera:
                              'address of a stream, but this is a file; name it as an input, with '
                              '--sliding')
         self.name, self.time_limit = printable(name), time_limit
-        opened_by = source or open_source
-        self._open, self._clock = lambda: opened_by(name), clock or time.monotonic
+        self._open = lambda: (
+            source(name) if source is not None else open_source(name, time_limit + _LATER))
+        self._clock = clock or time.monotonic
         self._changed = Condition()
         self._recent: deque[ShownFrame] = deque(maxlen=1)
         self._fps: float | None = None
         self._arrived, self._ended = 0, False
         self._stop = False
         # One that hangs in a driver must not keep the process.
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, name='camera', daemon=True)
+        self._reader.start()
         with self._changed:
             opened = self._changed.wait_for(
                 lambda: self._fps is not None or self._ended, time_limit)
         if not opened:
+            self.close()
             raise ValueError(f'{self.name}: a camera or stream must open within {time_limit:g} s, '
                              'but did not; check its address, or give it more --time-limit')
         if self._fps is None:
@@ -132,8 +146,9 @@ class Camera:
                 return
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; waits until the source is given back, but not for a driver that hangs."""
         self._stop = True
+        self._reader.join(_WAIT)
 
     def _wait_for(self, needed: int) -> None:
         while self._arrived < needed and not self._ended:

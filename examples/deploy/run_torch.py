@@ -35,6 +35,6 @@ folder, file = sys.argv[1:]
 said = json.loads(Path(folder, 'model.json').read_text())
 pixels = read(file, said['preprocess'], said['inputs'][0]['shape'])
 model = torch.export.load(str(Path(folder, said['file']))).module()
-scores = model(torch.from_numpy(pixels))[0].detach().numpy()
+scores = model(torch.tensor(pixels))[0].detach().numpy()
 for label in scores.argsort()[::-1][:5]:
     print(f"{scores[label]:.4f} {said['classes'][label] if said['classes'] else label}")

@@ -22,7 +22,8 @@ MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('student', type=Path, help='.onnx of a classifier of clips or pictures')
-    parser.add_argument('--classes', type=Path, metavar='FILE', help='names, one a line')
+    parser.add_argument('--classes', type=Path, metavar='FILE',
+                        help='names, one a line (default: those in the file)')
     parser.add_argument('--seconds-between', type=float, default=4 / 30, metavar='SECONDS',
                         help='from one frame of a clip to the next, as in training (default: '
                         'every 4th of 30 a second)')
@@ -42,7 +43,8 @@ def facts_of(student: Path, classes: Path | None, seconds_between: float) -> dic
     if len(scores.shape) != 2:
         raise ValueError(f'{student}: must give scores of classes, but gives {scores.shape}; '
                          'export a fine-tuned checkpoint, with its head')
-    names = classes.read_text('utf-8').splitlines() if classes else []
+    said = json.loads(session.get_modelmeta().custom_metadata_map.get('amd_mm', '{}'))
+    names = classes.read_text('utf-8').splitlines() if classes else said.get('classes') or []
     if names and len(names) != scores.shape[1]:
         raise ValueError(f'{classes}: must name all {scores.shape[1]} classes, but names '
                          f'{len(names)}')
@@ -75,7 +77,7 @@ def build(student: Path, out: Path, classes: Path | None, seconds_between: float
     taken = small if small.is_file() else student
     if not taken.is_file():
         raise ValueError(f'{student}: must be an .onnx file, but there is none; write it with '
-                         'tools/convert_checkpoint.py CHECKPOINT FILE.onnx --to onnx')
+                         'tools/export.py CHECKPOINT --to onnx')
     facts = facts_of(taken, classes, seconds_between)
     runtime = fetch_runtime()
     out.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[2]
 CLASSES = ('first', 'second', 'third')
 
 
-def tuned_checkpoint(name: str, folder: Path) -> tuple[Path, Config, nn.Module]:
+def tuned_checkpoint(name: str, folder: Path,
+                     classes: tuple[str, ...] = CLASSES) -> tuple[Path, Config, nn.Module]:
     """``folder/last.pth`` of a small recipe, its config and its model."""
     folder.mkdir(parents=True, exist_ok=True)
-    config, model = fine_tuned(name, folder, CLASSES)
+    config, model = fine_tuned(name, folder, classes)
     path = folder / 'last.pth'
     content = torch.load(path, weights_only=False)
     content['meta']['cfg'] = config.pretty_text

@@ -1,10 +1,12 @@
 """A camera that waits for the test: the newest frames win, and the others are counted."""
 import socket
+import threading
 from queue import Queue
 
 import clips
 import numpy as np
 import pytest
+import rtsp
 
 from amd_mm.inference import Camera
 
@@ -105,6 +107,8 @@ def test_one_that_sends_nothing_more():
     with pytest.raises(ValueError, match='but sent none after its first 2; check it, or give it'):
         next(windows)
     source.queue.put(None)
+    watched.close()
+    assert source.released
 
 
 def test_one_that_does_not_open(tmp_path):
@@ -121,3 +125,25 @@ def test_an_address_that_never_answers():
         address = f'http://127.0.0.1:{server.getsockname()[1]}/live.ts'
         with pytest.raises(ValueError, match=r'live.ts: a camera or stream must open within 0.3 s'):
             Camera(address, .3)
+    # One that is inside OpenCV when Python ends aborts the process.
+    assert 'camera' not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_stream_of_rtsp_that_ends(tmp_path):
+    """Every frame is in a window or counted as dropped, but for less than a stride at the end."""
+    with rtsp.serving(clips.write_video(tmp_path / 'film.ts', 24)) as address:
+        watched = Camera(address, 20.)
+        found = list(watched.windows(4, 2))
+    assert watched.fps == 10
+    # OpenCV leaves the last frames in its decoder.
+    assert watched._arrived in (22, 23, 24)
+    assert 0 <= watched._arrived - sum(live.fresh for live in found) - found[-1].dropped < 2
+    shown = [[clips.frame_number(picture) for picture in live.window.pictures] for live in found]
+    assert watched._arrived - shown[-1][-1] in (1, 2)
+    assert all(numbers == list(range(numbers[0], numbers[0] + 4)) for numbers in shown)
+
+
+def test_a_stream_of_rtsp_that_never_sends_a_frame():
+    with rtsp.serving(None) as address, pytest.raises(
+            ValueError, match=r'live: a camera or stream must open within 0.5 s, but did not'):
+        Camera(address, .5)

@@ -90,10 +90,15 @@ def tool(name: str) -> Callable[..., int]:
     return runpy.run_path(str(TOOLS / name))['main']
 
 
+# An export that is right up to its checkpoint.
+EXPORT = '{weights} --to onnx --check {folder} --out {out}'
+
+
 @pytest.fixture
 def wrong(monkeypatch, capfd, places, tmp_path) -> Callable[..., str]:
     """Runs a tool that is to refuse its line; returns the paragraph."""
     def run(name: str, line: str) -> str:
+        line = line.replace('{export}', EXPORT)
         words = [word.format(**places, out=tmp_path / 'out') for word in line.split(' ') if word]
         if name in ('train.py', 'test.py'):
             # Runs that start within a second would share a name, and with it a logger.
@@ -257,6 +262,39 @@ def test_configs(wrong, name, config, message):
     ('convert_checkpoint.py', '{weights} {out} --img-size wide', 'wide'),
     ('convert_checkpoint.py', '{weights} {out} --num-frames -4', '--num-frames'),
     ('convert_checkpoint.py', '{folder} {out}', 'empty'),
+    ('export.py', '{weights} --to onnx --out {out}', 'there are none: give --check FOLDER'),
+    ('export.py', '{weights} --check {folder} --out {out}', '--to'),
+    ('export.py', '{weights} --to tflite --check {folder} --out {out}', "choice: 'tflite'"),
+    ('export.py', '{export} --int8', 'give --calibrate FOLDER, or take --int8 dynamic'),
+    ('export.py', '{export} --int8 --bf16', 'not allowed with argument'),
+    ('export.py', '{export} --int8 4', "invalid choice: '4'"),
+    ('export.py', '{export} --opset 11', '--opset: must be from 17 (layer norms) to 20'),
+    ('export.py', '{export} --opset new', "invalid int value: 'new'"),
+    ('export.py', '{export} --bf16', 'onnxruntime does not compute in bfloat16'),
+    ('export.py', '{weights} --to openvino --check {folder} --out {out} --int8 dynamic',
+     '--int8 dynamic: must be for onnx, got openvino; give --calibrate FOLDER'),
+    ('export.py', '{weights} --to pt2 --check {folder} --out {out} --int8 dynamic',
+     'must be for onnx or openvino'),
+    ('export.py', '{export} --max-drop -1', '--max-drop'),
+    ('export.py', '{export} --max-drop nan', '--max-drop'),
+    ('export.py', '{export} --count 0', '--count'),
+    ('export.py', '{export} --size wide', 'ROWSxCOLUMNS such as 256x336'),
+    ('export.py', '{export} --size 0x336', 'ROWSxCOLUMNS such as 256x336'),
+    ('export.py', '{export} --config {root}/toi.py', 'did you mean toy.py?'),
+    ('export.py', '{export} --config {tuned} --cfg-options modle.depth=3', "write 'model'"),
+    ('export.py', '{root}/no.pth --to onnx --check {folder} --out {out}', 'no.pth'),
+    ('export.py', '{weights} --to onnx --check {folder} --out {folder}', 'must not exist'),
+    ('export.py', '{weights} --to onnx --check {folder} --out {root}/no/out', 'must exist'),
+    ('export.py', '{export}', 'text.pth'),
+    ('analysis_tools/benchmark_inference.py', '{weights}', '--inputs'),
+    ('analysis_tools/benchmark_inference.py', '{weights} --inputs {folder} --runtimes tflite',
+     "choice: 'tflite'"),
+    ('analysis_tools/benchmark_inference.py', '{weights} --inputs {folder} --rounds 1', '--rounds'),
+    ('analysis_tools/benchmark_inference.py', '{weights} --inputs {folder} --threads 0',
+     '--threads'),
+    ('analysis_tools/benchmark_inference.py', '{weights} --inputs {folder}', 'text.pth'),
+    ('predict.py', '{tuned} {weights} --camera 0 --time-limit 0', '--time-limit'),
+    ('predict.py', '{tuned} {weights} {folder} --camera 0', 'one of the two'),
     ('model_zoo.py', 'check {root}/no.pth', 'no.pth'),
     ('model_zoo.py', 'check {weights}', 'text.pth'),
     ('transfer_benchmark.py', '{root}/no.pth', 'no.pth'),
