@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 import time
@@ -197,6 +198,8 @@ class Console:
     def _show_figures(self, line: str) -> None:
         if 'Exp name: ' in line:
             return
+        # Of tables, such as a confusion matrix, nobody reads one line.
+        line = re.sub(r' \S+: tensor\(.*?\)(?= \S+: |$)', '', line)
         if self.is_terminal and 'Epoch(train)' in line:
             self._last_line = line
         # Of validation on a terminal, the result; the bar shows what has been done of it.

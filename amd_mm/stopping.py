@@ -80,7 +80,7 @@ class StopSignals:
         for number in STOP_SIGNALS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._earlier[number] = signal.signal(number, self._note)
-        atexit.register(_kill_loaders)
+        atexit.register(_end_loaders)
         # Python calls its handlers when a library returns; this pipe is written to at once.
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
@@ -117,6 +117,12 @@ class StopSignals:
         signal.pthread_sigmask(signal.SIG_BLOCK, self._earlier)
         os.close(self._write)
         self._earlier = {}
+
+
+def _end_loaders() -> None:
+    """At the end of Python: torch takes a loader that is killed for one that was lost."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _kill_loaders()
 
 
 def _kill_loaders() -> None:

@@ -84,10 +84,12 @@ def test_lines_of_the_logger_hook_are_shown_without_what_only_machines_read(caps
     with Console() as console:
         console.start(HEADER)
         capsys.readouterr()
+        say('Epoch(test)  [3/3]  top1: 0.5  matrix: tensor([[1, 2],\n  [3, 4]], device=1)  time: 2')
         say('Epoch(train)  [1][3/3]  loss: 1.0')
         say('Exp name: run_2026')
     out = capsys.readouterr().out
-    assert out.endswith(' Epoch(train) [1][3/3] loss: 1.0\n') and out.count('\n') == 1
+    assert out.count('\n') == 2 and ' Epoch(test) [3/3] top1: 0.5 time: 2\n' in out
+    assert out.endswith(' Epoch(train) [1][3/3] loss: 1.0\n')
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ def load(queue):
     queue.put('data')
     time.sleep(600)
 
+import atexit
+atexit.register(time.sleep, .3)
+
 @command
 def main():
     stop_signals.take()
@@ -78,6 +81,17 @@ def test_a_second_signal_stops_at_once_even_in_a_library():
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert error == 'stopped at once by a second signal (SIGTERM)\n'
+    assert gone(child)
+
+
+def test_a_loader_that_ends_with_the_program_is_not_called_lost():
+    """As torch's handler would, while what was registered before ours still runs."""
+    process, child = start('pass', '''
+    def lost(number, frame):
+        raise RuntimeError('a loader was lost')
+    signal.signal(signal.SIGCHLD, lost)''')
+    out, error = process.communicate(timeout=60)
+    assert (process.returncode, out, error) == (0, '', '')
     assert gone(child)
 
 

@@ -33,23 +33,27 @@ def draw_chart(title: str, curves: Mapping[str, Curve], unit: str = 'update') ->
     bottom, top = scale(low), scale(high)
 
     def x(step: int) -> float:
-        return LEFT + (step - first) / ((last - first) or 1) * (WIDTH - LEFT - RIGHT)
+        share = (step - first) / (last - first) if last > first else .5
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
-        share = (scale(value) - bottom) / ((top - bottom) or 1)
+        share = (scale(value) - bottom) / (top - bottom) if top > bottom else .5
         return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
              f'<text class="title" x="4" y="15">{escape(title)}'
              f'{" (logarithmic)" if is_log else ""}</text>']
-    for value in _ticks(low, high, is_log):
+    ticks = _ticks(low, high, is_log)
+    for value, text in zip(ticks, _texts(ticks), strict=True):
         parts.append(f'<path class="grid" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>'
-                     f'<text x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}'
+                     f'<text x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{text}'
                      '</text>')
-    parts += [f'<text x="{LEFT}" y="{HEIGHT - BOTTOM + 15}">{first}</text>',
-              f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - BOTTOM + 15}" text-anchor="end">{last}'
-              f'</text><text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - BOTTOM + 15}" '
-              f'text-anchor="middle">{escape(unit)}</text>']
+    below = HEIGHT - BOTTOM + 15
+    if last > first:
+        parts.append(f'<text x="{LEFT}" y="{below}">{first}</text>'
+                     f'<text x="{WIDTH - RIGHT}" y="{below}" text-anchor="end">{last}</text>')
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{below}" text-anchor="middle">'
+                 f'{escape(unit)}{"" if last > first else f" {first}"}</text>')
     for colour, points in zip(_colours(len(curves)), curves.values(), strict=True):
         line = ' '.join(f'{x(step):.1f},{y(value):.1f}' for step, value in points)
         parts.append(f'<polyline stroke="{colour}" points="{line}"/>')
@@ -97,6 +101,15 @@ def _ticks(low: float, high: float, is_log: bool) -> list[float]:
     if is_log:
         return [low, math.sqrt(low * high), high]
     return [low, (low + high) / 2, high]
+
+
+def _texts(ticks: list[float]) -> list[str]:
+    """Of three digits, or of as many as tell them apart."""
+    for digits in range(3, 7):
+        texts = [f'{value:.{digits}g}' for value in ticks]
+        if len(set(texts)) == len(ticks):
+            break
+    return texts
 
 
 def _colours(count: int) -> list[str]:

@@ -11,8 +11,15 @@ def test_points_span_the_frame_and_the_ends_are_written():
     assert '<figcaption>' not in drawn
 
 
-def test_one_point_is_drawn():
-    assert 'points="66.0,200.0"' in draw_chart('loss', {'loss': [(1, 3.0)]})
+def test_one_point_is_drawn_in_the_middle():
+    drawn = draw_chart('loss', {'loss': [(7, 3.0)]})
+    assert 'points="238.0,113.0"' in drawn and drawn.count('>update 7</text>') == 1
+    assert '>7</text>' not in drawn and drawn.count('>3</text>') == 1
+
+
+def test_an_axis_has_the_digits_that_tell_its_ends_apart():
+    drawn = draw_chart('loss', {'loss': [(1, 2.0812), (2, 2.0844)]})
+    assert all(f'>{text}</text>' in drawn for text in ('2.081', '2.083', '2.084'))
 
 
 def test_positive_values_far_apart_are_drawn_by_their_logarithm():

@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from amd_mm.console import Console
 from amd_mm.engine.header import testing_header, training_header
+from amd_mm.report import Record
 
 # Of what the logger keeps, in this order.
 _FIGURES = ('loss', 'lr')
@@ -44,10 +45,13 @@ class ConsoleHook(Hook):
         self._console.end_epoch()
 
     def after_train(self, runner: Runner) -> None:
-        """Say what was reached."""
+        """Say what was reached, and where to look."""
         self._console.finish('training')
+        page = Record(runner.work_dir).page
         self._console.show(f'done: {runner.iter} updates, {runner.epoch} epochs; '
-                           f'checkpoints and logs are in {runner.work_dir}')
+                           f'checkpoints and logs are in {runner.work_dir}'
+                           + (f', pictures and what to type next in {page}' if page.is_file()
+                              else ''))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                        outputs: Any = None) -> None:

@@ -62,7 +62,7 @@ class ResumeHook(Hook):
             for names in (_COMPARED, _NAMED))
         if others:
             runner.logger.warning(
-                'Resumed with other data or another model than the checkpoint was trained with: '
+                'Resumed with other settings of data or model than the checkpoint has: '
                 f'{"; ".join(others)}.')
         groups = checkpoint['optimizer'].get('param_groups', [])
         sizes = [len(group['params']) for group in groups]

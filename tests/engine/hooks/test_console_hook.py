@@ -25,12 +25,15 @@ def test_the_header_comes_when_the_first_batch_is_there_and_an_end_after_the_las
         f'done: 4 updates, 2 epochs; checkpoints and logs are in {tmp_path}']
 
 
-def test_bars_count_what_is_done(tmp_path, monkeypatch):
-    steps = []
+def test_bars_count_what_is_done_and_the_end_names_the_page(tmp_path, monkeypatch):
+    steps, lines = [], []
+    page = tmp_path / 'report/index.html'
+    page.parent.mkdir()
+    page.touch()
     with Console() as console:
         console.is_terminal = True
         monkeypatch.setattr(console, 'start', lambda header: None)
-        monkeypatch.setattr(console, 'show', lambda line: None)
+        monkeypatch.setattr(console, 'show', lines.append)
         monkeypatch.setattr(console, 'progress', lambda *step: steps.append(step))
         runner = build_training_runner(toy_config(tmp_path, size=4, max_epochs=2))
         runner.register_hook(ConsoleHook(console))
@@ -38,6 +41,7 @@ def test_bars_count_what_is_done(tmp_path, monkeypatch):
     assert [step[:3] for step in steps] == [('training', done, 4) for done in range(5)]
     loss = runner.message_hub.get_scalar('train/loss').current()
     assert steps[-1][3].startswith(f'loss {loss:.4g}  lr ')
+    assert lines[-1].endswith(f'logs are in {tmp_path}, pictures and what to type next in {page}')
 
 
 def test_a_test_has_a_header_and_a_bar(tmp_path, capsys, monkeypatch):

@@ -31,4 +31,4 @@ def test_what_is_not_logged_is_said(tmp_path):
     log(tmp_path, [dict(loss=1., iter=1, step=1), dict(acc=.5, step=1)])
     html = show(Record(tmp_path), read_scalars(tmp_path))
     assert 'The gradient norm is not logged: set optim_wrapper.clip_grad.' in html
-    assert '>epoch or update</text>' in html
+    assert '>epoch or update 1</text>' in html
