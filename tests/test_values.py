@@ -39,12 +39,12 @@ ALLOWED = {
            'qk_scale', 'seconds', 'seed', 'student_ratio', 'student_visible', 'teacher_ratio',
            'teacher_visible', 'time_limit', 'window_size', 'global_blocks'},
     # An empty data set is refused for its length, an empty init_cfg initialises nothing.
-    (): {'pipeline', 'init_cfg', 'dynamic_intervals', 'EpochSampler.dataset'},
-    True: {'align_cls_token', 'background', 'exact', 'final_norm', 'fixed_positions', 'frozen',
-           'keep_ratio', 'missing_proposals', 'multi_thread', 'need_labels', 'projection_bias',
-           'qkv_bias', 'reduce_zero_label', 'return_feat_map', 'shard', 'shuffle', 'test_mode',
-           'train_mask_tokens', 'unnamed_labels', 'use_learnable_pos_emb', 'use_mean_pooling',
-           'with_cp', 'with_label'},
+    (): {'pipeline', 'init_cfg', 'dynamic_intervals', 'evaluator', 'EpochSampler.dataset'},
+    True: {'align_cls_token', 'background', 'exact', 'final_norm', 'fixed_positions', 'fp16',
+           'frozen', 'keep_ratio', 'missing_proposals', 'multi_thread', 'need_labels',
+           'projection_bias', 'qkv_bias', 'reduce_zero_label', 'return_feat_map', 'shard',
+           'shuffle', 'test_mode', 'train_mask_tokens', 'unnamed_labels', 'use_learnable_pos_emb',
+           'use_mean_pooling', 'with_cp', 'with_label'},
 }
 # Of AMD, which may do without reconstruction, and has no taps and neck beside a list of teachers.
 ALLOWED[None] |= {f'AMD.{name}' for name in ('decoder', 'head', 'taps', 'neck')}

@@ -71,6 +71,8 @@ from torch.utils.data import DataLoader, Dataset
 import amd_mm  # noqa: F401
 from amd_mm.command_line import read_config
 from amd_mm.datasets.files import printable
+from amd_mm.datasets.keyed_dataset import TIME_LIMIT
+from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.inference import (
     Cut,
     FeatureExtractor,
@@ -92,15 +94,25 @@ from amd_mm.tokens import TokenGrid
 
 
 class Files(Dataset):
-    """Each file as an input, or the sentence that says why it cannot be read."""
+    """Each file as an input, or the sentence that says why it cannot be read.
+
+    Files are read in a process that they may crash, and may hang for a minute.
+    """
 
     def __init__(self, paths: Sequence[Path], grid: TokenGrid, interval: int) -> None:
         self.paths, self.grid, self.interval = paths, grid, interval
+        self._process = LoadingProcess(self._load, TIME_LIMIT)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Input | str:
+        try:
+            return self._process(index)
+        except ProcessLost as error:
+            return f'{printable(self.paths[index])}: must be a file that can be read, but: {error}'
+
+    def _load(self, index: int) -> Input | str:
         path = self.paths[index]
         try:
             if self.grid.is_video:

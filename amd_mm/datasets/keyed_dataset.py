@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from mmaction.datasets.transforms import DecordInit, OpenCVInit
 from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from amd_mm.datasets.files import WORDS, FileError, printable, reason_of
-from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
+from amd_mm.datasets.loading_process import LoadingProcess
+from amd_mm.datasets.watched import WatchedDataset
 from amd_mm.keys import Sample, mix64, preserved_generators, seed_generators
 from amd_mm.registry import DATASETS
 from amd_mm.values import (
@@ -38,9 +39,6 @@ NOT_BAD_DATA = (MemoryError, ImportError, NameError, KeyError, TypeError)
 _MAY_BE_LOST = (DecordInit, OpenCVInit)
 # Seconds for these, where nobody said another number.
 TIME_LIMIT = 60.
-# Places that workers write what they read into.
-_MOST_WORKERS = 1024
-_PATH_KEYS = ('filename', 'img_path', 'frame_dir')
 _EMPTY = ('{} inside KeyedDataset must hold at least one sample, found none; '
           'check its ann_file, data_root and data_prefix')
 
@@ -65,7 +63,7 @@ def _build(config: dict) -> Dataset:
         raise
 
 
-def _reason(error: Exception, path: str) -> str:
+def reason_of_sample(error: Exception, path: str) -> str:
     """What goes on after the sample's name, on one line."""
     if isinstance(error, FileError):
         return error.reason if error.path == path else str(error)
@@ -90,7 +88,7 @@ def _prepare(dataset: Any, index: int) -> dict | None:
 
 
 @DATASETS.register_module()
-class KeyedDataset(Dataset):
+class KeyedDataset(WatchedDataset):
     """Repeats of one decoded sample, each with its own crop, all of them reproducible.
 
     The wrapped data set decodes a sample once (its ``pipeline`` opens the file, picks the
@@ -157,10 +155,7 @@ class KeyedDataset(Dataset):
             time_limit = TIME_LIMIT if _may_be_lost(self.dataset) else None
         self._process = None if time_limit is None else LoadingProcess(
             self._load, float(time_limit))
-        # What each sample did to its process, 0 for nothing; all workers share it.
-        self._exit_codes = torch.zeros(len(self), dtype=torch.int16).share_memory_()
-        # What each worker reads, counted from 1, or 0 for nothing; it tells of a lost one.
-        self._read_by = torch.zeros(_MOST_WORKERS, dtype=torch.int64).share_memory_()
+        super().__init__(len(self), math.inf if time_limit is None else float(time_limit))
 
     def full_init(self) -> None:
         """Let the wrapped data set read its annotations, if it has not done so."""
@@ -207,7 +202,7 @@ class KeyedDataset(Dataset):
                 raise
             except Exception as error:
                 path = self._path(candidate)
-                bad_samples.append((path, _reason(error, path)))
+                bad_samples.append((path, reason_of_sample(error, path)))
                 cause = error
         listed = '\n'.join(f'  {printable(path)}: {reason}' for path, reason in bad_samples)
         raise RuntimeError(
@@ -227,44 +222,11 @@ class KeyedDataset(Dataset):
             tried.add(candidate)
             yield candidate
 
-    def blame(self, worker: int, exit_code: int) -> str | None:
-        """Count what a lost worker was reading as a bad sample.
-
-        Args:
-            worker: Its number in the dataloader.
-            exit_code: As of ``multiprocessing.Process``.
-
-        Returns:
-            The path of the sample; None if the worker was reading nothing.
-        """
-        path = self.read_by(worker)
-        if path is not None:
-            self._exit_codes[int(self._read_by[worker]) - 1] = exit_code
-            self._read_by[worker] = 0
-        return path
-
-    def read_by(self, worker: int) -> str | None:
-        """The path of the sample that a worker is reading; None if it is reading nothing."""
-        candidate = int(self._read_by[worker]) - 1
-        return None if candidate < 0 else self._path(candidate)
-
     def _load_or_lose(self, candidate: int, index: Sample,
                       bad_samples: tuple[tuple[str, str], ...]) -> list[dict]:
         """Load, in the child process if there is one, and leave word of what is being read."""
-        before = int(self._exit_codes[candidate])
-        if before:
-            raise ProcessLost(before, self._process.time_limit if self._process else math.inf)
-        worker = get_worker_info()
-        if worker is not None:
-            self._read_by[worker.id] = candidate + 1
-        try:
+        with self._reading(candidate):
             return (self._process or self._load)(candidate, index, bad_samples)
-        except ProcessLost as error:
-            self._exit_codes[candidate] = error.exit_code
-            raise
-        finally:
-            if worker is not None:
-                self._read_by[worker.id] = 0
 
     @preserved_generators()
     def _load(self, candidate: int, index: Sample,
@@ -291,7 +253,3 @@ class KeyedDataset(Dataset):
             packed['data_samples'].set_metainfo(metainfo)
             repeats.append(packed)
         return repeats
-
-    def _path(self, index: int) -> str:
-        info = self.get_data_info(index)
-        return next((str(info[key]) for key in _PATH_KEYS if key in info), f'sample {index}')

@@ -2,7 +2,7 @@
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
-from amd_mm.datasets import KeyedDataset
+from amd_mm.datasets.watched import WatchedDataset
 
 # How a decoder ends its process. SIGKILL is lack of memory, or somebody's will, as others are.
 _CRASHES = tuple(-number for number in (
@@ -22,21 +22,22 @@ _LOOK = 5.
 _PATIENCE = 30.
 
 
-def batches_of(dataloader: DataLoader) -> Iterator[dict]:
+def batches_of(dataloader: DataLoader, go_on_after: Callable[[int], None]) -> Iterator[Any]:
     """Go through a dataloader once; samples that crash their worker are bad ones.
 
     The workers are started anew where they were: the batches are those of a run in which the
     sample could not be read, in the same order.
 
     Args:
-        dataloader: With an :class:`amd_mm.EpochSampler`. The data set has to be an
-            :class:`amd_mm.KeyedDataset`, or a crash is an error as ever.
+        dataloader: Its data set has to be a :class:`WatchedDataset`, or a crash is an error as
+            ever.
+        go_on_after: Lets the next iteration over the dataloader leave out so many batches of this
+            one.
 
     Raises:
         RuntimeError: For a worker that was lost in another way, or that was reading nothing; if no
             batch comes within the dataloader's ``timeout``.
     """
-    sampler: Any = dataloader.sampler
     while True:
         done = 0
         batches: Any = _start(dataloader)
@@ -65,7 +66,7 @@ def batches_of(dataloader: DataLoader) -> Iterator[dict]:
             return
         batches._shutdown_workers()
         dataloader._iterator = None  # which persistent workers are asked by
-        sampler.leave_out(done * (dataloader.batch_size or 1))
+        go_on_after(done)
 
 
 def _in_time(batches: Any, limit: float) -> Iterator[dict]:
@@ -112,13 +113,13 @@ def _late(dataloader: DataLoader, batches: Any) -> str:
     """What is waited for; its worker, which may never end by itself, is killed."""
     number = batches._task_info[batches._rcvd_idx][0]
     dataset = dataloader.dataset
-    path = dataset.read_by(number) if isinstance(dataset, KeyedDataset) else None
+    path = dataset.read_by(number) if isinstance(dataset, WatchedDataset) else None
     batches._workers[number].kill()
     return (
         f'a batch must come within {dataloader.timeout:g} s, but worker {number} of the dataloader '
         f'is still at {"a sample" if path is None else path}: see whether the storage answers; if '
-        'it is slow, raise wait_limit of EpochTrainLoop; time_limit of KeyedDataset makes a bad '
-        'sample of what never comes')
+        'it is slow, raise timeout of the dataloader, or wait_limit of EpochTrainLoop; time_limit '
+        'of KeyedDataset makes a bad sample of what never comes')
 
 
 def _lost(batches: Any) -> list[tuple[int, int]]:
@@ -136,7 +137,7 @@ def _lost(batches: Any) -> list[tuple[int, int]]:
 def _blame(dataloader: DataLoader, lost: list[tuple[int, int]]) -> bool:
     """Whether all have crashed, and what one was reading is counted as bad."""
     dataset = dataloader.dataset
-    if not isinstance(dataset, KeyedDataset) or any(code not in _CRASHES for _, code in lost):
+    if not isinstance(dataset, WatchedDataset) or any(code not in _CRASHES for _, code in lost):
         return False
     paths = [(dataset.blame(*one), _how(one[1])) for one in lost]
     for path, how in paths:

@@ -5,6 +5,7 @@ from amd_mm.engine.batch import (
     count_accumulation,
     settle_accumulation,
 )
+from amd_mm.engine.evaluation import LenientTestLoop, LenientValLoop
 from amd_mm.engine.held_out import HeldOutLoss, settle_held_out
 from amd_mm.engine.hooks import (
     BadSampleHook,
@@ -49,6 +50,8 @@ __all__ = [
     'InterimCheckpointHook',
     'LabelRangeHook',
     'LayerDecayConstructor',
+    'LenientTestLoop',
+    'LenientValLoop',
     'NonFiniteLossHook',
     'RatesHook',
     'ReconstructionHook',

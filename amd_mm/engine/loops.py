@@ -2,15 +2,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from typing import Any
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from amd_mm.datasets.lost_workers import batches_of
 from amd_mm.datasets.samplers import EpochSampler
 from amd_mm.engine.batch import accumulative_counts
-from amd_mm.engine.lost_workers import batches_of
 from amd_mm.keys import seed_generators, step_key
 from amd_mm.registry import LOOPS
 from amd_mm.values import instance, list_of, number, optional, takes, whole
@@ -35,9 +36,13 @@ class UpdateLoader(DataLoader):
         return len(self.dataloader) // self.counts
 
     def __iter__(self) -> Iterator[Iterator[dict]]:  # type: ignore[override]  # of updates
-        batches = batches_of(self.dataloader)
+        batches = batches_of(self.dataloader, self._go_on_after)
         for first in batches:
             yield chain([first], islice(batches, self.counts - 1))
+
+    def _go_on_after(self, batches: int) -> None:
+        sampler: Any = self.dataloader.sampler
+        sampler.leave_out(batches * (self.dataloader.batch_size or 1))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.dataloader, name)

@@ -18,6 +18,7 @@ from amd_mm.config_values import check_values, require
 from amd_mm.datasets.ava_check import check_num_classes
 from amd_mm.datasets.labels import coco_files, fill_classes
 from amd_mm.engine.batch import count_accumulation, settle_accumulation
+from amd_mm.engine.evaluation import leave_out_bad_samples
 from amd_mm.engine.held_out import require_held_out, settle_held_out
 from amd_mm.engine.hooks import (
     CollectiveLimitHook,
@@ -60,7 +61,9 @@ def build_runner(cfg: Config) -> Runner:
     if start and (address_of(start) or 'http').startswith('http'):
         read_content(start)
     start_processes(cfg)
-    return ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = ALL_RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    leave_out_bad_samples(runner)
+    return runner
 
 
 def build_training_runner(cfg: Config) -> Runner:

@@ -1,13 +1,17 @@
 """Classification by the nearest neighbours, a measure of features without any training."""
+import logging
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from amd_mm.datasets.evaluated import EvaluationLoader
+from amd_mm.datasets.files import printable
 from amd_mm.registry import MODELS
 from amd_mm.values import CONFIG, MAPPING, instance, number, optional, takes, whole
 
@@ -19,7 +23,8 @@ class NearestNeighbours(BaseModel):
     The score of a class is the sum of exp(cosine similarity / temperature) over those of the
     ``k`` most similar gallery samples that belong to it. Data sets, data samples and metrics
     are the hosts', of images and clips alike; the views of a clip are averaged. The gallery is
-    made at the first prediction of every evaluation, each process making a part.
+    made at the first prediction of every evaluation, each process making a part; a sample that
+    cannot be loaded is left out of it, with a warning.
 
     Test it with the checkpoint of a student as it is: ``amd-mm test CONFIG STUDENT.pth``.
 
@@ -109,17 +114,25 @@ class NearestNeighbours(BaseModel):
         return scores / scores.sum(1, keepdim=True)
 
     def _make_gallery(self) -> None:
-        loader = Runner.build_dataloader(self.gallery)
-        features, labels = [], []
-        for data in loader:
-            data = self.data_preprocessor(data, False)
+        loader = EvaluationLoader(Runner.build_dataloader(self.gallery))
+        samples: Any = loader.dataset
+        features, labels, bad = [], [], []
+        for part in loader:
+            data = self.data_preprocessor(part.batch, False)
             features.append(self._extract(data['inputs']))
             labels += [self._label(sample) for sample in data['data_samples']]
-        parts = torch.cat(features), torch.tensor(labels, device=features[0].device)
+            bad += [place in part.bad for place in range(len(features[-1]))]
+            for sample in part.bad.values():
+                print_log(f'Bad sample, left out of the gallery: {printable(sample.path)} '
+                          f'({printable(sample.reason)}).', 'current', logging.WARNING)
+        device = features[0].device
+        parts = (torch.cat(features), torch.tensor(labels, device=device),
+                 torch.tensor(bad, device=device))
         # The sampler deals samples out in turn, and some twice to come out even.
-        self._features, self._labels = (
-            torch.stack(all_gather(part), 1).flatten(0, 1)[:len(loader.dataset)]
+        all_features, all_labels, all_bad = (
+            torch.stack(all_gather(part), 1).flatten(0, 1)[:len(samples)]
             for part in parts)
+        self._features, self._labels = all_features[~all_bad], all_labels[~all_bad]
 
     @staticmethod
     def _label(sample: Any) -> int:

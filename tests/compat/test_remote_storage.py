@@ -7,16 +7,20 @@ import threading
 
 import pytest
 import torch
+from clips import write_video
 from mmengine.fileio import get_file_backend, get_local_path
+from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
 from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 from PIL import Image
+from runs import run, toy_config, weights
 
 from amd_mm.checkpoints import read_checkpoint
 from amd_mm.compat.remote_storage import FsspecBackend
 from amd_mm.datasets import reading, shards
-from amd_mm.datasets.files import PICTURES, FileError, walk
+from amd_mm.datasets.files import PICTURES, VIDEOS, FileError, walk
 from amd_mm.datasets.reading import read_bytes
+from amd_mm.engine import build_training_runner
 
 pytest.importorskip('fsspec')
 BACKEND = FsspecBackend()
@@ -201,6 +205,58 @@ def test_checkpoints(storage):
     for found in (CheckpointLoader.load_checkpoint(f'{storage}/run/epoch_3.pth')['state_dict'],
                   read_checkpoint(f'{storage}/run/epoch_3.pth').state_dict):
         assert torch.equal(found['w'], torch.arange(5.))
+
+
+def test_videos_alone_and_in_a_shard_are_those_of_a_disk(storage, tmp_path):
+    write_video(tmp_path / 'a.mp4', 12)
+    with tarfile.open(tmp_path / '0.tar', 'w') as tar:
+        tar.add(tmp_path / 'a.mp4', 'a.mp4')
+    root = f'{storage}/videos'
+    for name in ('a.mp4', '0.tar'):
+        BACKEND.put((tmp_path / name).read_bytes(), f'{root}/{name}')
+    entry = shards.index_shard(f'{root}/0.tar', VIDEOS).entries[0]
+    BACKEND.put_text(f'a.mp4 1\n0.tar#{entry.offset}+{entry.size} 2\n', f'{root}/list.txt')
+    BACKEND.put_text(f'{shards.fingerprint(f"{root}/0.tar")} 0.tar\n', f'{root}/list.txt.shards')
+    steps = [dict(type='amd_mm.PyAVInit'),
+             dict(type='amd_mm.SampleStridedClips', clip_len=4, frame_interval=2, num_clips=1),
+             dict(type='amd_mm.PyAVDecode')]
+    remote = DATASETS.build(dict(
+        type='amd_mm.VideoDataset', ann_file=f'{root}/list.txt', data_prefix=dict(video=root),
+        pipeline=steps, test_mode=True))
+    local = DATASETS.build(dict(
+        type='amd_mm.VideoDataset', data_prefix=dict(video=str(tmp_path)), pipeline=steps,
+        test_mode=True))[0]
+    for sample in torch.utils.data.DataLoader(remote, batch_size=None, num_workers=1):
+        assert len(sample['imgs']) == 4
+        assert all((one == other).all() for one, other in zip(
+            sample['imgs'], local['imgs'], strict=True))
+
+
+def test_a_run_keeps_its_checkpoints_there_and_goes_on_from_them(storage, tmp_path):
+    folder = f'{storage}/runs'
+    hook = dict(type='amd_mm.WholeCheckpointHook', interval=1, max_keep_ckpts=1)
+    whole, stored = (toy_config(tmp_path / name, checkpoint=dict(hook, **out)) for name, out in (
+        ('whole', {}), ('run', dict(out_dir=folder))))
+    run(whole)
+    runner = build_training_runner(stored)
+    runner.register_hook(EndHook())
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert list(BACKEND.list_dir_or_file(f'{folder}/run')) == ['epoch_1.pth']
+    stored.update(resume=True, load_from=f'{folder}/run/epoch_1.pth', experiment_name='rest')
+    run(stored)
+    # The last one alone is kept, there too.
+    assert list(BACKEND.list_dir_or_file(f'{folder}/run')) == ['epoch_2.pth']
+    found = read_checkpoint(f'{folder}/run/epoch_2.pth').state_dict
+    torch.testing.assert_close(dict(found), weights(whole, 'epoch_2.pth'), rtol=0, atol=0)
+
+
+class EndHook(Hook):
+    """Ends a run in its second epoch."""
+
+    def before_train_epoch(self, runner) -> None:
+        if runner.epoch == 1:
+            raise KeyboardInterrupt
 
 
 def test_secrets_stay_out(s3, caplog):

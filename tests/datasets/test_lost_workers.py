@@ -1,4 +1,3 @@
-import os
 import signal
 import threading
 from pathlib import Path
@@ -10,25 +9,7 @@ from mmengine.registry import DATASETS
 from runs import loaded, recorded, run, toy_config, weights
 from toys import ToyData
 
-from amd_mm.engine.lost_workers import _in_time
-
-
-@DATASETS.register_module()
-class CrashingData(ToyData):
-    """Sample 3 ends its process by a signal; or raises an exception, where there is none."""
-
-    def __init__(self, number: int | None, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.number = number
-
-    def prepare_data(self, index: int) -> dict:
-        if index == 3 and self.number is None:
-            raise OSError('bad')
-        if index == 3:
-            if self.number != signal.SIGKILL:
-                signal.signal(self.number, signal.SIG_DFL)
-            os.kill(os.getpid(), self.number)
-        return super().prepare_data(index)
+from amd_mm.datasets.lost_workers import _in_time
 
 
 @DATASETS.register_module()

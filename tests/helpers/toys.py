@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -62,6 +63,40 @@ class SpoiltData(ToyData):
         if index in self.spoilt:
             results['vector'] = results['vector'] * self.factor
         return results
+
+
+@DATASETS.register_module()
+class CrashingData(ToyData):
+    """Sample 3 ends its process by a signal; or raises an exception, where there is none."""
+
+    def __init__(self, number: int | None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.number = number
+
+    def prepare_data(self, index: int) -> dict:
+        if index == 3 and self.number is None:
+            raise OSError('bad')
+        if index == 3:
+            if self.number != signal.SIGKILL:
+                signal.signal(self.number, signal.SIG_DFL)
+            os.kill(os.getpid(), self.number)
+        return super().prepare_data(index)
+
+
+@DATASETS.register_module()
+class TellingData(ToyData):
+    """Its worker, and the process that waits for it, are told to stop while sample 3 is read.
+
+    The worker's number is left in the file ``told``.
+    """
+
+    def prepare_data(self, index: int) -> dict:
+        if index == 3:
+            self.loaded.with_name('told').write_text(str(os.getpid()))
+            for pid in (os.getppid(), os.getpid()):
+                os.kill(pid, signal.SIGTERM)
+            time.sleep(.5)
+        return super().prepare_data(index)
 
 
 @TRANSFORMS.register_module()
@@ -212,6 +247,19 @@ class RaiseHook(Hook):
 
 
 @HOOKS.register_module()
+class SignalHook(Hook):
+    """Sends one process SIGTERM, before an iteration (counted from 0)."""
+
+    def __init__(self, rank: int, iteration: int) -> None:
+        self.rank = rank
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if get_rank() == self.rank and runner.iter == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@HOOKS.register_module()
 class BlockHook(Hook):
     """Makes a folder where a run is about to write a file, when its first epoch is over."""
 
@@ -235,3 +283,16 @@ class SlowHook(Hook):
 
     def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
         time.sleep(.2)
+
+
+@METRICS.register_module()
+class ToyErrors(ToyError):
+    """Also writes each error into a file, a line each."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self.file = Path(file)
+
+    def compute_metrics(self, results: list) -> dict:
+        self.file.write_text('\n'.join(map(repr, map(float, results))))
+        return super().compute_metrics(results)

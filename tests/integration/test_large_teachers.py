@@ -76,6 +76,24 @@ def test_shared_out_is_the_same_as_whole(tmp_path):
     assert_same(rest, whole, start=1)
 
 
+def test_shared_out_goes_on_after_a_signal_to_one_process(tmp_path):
+    cfgs = [amd_config(tmp_path / name) for name in ('whole', 'stopped')]
+    for cfg in cfgs:
+        cfg.merge_from_dict(Config.fromfile(CONFIGS / '_base_' / 'sharded.py'))
+        cfg.default_hooks.checkpoint = dict(type='amd_mm.WholeCheckpointHook', interval=1)
+    whole, stopped = cfgs
+    train(whole)
+    stopped.custom_hooks.append(dict(type='SignalHook', rank=1, iteration=0))
+    with pytest.raises(RuntimeError, match='stopped by SIGTERM after iteration 1: saved .*iter_1'):
+        train(stopped)
+    assert [path.name for path in (tmp_path / 'stopped').glob('*.pth')] == ['iter_1.pth']
+    train(stopped, '--resume')
+    assert [line['keys'] for line in recorded(stopped)] == [
+        line['keys'] for line in recorded(whole)]
+    torch.testing.assert_close(
+        weights(stopped, 'epoch_2.pth'), weights(whole, 'epoch_2.pth'), rtol=0, atol=0)
+
+
 def train(cfg: Config, *arguments: str | Path) -> None:
     """Two processes of ``tools/train.py``."""
     path = Path(cfg.work_dir, 'run.py')

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 import tiny_vits
 import torch
@@ -127,10 +130,32 @@ def test_processes_share_the_work_on_the_gallery(monkeypatch) -> None:
         parts[rank] = []
         monkeypatch.setattr(module, lambda part, rank=rank: parts[rank].append(part) or [part])
         build(images, labels)._make_gallery()
-    assert [len(part) for part in parts[0]] == [3, 3]
+    assert [len(part) for part in parts[0]] == [3, 3, 3]
     both = iter(zip(parts[0], parts[1], strict=True))
     monkeypatch.setattr(module, lambda part: list(next(both)))
     shared = build(images, labels)
     shared._make_gallery()
     assert shared._labels.tolist() == labels
     torch.testing.assert_close(shared._features, alone._features)
+
+
+class CrashingSamples(Samples):
+    """Sample 1 crashes the worker that loads it."""
+
+    def __getitem__(self, index: int) -> dict:
+        if index == 1:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # no dump of the test runner
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().__getitem__(index)
+
+
+def test_a_sample_that_crashes_its_worker_is_left_out_of_the_gallery() -> None:
+    images, labels = torch.randn(5, 3, 32, 32), [3, 1, 4, 1, 5]
+    rest = [0, 2, 3, 4]
+    expected = build(images[rest], [labels[place] for place in rest])
+    expected._make_gallery()
+    found = build(images, labels)
+    found.gallery.update(dataset=CrashingSamples(images, labels), num_workers=1)
+    found._make_gallery()
+    assert found._labels.tolist() == expected._labels.tolist()
+    torch.testing.assert_close(found._features, expected._features)

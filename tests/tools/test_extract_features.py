@@ -1,5 +1,7 @@
 """The command on real and broken files, whole and interrupted."""
+import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+import amd_mm.inference
 from amd_mm.inference import (
     FeatureExtractor,
     clip_of,
@@ -140,6 +143,32 @@ def test_clips_of_a_list_at_the_configs_interval(student, command, tmp_path, cap
     assert 'clips.npz: must not exist' in capsys.readouterr().err
     assert command(*arguments, '--force', '--layer', 1) == 2
     assert read_features(out)[2]['layer'] == 1
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_file_that_crashes_its_reader_costs_itself(student, command, tmp_path, capsys,
+                                                     monkeypatch, workers):
+    config, checkpoint = student('image')
+    folder = pictures(tmp_path / 'pictures', 3)
+    arguments = (config, checkpoint, folder, '--batch-size', 2, '--workers', workers, '--out')
+    assert command(*arguments, tmp_path / 'whole.npz') == 0
+    read = amd_mm.inference.read_image
+
+    def crashing(path: Path, *rest):
+        if path.name == '1.png':
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # no dump of the test runner
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return read(path, *rest)
+
+    monkeypatch.setattr(amd_mm.inference, 'read_image', crashing)
+    assert command(*arguments, tmp_path / 'rest.npz') == 2
+    said = capsys.readouterr().err
+    assert '1.png: must be a file that can be read, but: crashed its process (SIGSEGV)' in said
+    assert 'error: 1 of 3 inputs could not be read.' in said
+    whole, _, _ = read_features(tmp_path / 'whole.npz')
+    rest, paths, _ = read_features(tmp_path / 'rest.npz')
+    assert [Path(path).name for path in paths] == ['0.png', '2.png']
+    np.testing.assert_allclose(rest, whole[[0, 2]], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('ending', ['.npz', '.safetensors'])

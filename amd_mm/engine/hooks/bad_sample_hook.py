@@ -1,7 +1,6 @@
 """Counts samples that could not be loaded, lists them, and stops when there are too many."""
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
@@ -9,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from amd_mm.datasets.files import printable
+from amd_mm.engine.bad_list import NAME, add_to, listed_in
 from amd_mm.registry import HOOKS
 from amd_mm.values import number, takes, whole
 
@@ -54,9 +54,8 @@ class BadSampleHook(Hook):
         if not runner._resume:
             if is_main_process():
                 path.unlink(missing_ok=True)
-        elif path.exists():
-            lines = path.read_text(encoding='utf-8').splitlines()
-            self._listed = {line.partition('\t')[0] for line in lines}
+        else:
+            self._listed = listed_in(path)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -99,11 +98,11 @@ class BadSampleHook(Hook):
             reports.update(part)
         if not reports:
             return
-        new = [(path, reason) for path, reason in reports.items() if path not in self._listed]
-        self._listed.update(path for path, _ in new)
-        self.kinds.update(_kind(reason) for _, reason in new)
+        new = {path: reason for path, reason in reports.items() if path not in self._listed}
+        self._listed.update(new)
+        self.kinds.update(_kind(reason) for reason in new.values())
         if is_main_process():
-            self._list(runner, new)
+            add_to(self._path(runner), new, 'replaced by another one', runner.logger)
         if self.replaced >= self.min_count and self.replaced > self.max_share * self.seen:
             path, reason = next(iter(reports.items()))
             raise RuntimeError(
@@ -112,21 +111,12 @@ class BadSampleHook(Hook):
                 f'{self._path(runner)} lists them all: {self._by_kind()}. Mend or remove the '
                 'files, or raise max_share of BadSampleHook')
 
-    def _list(self, runner: Runner, new: Sequence[tuple[str, str]]) -> None:
-        list_file = self._path(runner)
-        with list_file.open('a', encoding='utf-8') as stream:
-            for path, reason in new:
-                runner.logger.warning(
-                    f'Bad sample, replaced by another one: {path} ({reason}). '
-                    f'Listed in {list_file}.')
-                stream.write(f'{path}\t{reason}\n')
-
     def _by_kind(self) -> str:
         return ', '.join(f'{count} {kind}' for kind, count in self.kinds.most_common())
 
     @staticmethod
     def _path(runner: Runner) -> Path:
-        return Path(runner.work_dir, 'bad_samples.txt')
+        return Path(runner.work_dir, NAME)
 
 
 def _kind(reason: str) -> str:

@@ -1,13 +1,17 @@
 """How well neighbours tell the classes of a labelled folder, while an encoder trains."""
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor
 
-from amd_mm.datasets.files import PICTURES, VIDEOS, class_folders
+from amd_mm.datasets.files import PICTURES, VIDEOS, class_folders, printable
+from amd_mm.datasets.keyed_dataset import TIME_LIMIT
+from amd_mm.datasets.loading_process import LoadingProcess, ProcessLost
 from amd_mm.inference import Input, batch_of, evaluating, read_clip, read_image
 from amd_mm.models.algorithms import MaskedPretraining
 from amd_mm.tokens import split_prefix
@@ -48,18 +52,39 @@ class LabelledFolder:
                 'report.knn=None')
         self.is_video = is_video
         self.frame_interval = frame_interval
+        self._process = LoadingProcess(self._read, TIME_LIMIT)
 
     def top1(self, model: MaskedPretraining) -> float:
-        """Share of the files whose class their nearest neighbours among the others vote for."""
-        features = torch.cat([_pooled(model, batch) for batch in self._batches(model)])
-        return leave_one_out(features, torch.tensor([label for _, label in self.files]))
+        """Share of the files whose class their nearest neighbours among the others vote for.
+
+        A file that cannot be read is left out from then on, with a warning.
+        """
+        features = [_pooled(model, batch) for batch in self._batches(model)]
+        return leave_one_out(torch.cat(features), torch.tensor([label for _, label in self.files]))
 
     def _batches(self, model: MaskedPretraining) -> Iterator[list[Input]]:
         size: Any = model.backbone.grid.input_size
-        for start in range(0, len(self.files), BATCH):
-            files = [file for file, _ in self.files[start:start + BATCH]]
-            yield [read_clip(file, size, self.frame_interval) if self.is_video
-                   else read_image(file, size) for file in files]
+        files, self.files = self.files, []
+        batch: list[Input] = []
+        for file, label in files:
+            try:
+                batch.append(self._process(file, size))
+            except (ValueError, ProcessLost) as error:
+                print_log(f'Bad sample, left out of the neighbours: {printable(file)} ({error}).',
+                          'current', logging.WARNING)
+                continue
+            self.files.append((file, label))
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _read(self, file: Path, size: Any) -> Input:
+        """In a process of its own, which the file may crash."""
+        if self.is_video:
+            return read_clip(file, size, self.frame_interval)
+        return read_image(file, size)
 
 
 @torch.no_grad()
