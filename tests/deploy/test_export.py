@@ -17,6 +17,7 @@ from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS
 
 from amd_mm.deploy import Form, Trial, Wish, export, open_model, read_subject, some_files
+from amd_mm.deploy.runtimes import openvino_core
 from amd_mm.deploy.sources import run_torch, stack
 from amd_mm.deploy.subject import Exported
 from amd_mm.deploy.writers import check_form
@@ -97,12 +98,11 @@ def test_a_clip_gets_the_hosts_scores_in_any_batch(recognizer, tmp_path, target,
 def inside(path) -> str:
     """The metadata in a file itself."""
     import onnx
-    import openvino
 
     if path.suffix == '.onnx':
         return {one.key: one.value for one in onnx.load(path).metadata_props}['amd_mm']
     if path.suffix == '.xml':
-        return openvino.Core().read_model(path).get_rt_info('amd_mm').astype(str)
+        return openvino_core().read_model(path).get_rt_info('amd_mm').astype(str)
     files = {'amd_mm': ''}
     torch.export.load(path, extra_files=files)
     return files['amd_mm']
