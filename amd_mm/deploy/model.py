@@ -1,4 +1,5 @@
 """A student in three lines: pixels in, names and scores out."""
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class Model:
         """Frames in the middle, resized and cut in the middle, as the metadata says.
 
         What has the network's frames already is not sampled, and what has its rows and columns is
-        neither resized nor cut.
+        neither resized nor cut. A clip that is too short repeats its last frame, with a warning.
         """
         said = self.metadata['preprocess']
         if len(self.size) == 2:
@@ -111,6 +112,11 @@ class Model:
         # Of a sequence of pictures only those are looked at that are chosen.
         frames = pixels if isinstance(pixels, Sequence) else _checked(pixels, 4)
         chosen = middle_frames(len(frames), self.size[0], said.get('stride'))
+        if len(set(chosen)) < len(chosen):
+            warnings.warn(
+                f'Pixels: a clip is {self.size[0]} frames at a stride of '
+                f'{said.get("stride") or 1}, got {len(frames)} frames: the last is repeated',
+                stacklevel=3)
         return np.stack([self._cut(_checked(frames[index], 3), said) for index in chosen])
 
     def _cut(self, frame: np.ndarray, said: dict[str, Any]) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from amd_mm.datasets.transforms.frame_stream import Look
 from amd_mm.deploy.export import Trial, export
 from amd_mm.deploy.metadata import Form, describe
 from amd_mm.deploy.model import Model
@@ -267,7 +268,9 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
         assert model is not None
         span = model.size[0] * (model.metadata['preprocess'].get('stride') or 1)
         times = dict(decode=0., prepare=0., network=0.)
-        windows, pending = 0, windows_by_count(video_frames(video).frames, span, span)
+        look = Look()
+        look.lie(span, span)
+        windows, pending = 0, windows_by_count(video_frames(video, look).frames, span, span)
         while True:
             began = time.process_time()
             window = next(pending, None)
@@ -277,7 +280,9 @@ def stages(found: Sequence[Contestant], video: Path, threads: int) -> dict[str, 
                 break
             seconds = window.end
             # Colours are made of the frames that are looked at.
-            pixels = model.prepare(window.pictures)
+            pictures = window.pictures
+            pixels = model.prepare(pictures)
+            look.learn(pictures.looked_at, len(pictures))
             prepared = time.process_time()
             model.run({'pixels': pixels[None]})
             times['prepare'] += prepared - decoded

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from amd_mm.datasets.files import printable
+from amd_mm.datasets.transforms.frame_stream import Look
 from amd_mm.inference.files import reading
 from amd_mm.inference.journal import FileEnd, Journal
 from amd_mm.inference.windows import VIDEO_RULE, Cut, video_frames
@@ -103,16 +104,19 @@ class WindowRun:
 
     def _samples(self, path: Path, skip: int, notes: list[str]) -> Iterator[_Sample]:
         """The windows of a file but for the first few, ready for the network."""
-        video = video_frames(path)
+        look = Look()
+        video = video_frames(path, look)
         length, count = self.network.window_length, 0
-        for count, window in enumerate(self.cut(video, length), 1):
+        for count, window in enumerate(self.cut(video, length, look), 1):
             if count == 1 and self.cut.window is None and (
                     len(window.frames) < length(video.fps)):
                 notes.append(f'it has {len(window.frames)} frames, a window {length(video.fps)}: '
                              'frames are repeated')
             if count > skip:
+                pictures = window.pictures
                 with reading(path, VIDEO_RULE):
-                    prepared = self.network.prepare(window.pictures)
+                    prepared = self.network.prepare(pictures)
+                look.learn(pictures.looked_at, len(pictures))
                 yield _Sample(window.start, window.end, prepared)
         if not count:
             raise ValueError(f'{printable(path)}: must be {VIDEO_RULE}, but holds no frame')

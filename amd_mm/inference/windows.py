@@ -7,7 +7,12 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from amd_mm.datasets.transforms.containers import open_container
-from amd_mm.datasets.transforms.frame_stream import ShownFrame, frame_rate, frames_in_order
+from amd_mm.datasets.transforms.frame_stream import (
+    Look,
+    ShownFrame,
+    frame_rate,
+    frames_in_order,
+)
 from amd_mm.inference.files import reading
 
 VIDEO_RULE = 'a video that FFmpeg decodes'
@@ -43,10 +48,15 @@ class Window(NamedTuple):
 
 
 class Pictures(Sequence[np.ndarray]):
-    """The pictures of some frames, each made when it is looked at."""
+    """The pictures of some frames, each made when it is looked at.
+
+    Attributes:
+        looked_at: Places of those that were.
+    """
 
     def __init__(self, frames: Sequence[ShownFrame]) -> None:
         self._frames = frames
+        self.looked_at: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -58,9 +68,11 @@ class Pictures(Sequence[np.ndarray]):
 
     def __getitem__(self, place: int | slice) -> np.ndarray | list[np.ndarray]:
         """(H, W, 3) uint8 RGB, or a list of them."""
-        if isinstance(place, slice):
-            return [frame.picture for frame in self._frames[place]]
-        return self._frames[place].picture
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return [self[one] for one in places]
+        self.looked_at.add(places)
+        return self._frames[places].picture
 
 
 class Cut(NamedTuple):
@@ -74,19 +86,23 @@ class Cut(NamedTuple):
     window: float | None = None
     stride: float | None = None
 
-    def __call__(self, video: Frames, length: Callable[[float], int]) -> Iterator[Window]:
+    def __call__(self, video: Frames, length: Callable[[float], int],
+                 look: Look | None = None) -> Iterator[Window]:
         """The windows of a video.
 
         Args:
             video: Is used up.
             length: Gives the frames of a window, of a number of frames a second.
+            look: Of that video, is told how windows lie.
         """
         if self.window is not None:
             return windows_by_time(
                 video.frames, self.window, self.stride or self.window / 2, .5 / video.fps)
         frames = length(video.fps)
-        stride = (frames // 2 if self.stride is None else round(self.stride * video.fps))
-        return windows_by_count(video.frames, frames, max(1, stride))
+        stride = max(1, frames // 2 if self.stride is None else round(self.stride * video.fps))
+        if look is not None:
+            look.lie(frames, stride)
+        return windows_by_count(video.frames, frames, stride)
 
 
 def windows_by_count(frames: Iterable[ShownFrame], length: int, stride: int) -> Iterator[Window]:
@@ -146,8 +162,12 @@ def windows_by_time(frames: Iterable[ShownFrame], length: float, stride: float,
         yield _window([one for one in recent if one.time >= first] or [recent[-1]])
 
 
-def video_frames(path: str | Path) -> Frames:
+def video_frames(path: str | Path, look: Look | None = None) -> Frames:
     """A file; it is never in memory as a whole.
+
+    Args:
+        path: Its name.
+        look: As :func:`frames_in_order` takes it.
 
     Raises:
         ValueError: Here or at the frame that cannot be decoded.
@@ -158,7 +178,7 @@ def video_frames(path: str | Path) -> Frames:
 
     def decode() -> Iterator[ShownFrame]:
         with reading(path, VIDEO_RULE):
-            yield from frames_in_order(container)
+            yield from frames_in_order(container, look)
 
     return Frames(rate, decode())
 

@@ -1,4 +1,5 @@
 """Exports of recipes made small, on real pictures and clips, against the hosts' own scores."""
+import copy
 import ctypes
 import gc
 import json
@@ -11,10 +12,12 @@ import torch
 from clips import REAL
 from exports import CLASSES, run_export, tuned_checkpoint
 from mmengine.config import Config
+from PIL import Image
 from transfer import make_pictures
 from tuned import OWN_IMAGES, OWN_VIDEOS
 
 from amd_mm.deploy import Form, Trial, Wish, export, open_model, read_subject, some_files
+from amd_mm.deploy.runtimes import openvino_core
 from amd_mm.deploy.sources import run_torch, stack
 from amd_mm.deploy.subject import Exported
 from amd_mm.deploy.writers import check_form
@@ -95,12 +98,11 @@ def test_a_clip_gets_the_hosts_scores_in_any_batch(recognizer, tmp_path, target,
 def inside(path) -> str:
     """The metadata in a file itself."""
     import onnx
-    import openvino
 
     if path.suffix == '.onnx':
         return {one.key: one.value for one in onnx.load(path).metadata_props}['amd_mm']
     if path.suffix == '.xml':
-        return openvino.Core().read_model(path).get_rt_info('amd_mm').astype(str)
+        return openvino_core().read_model(path).get_rt_info('amd_mm').astype(str)
     files = {'amd_mm': ''}
     torch.export.load(path, extra_files=files)
     return files['amd_mm']
@@ -239,6 +241,23 @@ def test_what_cannot_be_exported_is_a_sentence(recognizer, classifier, tmp_path,
         assert run_export(monkeypatch, *words) == 2
         assert message in ' '.join(capsys.readouterr().err.split()), words
         assert not out.exists()
+
+
+def test_pictures_of_other_sizes_are_refused(classifier, tmp_path):
+    """Where the test pipeline neither resizes nor cuts them."""
+    checkpoint, config, _, pictures = classifier
+    config = copy.deepcopy(config)
+    dataset = config.test_dataloader.dataset
+    dataset.pipeline = [step for step in dataset.pipeline
+                        if not step['type'].endswith(('ResizeEdge', 'CenterCrop'))]
+    subject = read_subject(checkpoint, Wish(config))
+    fits, wide = (tmp_path / name for name in ('fits.png', 'wide.png'))
+    for path, columns in ((fits, 32), (wide, 40)):
+        Image.new('RGB', (columns, 32)).save(path)
+    with pytest.raises(ValueError, match=r'wide.png: must come out as 32 x 32 pixels, as the '
+                       'network takes, got 32 x 40: its test pipeline does not crop; leave such'):
+        export(subject, Form('onnx', 'int8'), Trial([fits], [fits, wide]), tmp_path / 'out')
+    assert {path.name for path in tmp_path.iterdir()} == {'fits.png', 'wide.png'}
 
 
 def test_an_export_is_replaced_only_by_force_and_only_an_export(recognizer, tmp_path):

@@ -1,4 +1,5 @@
 """Names and scores of pixels, whatever they come as, from several threads."""
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -61,6 +62,17 @@ def test_threads_and_neighbours_change_no_bit(exported, video, target):
     (2, 4, None, [0, 0, 1, 1])])
 def test_frames_of_the_middle(total, frames, stride, chosen):
     assert middle_frames(total, frames, stride) == chosen
+
+
+def test_a_clip_that_is_too_short_is_said(exported, video):
+    model = open_model(exported[0] / 'onnx')
+    with pytest.warns(UserWarning, match=r'a clip is 4 frames at a stride of 4, got 6 frames: the '
+                      'last is repeated'):
+        found = model.scores(video[:6])
+    np.testing.assert_array_equal(found, model.scores(video[[0, 4, 5, 5]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        model.scores(video[:13])
 
 
 def identity(short: int | None, size: tuple[int, int]) -> Model:

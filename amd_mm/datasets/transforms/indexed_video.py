@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from av import VideoFrame
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -111,7 +112,7 @@ class IndexedVideo:
 
     def _looks_whole(self) -> bool:
         """Whether the lengths inside the packets add up (H.264 and HEVC outside of streams)."""
-        return all(sum(4 + len(unit) for unit in self._units(packet)) == packet.size
+        return all(sum(4 + len(unit) for unit in _units(self._codec, packet)) == packet.size
                    for packet in self._packets)
 
     def _is_even(self) -> bool:
@@ -184,7 +185,7 @@ class IndexedVideo:
         spoilt: set[int | None] = set()
         for place, packet in enumerate([*self._packets[first:], None], first):
             if packet is not None and needed is not None and packet.pts not in needed and (
-                    self._is_disposable(packet)):
+                    is_disposable(self._codec, packet)):
                 continue
             try:
                 frames = codec.decode(packet)
@@ -210,29 +211,6 @@ class IndexedVideo:
                 if frame.is_corrupt:
                     return
                 yield frame
-
-    def _is_disposable(self, packet: Packet) -> bool:
-        """Whether a packet says that no other frame refers to it."""
-        if self._codec.name != 'h264':
-            return False
-        # nal_ref_idc of the slices.
-        referred = [unit[0] >> 5 & 3 for unit in self._units(packet) if unit[0] & 31 in range(1, 6)]
-        return bool(referred) and not any(referred)
-
-    def _units(self, packet: Packet) -> Iterator[memoryview]:
-        """The units of an H.264 or HEVC packet (NAL units), as far as they are whole."""
-        data, place = memoryview(packet), 0
-        if not (self._codec.extradata or b'').startswith(b'\x01'):
-            # A stream: units stand behind marks. Their first byte is what is of interest here.
-            for mark in re.finditer(b'\x00\x00\x01', data):
-                yield data[mark.end():mark.end() + 1]
-            return
-        while place + 4 < len(data):
-            length = int.from_bytes(data[place:place + 4], 'big')
-            place += 4 + length
-            if length == 0 or place > len(data):
-                return
-            yield data[place - length:place]
 
     @cached_property
     def _place_at(self) -> dict[int | None, int]:
@@ -266,6 +244,31 @@ def video_stream(container: InputContainer) -> VideoStream:
     # Damage is an error: what is put in its place depends on where decoding began.
     stream.codec_context.options = dict(err_detect='explode')
     return stream
+
+
+def is_disposable(codec: CodecContext, packet: Packet) -> bool:
+    """Whether a packet says that no other frame refers to it (in H.264)."""
+    if codec.name != 'h264':
+        return False
+    # nal_ref_idc of the slices.
+    referred = [unit[0] >> 5 & 3 for unit in _units(codec, packet) if unit[0] & 31 in range(1, 6)]
+    return bool(referred) and not any(referred)
+
+
+def _units(codec: CodecContext, packet: Packet) -> Iterator[memoryview]:
+    """The units of an H.264 or HEVC packet (NAL units), as far as they are whole."""
+    data, place = memoryview(packet), 0
+    if not (codec.extradata or b'').startswith(b'\x01'):
+        # A stream: units stand behind marks. Their first byte is what is of interest here.
+        for mark in re.finditer(b'\x00\x00\x01', data):
+            yield data[mark.end():mark.end() + 1]
+        return
+    while place + 4 < len(data):
+        length = int.from_bytes(data[place:place + 4], 'big')
+        place += 4 + length
+        if length == 0 or place > len(data):
+            return
+        yield data[place - length:place]
 
 
 def _take(frames: Iterable[tuple[int, VideoFrame]], asked: set[int]) -> dict[int, VideoFrame]:

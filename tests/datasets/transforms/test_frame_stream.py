@@ -3,11 +3,11 @@ import av
 import clips
 import numpy as np
 import pytest
-from clips import ODD
+from clips import ODD, REAL
 
 from amd_mm.datasets.transforms import frame_stream
 from amd_mm.datasets.transforms.containers import open_container
-from amd_mm.datasets.transforms.frame_stream import frames_in_order
+from amd_mm.datasets.transforms.frame_stream import Look, frames_in_order
 from amd_mm.datasets.transforms.indexed_video import IndexedVideo
 
 
@@ -64,3 +64,64 @@ def test_a_picture_is_made_when_it_is_asked_for_and_once():
     assert not made
     assert frame.picture is frame.picture
     assert made == [1]
+
+
+def known(length: int, stride: int, places: set[int]) -> Look:
+    look = Look()
+    look.lie(length, stride)
+    for _ in range(2):
+        look.learn(places, length)
+    return look
+
+
+def test_what_is_looked_at_is_known_from_two_windows_that_agree():
+    look = Look()
+    look.learn({0}, 4)
+    look.lie(4, 3)
+    for places, count, last in (({0}, 4, None), ({0, 1}, 4, None), ({0, 1}, 3, None),
+                                ({0, 1}, 4, 4), ({2}, 4, 4)):
+        look.learn(places, count)
+        assert look.last == last
+    # Windows from 0, 3, 6, ...: their first and second frames.
+    assert [look(number) for number in range(6)] == [True, True, False] * 2
+    assert known(4, 4, {0, 1, 2, 3}).last is None
+    assert [known(4, 2, {3})(number) for number in range(8)] == [False] * 3 + [
+        True, False, True, False, True]
+
+
+@pytest.mark.parametrize(('path', 'least'), [
+    (REAL / 'bikes.mp4', 60), (REAL / 'carphone_pristine.mp4', 30), (REAL / 'bigbuckbunny.mp4', 0),
+    *((path, 0) for path in sorted(ODD.iterdir()))], ids=lambda value: getattr(value, 'name', ''))
+def test_what_nobody_looks_at_and_no_frame_refers_to_is_left_out(path, least):
+    """All else is the same, and so are all times, whatever the file."""
+    def read(look: Look | None) -> tuple[list[tuple[float, float]], list[np.ndarray | None], str]:
+        times, pictures, error = [], [], ''
+        try:
+            for frame in frames_in_order(open_container(path.open('rb')), look):
+                times.append((frame.time, frame.duration))
+                try:
+                    pictures.append(frame.picture)
+                except ValueError as reason:
+                    assert 'that was left out' in str(reason)
+                    pictures.append(None)
+        except ValueError as reason:
+            error = str(reason)
+        return times, pictures, error
+
+    times, pictures, error = read(None)
+    look = known(16, 8, {0, 4, 8, 12})
+    fewer_times, fewer, same_error = read(look)
+    if times and error:
+        # Read ahead, damage is found a few frames earlier.
+        assert same_error.startswith('a video must be whole to its end, but frame ')
+        assert len(times) - 32 <= len(fewer_times) <= len(times)
+        times = times[:len(fewer_times)]
+    else:
+        assert same_error == error
+    assert fewer_times == times
+    left_out = {number for number, picture in enumerate(fewer) if picture is None}
+    assert len(left_out) >= least
+    assert not any(look(number) for number in left_out)
+    assert error or max(left_out, default=-1) < len(times) - 16
+    for number in set(range(len(times))) - left_out:
+        np.testing.assert_array_equal(fewer[number], pictures[number])
