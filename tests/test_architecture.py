@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / 'amd_mm'
 ROOMS = (
     ('version', 'registry', 'compat'), ('values', ), ('keys', 'tokens'),
     ('positions', 'arguments', 'command_line', 'console', 'config_keys', 'config_values',
-     'failures', 'input_shape', 'interfaces', 'meeting', 'meeting_place', 'resolved_config',
+     'failures', 'input_shape', 'meeting', 'resolved_config',
      'stopping'),
     ('datasets', ), ('profiling', ),
     ('checkpoints', ), ('models', ), ('export', ), ('visualization', ), ('inference', ),

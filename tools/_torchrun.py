@@ -16,8 +16,7 @@ from torch.distributed import DistError, run
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous import RendezvousError
 
-from amd_mm.meeting import CHECK, MEETING_TIMEOUT, Meeting, Unmet
-from amd_mm.meeting_place import Place
+from amd_mm.meeting import CHECK, MEETING_TIMEOUT, Meeting, Place, Unmet
 from amd_mm.stopping import STOP_SIGNALS, STOPPED, STOPPED_FILE
 
 # Torch's names of seconds to meet in; the last call is for machines beyond the least number.

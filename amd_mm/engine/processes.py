@@ -11,9 +11,7 @@ from torch import distributed
 from torch.distributed import distributed_c10d
 
 from amd_mm.engine.sameness import require_same
-from amd_mm.interfaces import require_reach
-from amd_mm.meeting import MEETING_TIMEOUT, Meeting, begin, current
-from amd_mm.meeting_place import Place
+from amd_mm.meeting import MEETING_TIMEOUT, Meeting, Place, begin, current, require_reach
 
 # Seconds; the first batch comes after data sets are read, workers are started and models compiled.
 COLLECTIVE_TIMEOUT, FIRST_BATCH_TIMEOUT = 600., 1800.

@@ -8,9 +8,8 @@ from torch import distributed
 from torch.distributed import distributed_c10d
 
 import amd_mm.engine.processes
-import amd_mm.meeting
 from amd_mm.engine.processes import limit_collectives, start_processes
-from amd_mm.meeting import current
+from amd_mm.meeting import current, meeting
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def launched(monkeypatch):
     for name, value in dict(RANK=0, LOCAL_RANK=0, WORLD_SIZE=1, MASTER_ADDR='127.0.0.1',
                             MASTER_PORT=port, OMP_NUM_THREADS=1, MKL_NUM_THREADS=1).items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(amd_mm.meeting, '_current', [])
+    monkeypatch.setattr(meeting, '_current', [])
     yield
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -9,8 +9,7 @@ from runs import toy_config
 
 import amd_mm.engine.sameness
 from amd_mm.engine.sameness import code_of, files_of, require_same, settings_of
-from amd_mm.meeting import Meeting
-from amd_mm.meeting_place import Place
+from amd_mm.meeting import Meeting, Place
 
 HOST = socket.gethostname()
 
@@ -105,8 +104,8 @@ def test_a_hash_hangs_on_every_byte(tmp_path):
 def test_code_of_ones_own_counts(tmp_path):
     cfg = toy_config(tmp_path)  # imports the helpers
     facts = code_of(cfg)
-    assert {'Python', 'torch', 'mmengine', 'amd_mm/meeting.py', 'toys'} <= facts.keys()
-    assert len(facts['toys']) == len(facts['amd_mm/meeting.py']) == 32
+    assert {'Python', 'torch', 'mmengine', 'amd_mm/meeting/meeting.py', 'toys'} <= facts.keys()
+    assert len(facts['toys']) == len(facts['amd_mm/meeting/meeting.py']) == 32
 
 
 def test_objects_are_compared_without_their_address():

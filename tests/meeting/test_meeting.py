@@ -4,9 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import amd_mm.meeting
-from amd_mm.meeting import CHECK, Meeting, Unmet, begin, current
-from amd_mm.meeting_place import Place
+import amd_mm.meeting.meeting as module
+from amd_mm.meeting import CHECK, Meeting, Place, Unmet, begin, current
 
 HOST = socket.gethostname()
 ME = f'on {HOST} (process {os.getpid()})'
@@ -67,7 +66,7 @@ def test_an_address_without_a_machine(port):
 
 
 def test_waiting_is_said_once(port, monkeypatch, capsys):
-    monkeypatch.setattr(amd_mm.meeting, '_PATIENCE', .1)
+    monkeypatch.setattr(module, '_PATIENCE', .1)
     meet(places(port, 2)[0], seconds=1.)
     assert capsys.readouterr().err == f'rank 0 on {HOST} waits for rank 1, 1 s at most\n'
 
@@ -110,7 +109,7 @@ def test_processes_that_start_again_do_not_meet_those_before(port):
 
 
 def test_what_the_others_have_seen(port, monkeypatch):
-    monkeypatch.setattr(amd_mm.meeting, '_REPORTS', .5)
+    monkeypatch.setattr(module, '_REPORTS', .5)
     meetings = meet(*places(port, 3))
     meetings[1].report('its disk is full')
     assert meetings[0].find_missing() == (
@@ -138,7 +137,7 @@ def test_the_machine_of_the_first_is_gone(port):
 
 
 def test_the_meeting_of_a_process(monkeypatch):
-    monkeypatch.setattr(amd_mm.meeting, '_current', [])
+    monkeypatch.setattr(module, '_current', [])
     assert current() is None
     begin('a meeting')
     assert current() == 'a meeting'

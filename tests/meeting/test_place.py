@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from amd_mm.meeting_place import Place, reason_of, within
+from amd_mm.meeting.place import Place, reason_of, within
 
 
 def test_an_answer_that_never_comes():

@@ -4,10 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from amd_mm import interfaces
-from amd_mm.interfaces import require_reach
-from amd_mm.meeting import Meeting, Unmet
-from amd_mm.meeting_place import Place
+from amd_mm.meeting import Meeting, Place, Unmet, interfaces, require_reach
 
 HOST = socket.gethostname()
 ME = f'on {HOST} (process {os.getpid()})'

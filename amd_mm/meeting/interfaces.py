@@ -11,8 +11,8 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from amd_mm.meeting import CHECK, Meeting, Unmet
-from amd_mm.meeting_place import reason_of
+from amd_mm.meeting.meeting import CHECK, Meeting, Unmet
+from amd_mm.meeting.place import reason_of
 
 # What says by which interface a backend of torch talks.
 VARIABLES = dict(gloo='GLOO_SOCKET_IFNAME', nccl='NCCL_SOCKET_IFNAME')

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from amd_mm.meeting_place import Place, T, client, reason_of, within
+from amd_mm.meeting.place import Place, T, client, reason_of, within
 
 # Seconds that processes and machines wait for each other at the start, where nothing else is said.
 MEETING_TIMEOUT = 180.
