@@ -22,7 +22,11 @@ class OptionAction(DictAction):
             if any(value.count(one) != value.count(other) for one, other in ('()', '[]')):
                 parser.error(f'{option_string} must close every bracket of a value, got {word!r}; '
                              "write lists as key='[a,b]'")
-        super().__call__(parser, namespace, values, option_string)
+            try:
+                super().__call__(parser, namespace, [word], option_string)
+            except RecursionError:  # MMEngine's way of not reading NAME(a,b)
+                parser.error(f'{option_string} must have words, numbers and lists as values, got '
+                             f'{word!r}; set the parts of a dict one by one, as {key}.PART=VALUE')
 
 
 def number(kind: type[int] | type[float] = int, *, least: float | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import select
 import socket
 import sys
 import tempfile
@@ -27,6 +28,8 @@ P = ParamSpec('P')
 # What the user can mend, and what is a fault of a program; 0 is success.
 USER_ERROR, BUG = 2, 1
 INTERRUPTED = 130
+# As of a program that a signal for its closed pipe ends.
+UNREAD = 141
 
 _PACKAGE = str(Path(__file__).parent)
 # What a module is installed by, where that is an extra of ours.
@@ -50,7 +53,8 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
 
     Returns:
         The command, which returns 2 for what the user can mend, 1 for a fault of a program, 130
-        after Ctrl-C; 75 for a training that was told to stop and can be resumed.
+        after Ctrl-C; 141 where its output is read no longer; 75 for a training that was told to
+        stop and can be resumed.
     """
     @wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
@@ -66,6 +70,8 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
             print('interrupted', file=sys.stderr)
             return INTERRUPTED
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                return UNREAD
             message, status = describe(error)
             _tell_others(message)
             file = _keep_traceback(error, earlier)
@@ -75,9 +81,24 @@ def command(main: Callable[P, int | None]) -> Callable[P, int]:
         finally:
             stop_signals.give_back()
         leave_processes()
+        _nobody_reads()  # or Python complains of what is left
         return status
 
     return run
+
+
+def _nobody_reads() -> bool:
+    """Whether who read the output has gone, such as ``head``; the rest of it then goes nowhere."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # not of this system
+        return False
+    watched = select.poll()
+    watched.register(output, 0)
+    if not any(event & select.POLLERR for _, event in watched.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def describe(error: BaseException) -> tuple[str, int]:

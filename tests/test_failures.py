@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,6 +96,22 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
 def test_a_command_returns_its_status(capsys, returned, status):
     assert command(lambda: returned)() == status
     assert capsys.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('lines, unbuffered, status', [
+    (1, '', 0), (1, '1', 141), (10**5, '', 141)])
+def test_output_that_nobody_reads_is_no_fault(lines, unbuffered, status):
+    """Such as behind ``| head``: nothing is said of it."""
+    program = ('import sys\nfrom amd_mm.failures import command\n@command\ndef main():\n'
+               f'    sys.stdin.read()\n    for _ in range({lines}):\n        print("line")\n'
+               'sys.exit(main())')
+    process = subprocess.Popen(
+        [sys.executable, '-c', program], text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONUNBUFFERED=unbuffered))
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == '' and process.wait(timeout=60) == status
 
 
 def test_ctrl_c(capsys):

@@ -60,6 +60,7 @@ MORE_WRONG_OPTIONS = [
     ('=3', 'must be key=value'),
     ('train_dataloader..batch_size=3', 'must be key=value'),
     ('train_dataloader.batch_size=[1,2', 'must close every bracket'),
+    ('model=dict(a=1,b=2)', 'set the parts of a dict one by one, as model.PART=VALUE'),
     ('train_cfg.max_epochs.most=1', 'train_cfg.max_epochs must have keys'),
     ('custom_hooks.9.type=RecordHook', "the list custom_hooks must be from 0 to 1, got '9'"),
     ('train_dataloader.dataset.pipeline.first.type=X', "must be from 0 to 0, got 'first'"),
