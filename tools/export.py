@@ -98,10 +98,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from amd_mm.command_line import read_config
     from amd_mm.deploy import Form, Trial, Wish, export, labelled_files, read_subject, some_files
     from amd_mm.deploy.writers import check_form
+    from amd_mm.export.writing import check_destination
 
     form = Form(args.to, precision_of(args), args.preprocess == 'graph', args.dynamic_batch,
                 args.opset)
     check_form(form)
+    check_destination(args.out, args.force)
     config = None if args.config is None else read_config(args)
     subject = read_subject(args.checkpoint, Wish(
         config, args.classes, args.part, args.licence, args.architecture, args.size))
