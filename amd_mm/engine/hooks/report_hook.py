@@ -1,5 +1,4 @@
 """The page about a run, while it goes on."""
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,9 +43,8 @@ class ReportHook(Hook):
             nothing of it.
         knn_files: How many of them at most, at least 4.
         export: Whether the encoder of a pre-training is exported.
-        max_share: Share of the time, in (0, 1], that this may take: beyond it networks are asked,
-            and the page is rewritten, less often than at every checkpoint, but for the first and
-            the last time. Every page says of which update it is.
+        max_share: Share of the time so far, in (0, 1], that this may take: beyond it networks are
+            asked less often, but for the first and the last time.
 
     Raises:
         ValueError: For a number out of range; before training for a ``knn`` that is no such folder.
@@ -76,8 +74,7 @@ class ReportHook(Hook):
         self._done = 0
         self._reported: str | None = None
         self._failures: dict[str, str] = {}
-        self._seconds = self._last_cost = self._drawing = self._writing = 0.
-        self._written = -math.inf
+        self._seconds = self._last_cost = 0.
 
     @property
     def record(self) -> Record:
@@ -132,11 +129,8 @@ class ReportHook(Hook):
         if self._done == 1:
             self._begin(runner, data_batch)
         is_new = self._is_new_checkpoint(runner)
-        if (is_new or self.end_of_epoch(runner.train_dataloader, batch_idx)) and self._is_due(
-                runner, runner.iter + 1):
-            before = self._seconds
+        if is_new or self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._show_batch(runner, data_batch, 'last', runner.iter + 1)
-            self._drawing = self._seconds - before
         if is_new:
             self._report_checkpoint(runner, runner.iter + 1)
         elif stop_signals.received:
@@ -180,12 +174,6 @@ class ReportHook(Hook):
         self._reported = str(written)
         return is_new
 
-    def _is_due(self, runner: Runner, updates: int) -> bool:
-        """Whether a page may take the time that the last one took; the run's first and last may."""
-        since = time.monotonic() - self._written
-        return (not self._last_cost or updates >= runner.max_iters
-                or self._drawing + self._writing <= self.max_share * since)
-
     def _begin(self, runner: Runner, data_batch: dict | None) -> None:
         with self._careful(runner, 'What was trained'):
             self.record.write('facts', dict(
@@ -199,7 +187,6 @@ class ReportHook(Hook):
 
     def _report_checkpoint(self, runner: Runner, updates: int) -> None:
         began = time.monotonic()
-        is_due = self._is_due(runner, updates)
         is_last = updates >= runner.max_iters
         allowed = self.max_share * (began - self._began)
         is_first = not self._last_cost
@@ -213,8 +200,7 @@ class ReportHook(Hook):
                 with self._careful(runner, name):
                     part()
             self._last_cost = time.monotonic() - began
-        if is_due:
-            self._write(runner, updates)
+        self._write(runner, updates)
         # The wait before the next update has this page in it.
         self._timed += range(self._done + 2, self._done + 2 + _TIMED_AGAIN)
 
@@ -255,7 +241,6 @@ class ReportHook(Hook):
             pairs=[(*pair, count) for pair, count in sorted(pairs.items())]))
 
     def _write(self, runner: Runner, updates: int) -> None:
-        before = self._seconds
         with self._careful(runner, 'the page'):
             encoder = self.record.read('encoder')
             self.record.write('next', dict(
@@ -269,7 +254,6 @@ class ReportHook(Hook):
                 update=updates, bad=bad_samples(runner), report_seconds=self._seconds,
                 run_seconds=time.monotonic() - self._began))
             write_report(runner.work_dir)
-        self._writing, self._written = self._seconds - before, time.monotonic()
 
     @contextmanager
     def _careful(self, runner: Runner, name: str) -> Iterator[None]:

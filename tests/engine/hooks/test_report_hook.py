@@ -2,7 +2,6 @@
 import json
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from amd_mm.engine import ReportHook
-from amd_mm.engine.hooks import report_hook, report_networks
+from amd_mm.engine.hooks import report_networks
 from amd_mm.report import Record
 from amd_mm.report.gathering import encoder
 
@@ -105,24 +104,6 @@ def test_networks_are_asked_less_often_where_that_takes_too_long(tmp_path):
     train(tmp_path, hooks=[dict(HOOK, max_share=1e-9)], saves=1, **IMAGE)
     assert [point['update'] for point in Record(tmp_path).points('health')] == [1, 4]
     assert Record(tmp_path).read('progress')['update'] == 4
-
-
-@pytest.mark.parametrize('share, pages', [(1e-9, [1, 1, 4, 4]), (1., [1, 1, 2, 3, 4, 4])])
-def test_the_page_is_written_less_often_where_that_takes_too_long(
-        tmp_path, monkeypatch, share, pages):
-    """After the first update, at checkpoints, and when training has ended."""
-    written = []
-    write = report_hook.write_report
-
-    def note(work_dir: str) -> None:
-        written.append(Record(work_dir).read('progress')['update'])
-        write(work_dir)
-    monkeypatch.setattr(report_hook, 'write_report', note)
-    # Of every look at the clock a second later, so that a page takes less than what lies between.
-    clock = iter(range(10**6))
-    monkeypatch.setattr(report_hook, 'time', SimpleNamespace(monotonic=lambda: next(clock)))
-    train(tmp_path, hooks=[dict(HOOK, max_share=share)], saves=1, **IMAGE)
-    assert written == pages
 
 
 def test_a_folder_for_neighbours_is_looked_at_first(tmp_path):
