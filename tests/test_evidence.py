@@ -42,3 +42,14 @@ def test_means_and_p_values_are_those_of_the_numbers(path):
         interval = test.confidence_interval(0.95)
         assert row[1] == f'{100 * interval.low:+.1f} to {100 * interval.high:+.1f}'
         assert row[2] == f'{test.pvalue:.2g}'
+
+
+def test_the_readme_says_what_the_quickstarts_study_found():
+    arms = json.loads((DOCS / 'evidence/quickstart.json').read_text())['arms']
+    text = (DOCS.parent / 'README.md').read_text()
+    for arm, title in dict(scratch='student, random weights', videomae='student, VideoMAE',
+                           amd='student, AMD', teacher='teacher, VideoMAE').items():
+        percent = [100 * value for value in arms[arm]['top1']]
+        cells = [f'{value:.1f}' for value in percent]
+        cells.append(f'{statistics.fmean(percent):.1f} +- {statistics.stdev(percent):.1f}')
+        assert f'| {title} | {" | ".join(cells)} |' in text
