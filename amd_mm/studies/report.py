@@ -171,7 +171,7 @@ def draw(results: Results, name: str, path: Path) -> None:
     right.set(yticks=range(len(compared)),
               yticklabels=[f'{first} - {second}' for first, second in compared],
               xlabel='paired difference, points, 95 % interval')
-    for axis in (left, right):
-        axis.invert_yaxis()
+    for axis, rows in ((left, arms), (right, compared)):
+        axis.set_ylim(max(len(rows), 1) - .5, -.5)  # the first row above
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
