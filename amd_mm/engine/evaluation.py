@@ -169,6 +169,6 @@ class LenientTestLoop(_LeavesOut, TestLoop):
 def leave_out_bad_samples(runner: Runner) -> None:
     """Let a runner whose loops of evaluation are not built yet have ours in place of MMEngine's."""
     for part, name in (('val', 'ValLoop'), ('test', 'TestLoop')):
-        cfg = getattr(runner, f'_{part}_loop')
-        if isinstance(cfg, dict) and cfg.get('type') in (None, name, f'mmengine.{name}'):
-            setattr(runner, f'_{part}_loop', dict(cfg, type=f'amd_mm.Lenient{name}'))
+        loop = getattr(runner, f'_{part}_loop')
+        if isinstance(loop, dict) and loop.get('type') in (None, name, f'mmengine.{name}'):
+            setattr(runner, f'_{part}_loop', dict(loop, type=f'amd_mm.Lenient{name}'))
