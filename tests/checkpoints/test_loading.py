@@ -464,8 +464,8 @@ def test_the_remedy_for_another_size_is_one(tmp_path: Path) -> None:
     source = pretraining('video')
     path = save(tmp_path / 'a.pth', source.state_dict())
     model = video_vit(seed=9, img_size=48, num_frames=8)
-    with pytest.raises(ValueError, match='convert_checkpoint.py SRC DST --part encoder --img-size '
-                                         '48 --num-frames 8`'):
+    with pytest.raises(ValueError, match='amd-mm convert SRC DST --part encoder --img-size 48 '
+                                         '--num-frames 8`'):
         fill_encoder(model, path)
     convert_checkpoint(path, tmp_path / 'b.pth', Options(
         'amd_mm', part='encoder', img_size=48, num_frames=8, source_size=32, source_frames=4))
