@@ -1,5 +1,6 @@
 """Data sets whose workers leave word of what they read, so that a lost one can be told of."""
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ _MOST_WORKERS = 1024
 _PATH_KEYS = ('filename', 'img_path', 'frame_dir')
 
 
-class WatchedDataset(Dataset):
+class WatchedDataset(Dataset, ABC):
     """Samples that cost a process are known to all workers, and not tried again.
 
     Args:
@@ -29,9 +30,9 @@ class WatchedDataset(Dataset):
         # What each worker reads, counted from 1, or 0 for nothing; it tells of a lost one.
         self._read_by = torch.zeros(_MOST_WORKERS, dtype=torch.int64).share_memory_()
 
+    @abstractmethod
     def get_data_info(self, index: int) -> dict:
         """Annotation of one sample."""
-        raise NotImplementedError
 
     def blame(self, worker: int, exit_code: int) -> str | None:
         """Count what a lost worker was reading as a bad sample.
