@@ -54,6 +54,15 @@ def test_plan_is_in_order_and_knows_what_depends_on_what(tmp_path):
         for name in quickstart.STUDENTS}
 
 
+def test_the_row_from_random_weights_has_no_others(tmp_path):
+    stages = {stage.name: stage for stage in quickstart.plan(tmp_path, tmp_path / 'data')}
+    scratch, amd = stages['finetune_scratch'], stages['finetune_amd_student']
+    assert scratch.needs == (stages['data'], ) and amd.needs == (stages['pretrain_amd_student'], )
+    assert scratch.config == amd.config
+    assert scratch.command[-1] == 'model.backbone.init_cfg=None'
+    assert amd.command[-1] == f'model.backbone.init_cfg.checkpoint={amd.needs[0].output}'
+
+
 def test_every_option_of_the_plan_is_one_that_its_config_has(tmp_path):
     stages = quickstart.plan(tmp_path, tmp_path / 'data', smoke=True, transfer=True)
     stages = [stage for stage in stages if '--cfg-options' in stage.command and stage.config]
