@@ -1,6 +1,6 @@
 """A study file: which networks are pre-trained, how they are judged, and what is compared."""
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,22 @@ class Study:
     def config_of(self, arm: str, evaluation: str) -> Path | None:
         """What judges an arm; None where it is not judged so."""
         return self.arms[arm].configs.get(evaluation, self.evaluations[evaluation].config)
+
+    def of_arms(self, names: Collection[str]) -> 'Study':
+        """The part of it that has these rows alone, and the comparisons among them.
+
+        Args:
+            names: Of arms.
+
+        Raises:
+            ValueError: For a name that is no arm's.
+        """
+        if set(names) - set(self.arms):
+            raise ValueError(f'Arms of a study must be among {", ".join(self.arms)}, got '
+                             f'{", ".join(sorted(set(names) - set(self.arms)))}')
+        return replace(
+            self, arms={name: arm for name, arm in self.arms.items() if name in names},
+            compare=tuple(pair for pair in self.compare if set(pair) <= set(names)))
 
     def chain(self, name: str) -> list[str]:
         """A pre-training after the teachers that it needs, the first one first."""

@@ -53,6 +53,18 @@ def test_what_does_not_fit_is_refused(write, change, words):
         read_study(write(SMALL.replace(*change)))
 
 
+def test_a_part_has_its_rows_and_the_comparisons_among_them(write):
+    study = read_study(write(SMALL.replace("amd='amd')", "amd='amd', teacher='teacher')") + """
+compare = [('amd', 'scratch'), ('amd', 'teacher')]
+"""))
+    part = study.of_arms(['amd', 'scratch'])
+    assert list(part.arms) == ['scratch', 'amd']  # the table's order, not the caller's
+    assert part.compare == (('amd', 'scratch'), )
+    assert part.pretrainings == study.pretrainings  # the teacher is needed all the same
+    with pytest.raises(ValueError, match='among scratch, amd, teacher, got adm'):
+        study.of_arms(['adm', 'scratch'])
+
+
 @pytest.mark.parametrize('path', sorted((REPO / 'tools/studies').glob('*.py')),
                          ids=lambda path: path.stem)
 def test_our_studies_can_be_read(path):

@@ -25,18 +25,26 @@ def pretend(stage, run, top1):
         log.write_text(json.dumps({'acc/top1': top1}))
 
 
-def test_what_has_ended_is_only_read(tmp_path, monkeypatch, capsys):
-    study = read_study(REPO / 'tools/studies/smoke.py')
+def pretend_all(study, run, monkeypatch):
+    """Seed 0 got a half right, seed 1 a quarter."""
     for seed, top1 in ((0, 0.5), (1, 0.25)):
-        for stage in plan_study(study, tmp_path, seed, 'test'):
+        for stage in plan_study(study, run, seed, 'test'):
             if stage.name == 'data':
                 monkeypatch.setattr(StageRunner, 'has_ended', _data_too(StageRunner.has_ended))
             else:
-                pretend(stage, tmp_path, top1)
+                pretend(stage, run, top1)
+
+
+def type_command(run, monkeypatch, *more):
     monkeypatch.setattr(sys, 'argv', [
         'study.py', str(REPO / 'tools/studies/smoke.py'), '--seeds', '0', '1', '--split', 'test',
-        '--work-dir', str(tmp_path)])
-    assert not tool.main()
+        '--work-dir', str(run), *more])
+    return tool.main()
+
+
+def test_what_has_ended_is_only_read(tmp_path, monkeypatch, capsys):
+    pretend_all(read_study(REPO / 'tools/studies/smoke.py'), tmp_path, monkeypatch)
+    assert not type_command(tmp_path, monkeypatch)
     results = json.loads((tmp_path / 'study.json').read_text())
     assert results['seeds'] == [0, 1]
     assert results['arms']['amd'] == dict(
@@ -45,6 +53,19 @@ def test_what_has_ended_is_only_read(tmp_path, monkeypatch, capsys):
     assert '| scratch | 50.0 | 25.0 | 37.5 | 17.7 | 2 | 0 |' in table
     assert table in capsys.readouterr().out
     assert (tmp_path / 'top1.png').exists()
+
+
+def test_rows_can_be_asked_for_apart(tmp_path, monkeypatch, capsys):
+    study = read_study(REPO / 'tools/studies/smoke.py')
+    # Only these two were run: nothing else is missed, and nothing else is run.
+    pretend_all(study.of_arms(['scratch', 'amd']), tmp_path, monkeypatch)
+    assert not type_command(tmp_path, monkeypatch, '--arms', 'amd', 'scratch')
+    results = json.loads((tmp_path / 'study.json').read_text())
+    assert {name: row['top1'] for name, row in results['arms'].items()} == dict(
+        scratch=[0.5, 0.25], amd=[0.5, 0.25])
+    assert ['amd', 'scratch'] in results['compare']
+    assert type_command(tmp_path, monkeypatch, '--arms', 'adm') == 2
+    assert 'among scratch, videomae, amd, teacher, got adm' in capsys.readouterr().err
 
 
 def _data_too(has_ended):
