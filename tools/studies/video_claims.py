@@ -8,8 +8,8 @@ _videomae = dict(config=f'{_configs}pretrain_videomae.py')
 _amd = dict(config=f'{_configs}pretrain_amd.py', teacher='teacher')
 pretrainings = dict(
     # Students are robust to weak teachers (DMAE): a quarter and half of its training.
-    teacher_quarter=dict(_teacher, options={'train_cfg.max_epochs': 3}),
-    teacher_half=dict(_teacher, options={'train_cfg.max_epochs': 6}),
+    teacher_quarter=dict(_teacher, options={'train_cfg.max_epochs': 4}),
+    teacher_half=dict(_teacher, options={'train_cfg.max_epochs': 8}),
     amd_weak_teacher=dict(_amd, teacher='teacher_quarter'),
     amd_half_teacher=dict(_amd, teacher='teacher_half'),
     # A higher mask ratio costs little (DMAE): of 64 tokens 3 or 2 are seen instead of 16.

@@ -7,7 +7,7 @@ pretrainings = dict(
     videomae=f'{_configs}pretrain_videomae.py',
     # As many CPU seconds as AMD takes.
     videomae_long=dict(
-        config=f'{_configs}pretrain_videomae.py', options={'train_cfg.max_epochs': 11}),
+        config=f'{_configs}pretrain_videomae.py', options={'train_cfg.max_epochs': 22}),
     amd=dict(config=f'{_configs}pretrain_amd.py', teacher='teacher'))
 evaluations = dict(top1=dict(config=f'{_configs}finetune.py', metric='acc/top1'))
 _long = dict(top1={'train_cfg.max_epochs': 60})

@@ -24,5 +24,5 @@ train_dataloader = dict(
         ]))
 global_batch_size = 32
 auto_scale_lr = dict(base_batch_size=global_batch_size)
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=0.008 * global_batch_size / 256))
+train_cfg = dict(max_epochs=10)
+optim_wrapper = dict(optimizer=dict(lr=0.016 * global_batch_size / 256))
