@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -80,8 +81,14 @@ class StageRunner:
         path = self.run / stage.name / 'stage.json'
         return json.loads(path.read_text()) if path.exists() else {}
 
-    def write_note(self, stage: Stage, **facts: str | float) -> None:
-        """Keep what is known of a stage."""
+    def write_note(self, stage: Stage, **facts: float | Mapping[str, float]) -> None:
+        """Keep what is known of a stage.
+
+        Args:
+            stage: Which.
+            facts: ``seconds`` and ``cpu_seconds`` where it has ended; ``before``, both of its
+                starts so far, where it has not.
+        """
         path = self.run / stage.name / 'stage.json'
         path.write_text(json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1))
 
@@ -110,16 +117,21 @@ class StageRunner:
                     self.start(stage)
                 open_names.remove(self.wait_for_one().name)
         finally:
-            for _, process, _ in self.running.values():
-                process.terminate()
+            for pid in self.running:
+                os.kill(pid, signal.SIGTERM)
+            while self.running:
+                stage, spent, _ = self._take(*os.wait4(next(iter(self.running)), 0))
+                self.write_note(stage, before=spent)
 
     def start(self, stage: Stage) -> None:
         """Start its command; of other settings nothing is kept."""
         folder = self.run / stage.name
-        if self.note(stage).get('key', stage.key) != stage.key:
+        note = self.note(stage)
+        if note.get('key', stage.key) != stage.key:
             shutil.rmtree(folder)  # made with other settings: nothing to go on from
+            note = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self.write_note(stage)
+        self.write_note(stage, before=note.get('before', dict(seconds=0., cpu_seconds=0.)))
         with open(folder / 'output.log', 'a') as log:
             process = subprocess.Popen(
                 stage.command, cwd=self.folder, env={**self.environment, **stage.environment},
@@ -130,22 +142,29 @@ class StageRunner:
     def wait_for_one(self) -> Stage:
         """Wait until some stage ends."""
         while True:
-            pid, status, usage = os.wait4(-1, 0)
-            if pid in self.running:  # this process may have children of other origin
+            child = os.wait4(-1, 0)
+            if child[0] in self.running:  # this process may have children of other origin
                 break
-        stage, process, began = self.running.pop(pid)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.time() - began
-        if process.returncode:
+        stage, spent, returncode = self._take(*child)
+        if returncode:
+            self.write_note(stage, before=spent)
             log = self.run / stage.name / 'output.log'
             end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
             raise ValueError(
-                f'{stage.name} ended with status {process.returncode}; the end of {log}:\n'
-                f'{end}')
-        self.write_note(stage, seconds=round(seconds, 1),
-                        cpu_seconds=round(usage.ru_utime + usage.ru_stime, 1))
-        print(f'  {stage.name}: {seconds:.0f} s', flush=True)
+                f'{stage.name} ended with status {returncode}; the end of {log}:\n{end}')
+        self.write_note(stage, **spent)
+        print(f'  {stage.name}: {spent["seconds"]:.0f} s', flush=True)
         return stage
+
+    def _take(self, pid: int, status: int,
+              usage: resource.struct_rusage) -> tuple[Stage, dict[str, float], int]:
+        """A command that has ended, what it took with its earlier starts, and its exit status."""
+        stage, process, began = self.running.pop(pid)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        before = self.note(stage)['before']
+        spent = dict(seconds=before['seconds'] + time.time() - began,
+                     cpu_seconds=before['cpu_seconds'] + usage.ru_utime + usage.ru_stime)
+        return stage, {name: round(value, 1) for name, value in spent.items()}, process.returncode
 
 
 def end_stages_when_killed() -> None:

@@ -26,8 +26,7 @@ def collect(study: Study, run: Path, seeds: Sequence[int], split: str) -> Result
     Returns:
         ``seeds``, ``split``, ``chance``, ``compare`` and ``arms``: of each, by evaluation, one
         fraction a seed; ``cpu_seconds`` of its own pre-training and of all that was trained to
-        judge it, and ``teacher_cpu_seconds``. A stage that was interrupted counts from its last
-        start.
+        judge it, and ``teacher_cpu_seconds``.
     """
     found = {seed: _of_seed(study, run, seed, split) for seed in seeds}
     whole = [seed for seed in seeds if found[seed] is not None]

@@ -77,6 +77,35 @@ def test_what_a_stage_took_is_noted(tmp_path, monkeypatch, capsys):
     assert 'a: 12 s' in capsys.readouterr().out
 
 
+def test_what_an_interrupted_stage_took_is_counted(tmp_path, monkeypatch):
+    """Ended by us, by itself, and whole: three starts of 100, 20 and 3 CPU seconds."""
+    cpu_seconds, wait = iter((100., 20., 3.)), os.wait4
+    monkeypatch.setattr(stages.os, 'wait4', lambda *args: (
+        *wait(*args)[:2], SimpleNamespace(ru_utime=next(cpu_seconds), ru_stime=0.)))
+    code = (f"import os, time\nif not os.path.exists('{tmp_path}/begun'):\n"
+            f" open('{tmp_path}/begun', 'w'); time.sleep(100)\n"
+            f"assert os.path.exists('{tmp_path}/mended')\nprint()")
+    stage = toy_stage(tmp_path, 'a', code)
+    runner = StageRunner(tmp_path / 'run', 2, tmp_path)
+
+    def interrupt(self):
+        while not (tmp_path / 'begun').exists():
+            pass
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StageRunner, 'wait_for_one', interrupt)
+        runner.run_all([stage])
+    assert runner.running == {}  # nothing goes on behind the command's back
+    assert runner.note(stage)['before']['cpu_seconds'] == 100
+    with pytest.raises(ValueError, match='status 1'):
+        run_toys(tmp_path, [stage])
+    (tmp_path / 'mended').touch()
+    run_toys(tmp_path, [stage])
+    assert runner.note(stage)['cpu_seconds'] == 123
+    assert 'before' not in runner.note(stage)
+
+
 def test_failed_stage_is_told_and_run_again(tmp_path):
     broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
     toys = [toy_stage(tmp_path, 'a', 'pass')]
