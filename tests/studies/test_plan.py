@@ -95,6 +95,20 @@ def test_configs_have_a_place_for_every_option(name, tmp_path):
             merge_options(Config.fromfile(stage.config), options_of(stage))
 
 
+@pytest.mark.parametrize('name', ['video_ablations', 'video_claims'])
+def test_students_that_are_compared_are_of_equal_length(name, tmp_path):
+    study = read_study(REPO / f'tools/studies/{name}.py')
+    stages = {stage.name: stage for stage in plan_study(study, tmp_path, 0, 'test')}
+    main = {stage.key for stage in plan_study(
+        read_study(REPO / 'tools/studies/video_main.py'), tmp_path, 0, 'test')}
+    assert {stages[f'seed0/pretrain_{arm.start}'].output.name
+            for arm in study.arms.values() if arm.start} == {'epoch_4.pth'}
+    # The teacher and the row from random weights are the main table's.
+    shared = {stage.name for stage in stages.values() if stage.key in main}
+    assert shared == {'data', 'shared/pretrain_teacher', 'seed0/top1_scratch',
+                      'seed0/test_top1_scratch'}
+
+
 @pytest.fixture(scope='module')
 def weights_of_a_teacher(tmp_path_factory):
     model = Config.fromfile(REPO / 'configs/evidence/pretrain_teacher.py').model

@@ -1,7 +1,10 @@
-# One change at a time to AMD on "which digit moves"; the data and the teacher are video_main's.
-# python tools/study.py tools/studies/video_ablations.py --seeds 0 1 2 3 4 --split test
+# One change at a time to AMD on "which digit moves": the data, the teacher and the fine-tuning are
+# video_main's, whose work dir is used on; the students are pre-trained for 4 epochs instead of 10.
+# python tools/study.py tools/studies/video_ablations.py --seeds 0 1 2 3 4 --split test \
+#     --work-dir work_dirs/studies/video_main
 _base_ = './video_main.py'
 
+_short = {'train_cfg.max_epochs': 4}
 _amd = dict(config='../../configs/evidence/pretrain_amd.py', teacher='teacher')
 _changes = dict(
     teacher_sees_as_little={'model.mask_generator.teacher_ratio': 0.75,
@@ -22,9 +25,11 @@ _changes = dict(
     salt_like={'model.mask_generator.teacher_ratio': 0., 'model.neck.direct': None,
                'model.decoder': None, 'model.head': None, 'model.taps': '[4]',
                'model.teacher.taps': '[6]'})
-pretrainings = {
-    name: dict(_amd, options=options) for name, options in _changes.items()}
+pretrainings = dict(
+    videomae_short=dict(config='../../configs/evidence/pretrain_videomae.py', options=_short),
+    amd_short=dict(_amd, options=_short),
+    **{name: dict(_amd, options=dict(_short, **options)) for name, options in _changes.items()})
 arms = dict(
-    _delete_=True, scratch=None, videomae='videomae', amd='amd',
+    _delete_=True, scratch=None, videomae_short='videomae_short', amd_short='amd_short',
     **{name: name for name in _changes})
-compare = [('amd', name) for name in _changes]
+compare = [('amd_short', 'videomae_short'), *[('amd_short', name) for name in _changes]]
