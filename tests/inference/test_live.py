@@ -131,7 +131,8 @@ def test_an_address_that_never_answers():
 
 def test_a_stream_of_rtsp_that_ends(tmp_path):
     """Every frame is in a window or counted as dropped, but for less than a stride at the end."""
-    with rtsp.serving(clips.write_video(tmp_path / 'film.ts', 24)) as address:
+    film = clips.write_video(tmp_path / 'film.ts', 24, tune='zerolatency')
+    with rtsp.serving(film) as address:
         watched = Camera(address, 20.)
         found = list(watched.windows(4, 2))
     assert watched.fps == 10
@@ -140,7 +141,9 @@ def test_a_stream_of_rtsp_that_ends(tmp_path):
     assert 0 <= watched._arrived - sum(live.fresh for live in found) - found[-1].dropped < 2
     shown = [[clips.frame_number(picture) for picture in live.window.pictures] for live in found]
     assert shown[-1][-1] >= 20
-    assert all(numbers == list(range(numbers[0], numbers[0] + 4)) for numbers in shown)
+    # A machine so busy that nothing is asked for before the end has one window, of one frame.
+    assert all(numbers == list(range(numbers[0], numbers[-1] + 1)) for numbers in shown)
+    assert all(len(numbers) == 4 for numbers in shown[1:])
 
 
 def test_a_stream_of_rtsp_that_never_sends_a_frame():
