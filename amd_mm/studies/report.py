@@ -160,7 +160,8 @@ def draw(results: Results, name: str, path: Path) -> None:
             left.plot(100 * statistics.fmean(values), place, '|', color='black', markersize=16)
     if results['chance'] is not None:
         left.axvline(100 * results['chance'], color='grey', linestyle=':', label='chance')
-        left.legend()
+        # Beside the points: each of them is a seed that a legend over them would hide.
+        left.legend(loc='lower right', bbox_to_anchor=(1, 1))
     left.set(yticks=range(len(arms)), yticklabels=list(arms),
              xlabel=f'{name}, percent, on {results["split"]}')
     for place, one in enumerate(compared.values()):

@@ -1,5 +1,5 @@
 # AMD: the student sees a quarter of the tokens, the teacher half. Features are layer-normalised:
-# raw, they are larger than the pixel loss and drown it.
+# raw, their loss is tens of times that of the pixels (the study video_ablations has both).
 # Which teacher: --cfg-options model.teacher.checkpoint=FILE
 _base_ = './_base_/pretrain.py'
 

@@ -1,5 +1,5 @@
-# AMD: the same student, distilled from the teacher. Its features are layer-normalised: raw, they
-# are larger than the pixel loss and drown it.
+# AMD: the same student, distilled from the teacher. Its features are layer-normalised: raw, their
+# loss is tens of times that of the pixels.
 # Which teacher: --cfg-options model.teacher.checkpoint=FILE
 _base_ = './_base_/pretrain.py'
 

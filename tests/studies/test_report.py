@@ -72,3 +72,14 @@ def test_the_picture_has_every_arm(run, tmp_path):
     draw(collect(STUDY, run, [0, 1], 'test'), 'top1', tmp_path / 'a.png')
     draw(collect(STUDY, run, [5], 'test'), 'top1', tmp_path / 'b.png')
     assert (tmp_path / 'a.png').stat().st_size > (tmp_path / 'b.png').stat().st_size > 0
+
+
+def test_what_explains_the_line_hides_no_seed(run, tmp_path, monkeypatch):
+    from matplotlib import pyplot
+    drawn = []
+    monkeypatch.setattr(pyplot, 'close', drawn.append)
+    draw(collect(STUDY, run, [0, 1], 'test'), 'top1', tmp_path / 'a.png')
+    monkeypatch.undo()
+    points = drawn[0].axes[0]
+    assert points.get_legend().get_window_extent().y0 > points.get_window_extent().y1
+    pyplot.close(drawn[0])

@@ -266,6 +266,6 @@ def _drowning(lesson: Lesson, losses: Mapping[str, float]) -> str | None:
     return moved(
         f'The raw features of the {which} are so large that their loss drowns the pixels: {found} '
         f'beside loss_rec {pixels:.3g} in the first batch. AMD was released so, with a ViT-L for '
-        'a teacher; from small teachers the student learns little then. '
+        'a teacher; what is better has to be tried (raw_features in docs/evidence.md). '
         "model.neck.direct.normalize='layer_norm' and model.neck.generation.normalize='layer_norm' "
         'make them of one scale; so does a smaller loss_weight there.', lesson.place)

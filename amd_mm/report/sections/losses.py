@@ -53,8 +53,8 @@ def _trap(record: Record, parts: dict[str, Curve]) -> str:
                          'trap')
     return paragraph(
         f'{beside} The targets are raw features of the teacher, and so large that the pixels do '
-        'not count. AMD was released so, with a ViT-L for a teacher; from small teachers a student '
-        "learns little then. model.neck.direct.normalize='layer_norm' and "
+        'not count. AMD was released so, with a ViT-L for a teacher; what is better has to be '
+        "tried (raw_features in docs/evidence.md). model.neck.direct.normalize='layer_norm' and "
         "model.neck.generation.normalize='layer_norm' make them of one scale; so does a smaller "
         'loss_weight there.', 'trap')
 
