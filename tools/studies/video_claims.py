@@ -30,7 +30,8 @@ arms = dict(
     **{name: name for name in (
         'videomae_short', 'amd_short', 'middle_tap_only', 'last_tap_only', *_new)})
 compare = [
-    ('amd_short', 'half_teacher'), ('half_teacher', 'weak_teacher'), ('amd_short', 'masked_95'),
+    ('amd_short', 'half_teacher'), ('half_teacher', 'weak_teacher'), ('amd_short', 'weak_teacher'),
+    ('amd_short', 'masked_95'),
     ('masked_95', 'masked_97'), ('middle_tap_only', 'last_tap_only'),
     ('videomae_short', 'videomae_half_decoder'), ('scratch', 'videomae_short'),
     ('amd_short', 'scratch')]
