@@ -109,6 +109,20 @@ def test_students_that_are_compared_are_of_equal_length(name, tmp_path):
                       'seed0/test_top1_scratch'}
 
 
+@pytest.mark.parametrize('name', ['pictures', 'video_ablations', 'video_claims', 'video_main'])
+def test_no_two_pretrainings_are_the_same(name, tmp_path):
+    """An option set to what its config has already would be a row that changes nothing."""
+    settings = {}
+    for stage in plan_study(read_study(REPO / f'tools/studies/{name}.py'), tmp_path, 0, 'test'):
+        if '/pretrain_' in stage.name:
+            config = Config.fromfile(stage.config)
+            merge_options(config, {key: DictAction._parse_iterable(value)
+                                   for key, value in options_of(stage).items()})
+            same = settings.setdefault(repr(config), stage.name)
+            assert same == stage.name
+    assert len(settings) > 2
+
+
 @pytest.fixture(scope='module')
 def weights_of_a_teacher(tmp_path_factory):
     model = Config.fromfile(REPO / 'configs/evidence/pretrain_teacher.py').model
