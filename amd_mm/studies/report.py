@@ -160,7 +160,7 @@ def draw(results: Results, name: str, path: Path) -> None:
             left.plot(100 * statistics.fmean(values), place, '|', color='black', markersize=16)
     if results['chance'] is not None:
         left.axvline(100 * results['chance'], color='grey', linestyle=':', label='chance')
-        # Beside the points: each of them is a seed that a legend over them would hide.
+        # Above the axes: each point is a seed, which a legend over it would hide.
         left.legend(loc='lower right', bbox_to_anchor=(1, 1))
     left.set(yticks=range(len(arms)), yticklabels=list(arms),
              xlabel=f'{name}, percent, on {results["split"]}')
