@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
+from filelock import FileLock, Timeout
 from mmengine.config import Config
 
 
@@ -55,6 +57,13 @@ class Stage:
         return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
 
 
+class _Running(NamedTuple):
+    stage: Stage
+    process: subprocess.Popen
+    began: float
+    lock: FileLock
+
+
 class StageRunner:
     """Runs stages, a few at a time, and remembers which have ended.
 
@@ -74,7 +83,7 @@ class StageRunner:
             [str(Path(sys.executable).parent), os.environ.get('PATH', '')])
         if threads is not None:
             self.environment |= dict(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-        self.running: dict[int, tuple[Stage, subprocess.Popen, float]] = {}
+        self.running: dict[int, _Running] = {}
 
     def note(self, stage: Stage) -> dict:
         """What is known of a stage; empty where it was never started."""
@@ -120,23 +129,38 @@ class StageRunner:
             for pid in self.running:
                 os.kill(pid, signal.SIGTERM)
             while self.running:
-                stage, spent, _ = self._take(*os.wait4(next(iter(self.running)), 0))
-                self.write_note(stage, before=spent)
+                self._take(*os.wait4(next(iter(self.running)), 0), ended_by_us=True)
 
     def start(self, stage: Stage) -> None:
-        """Start its command; of other settings nothing is kept."""
+        """Start its command; of other settings nothing is kept.
+
+        Raises:
+            ValueError: If another process runs it. Nothing of it is touched then.
+        """
         folder = self.run / stage.name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder, which may be removed below.
+        lock = FileLock(f'{folder}.lock', blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f'The stage {folder} must be run by one command at a time, but another one runs it '
+                f'({lock.lock_file} is locked); wait for that one or stop it.') from error
         note = self.note(stage)
         if note.get('key', stage.key) != stage.key:
             shutil.rmtree(folder)  # made with other settings: nothing to go on from
             note = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        self.write_note(stage, before=note.get('before', dict(seconds=0., cpu_seconds=0.)))
+        folder.mkdir(exist_ok=True)
+        # One that ended and whose output is gone goes on from its last checkpoint, too.
+        before = note.get('before', note)
+        self.write_note(stage, before={
+            name: before.get(name, 0.) for name in ('seconds', 'cpu_seconds')})
         with open(folder / 'output.log', 'a') as log:
             process = subprocess.Popen(
                 stage.command, cwd=self.folder, env={**self.environment, **stage.environment},
                 stdout=log, stderr=subprocess.STDOUT)
-        self.running[process.pid] = (stage, process, time.time())
+        self.running[process.pid] = _Running(stage, process, time.time(), lock)
         print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
 
     def wait_for_one(self) -> Stage:
@@ -145,26 +169,34 @@ class StageRunner:
             child = os.wait4(-1, 0)
             if child[0] in self.running:  # this process may have children of other origin
                 break
-        stage, spent, returncode = self._take(*child)
+        stage, seconds, returncode = self._take(*child)
         if returncode:
-            self.write_note(stage, before=spent)
             log = self.run / stage.name / 'output.log'
             end = '\n'.join(log.read_text(errors='replace').splitlines()[-30:])
             raise ValueError(
                 f'{stage.name} ended with status {returncode}; the end of {log}:\n{end}')
-        self.write_note(stage, **spent)
-        print(f'  {stage.name}: {spent["seconds"]:.0f} s', flush=True)
+        print(f'  {stage.name}: {seconds:.0f} s', flush=True)
         return stage
 
-    def _take(self, pid: int, status: int,
-              usage: resource.struct_rusage) -> tuple[Stage, dict[str, float], int]:
-        """A command that has ended, what it took with its earlier starts, and its exit status."""
-        stage, process, began = self.running.pop(pid)
+    def _take(self, pid: int, status: int, usage: resource.struct_rusage,
+              ended_by_us: bool = False) -> tuple[Stage, float, int]:
+        """Note what a command that has ended took with its earlier starts.
+
+        Returns:
+            It, its seconds and its exit status.
+        """
+        stage, process, began, lock = self.running.pop(pid)
         process.returncode = os.waitstatus_to_exitcode(status)
         before = self.note(stage)['before']
         spent = dict(seconds=before['seconds'] + time.time() - began,
                      cpu_seconds=before['cpu_seconds'] + usage.ru_utime + usage.ru_stime)
-        return stage, {name: round(value, 1) for name, value in spent.items()}, process.returncode
+        spent = {name: round(value, 1) for name, value in spent.items()}
+        if process.returncode or ended_by_us:
+            self.write_note(stage, before=spent)
+        else:
+            self.write_note(stage, **spent)
+        lock.release()
+        return stage, spent['seconds'], process.returncode
 
 
 def end_stages_when_killed() -> None:

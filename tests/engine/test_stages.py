@@ -106,6 +106,34 @@ def test_what_an_interrupted_stage_took_is_counted(tmp_path, monkeypatch):
     assert 'before' not in runner.note(stage)
 
 
+def test_a_stage_that_another_command_runs_is_not_touched(tmp_path):
+    """Neither started a second time, nor removed for its other settings, nor charged with that."""
+    wait = (f"import os, time\nwhile not os.path.exists('{tmp_path}/go'): time.sleep(.01)\n"
+            'print()')
+    ours = toy_stage(tmp_path, 'a', wait)
+    first, second = (StageRunner(tmp_path / 'run', 1, tmp_path) for _ in range(2))
+    first.start(ours)
+    note = first.note(ours)
+    for theirs in (toy_stage(tmp_path, 'a', 'pass'), ours):
+        with pytest.raises(ValueError, match=r'run/a must be run by one command.*wait for that'):
+            second.run_all([theirs])
+        assert first.note(ours) == note
+    (tmp_path / 'go').touch()
+    assert first.wait_for_one() is ours
+    assert run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')]) == ['a'], 'given back'
+
+
+def test_what_ended_and_lost_its_output_is_charged_with_both(tmp_path, monkeypatch):
+    cpu_seconds, wait = iter((100., 20.)), os.wait4
+    monkeypatch.setattr(stages.os, 'wait4', lambda *args: (
+        *wait(*args)[:2], SimpleNamespace(ru_utime=next(cpu_seconds), ru_stime=0.)))
+    stage = toy_stage(tmp_path, 'a', 'pass')
+    run_toys(tmp_path, [stage])
+    stage.output.unlink()
+    run_toys(tmp_path, [stage])
+    assert StageRunner(tmp_path / 'run', 1, tmp_path).note(stage)['cpu_seconds'] == 120
+
+
 def test_failed_stage_is_told_and_run_again(tmp_path):
     broken = f"import os; assert os.path.exists('{tmp_path}/mended'), 'no ' + 'luck'"
     toys = [toy_stage(tmp_path, 'a', 'pass')]
