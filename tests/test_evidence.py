@@ -51,6 +51,15 @@ def test_the_readme_says_what_the_main_study_found():
     assert said in (DOCS.parent / 'README.md').read_text()
 
 
+def test_the_readme_says_what_the_same_cost_brings():
+    results = json.loads((DOCS / 'evidence/video_main_same_cost.json').read_text())
+    amd, videomae = (results['arms'][arm]['top1'] for arm in ('amd', 'videomae_long'))
+    lead = 100 * (statistics.fmean(amd) - statistics.fmean(videomae))
+    p = stats.ttest_rel(amd, videomae).pvalue
+    said = f'{lead:.1f} below it ({len(results["seeds"])} seeds, p {p:.2g})'
+    assert said in (DOCS.parent / 'README.md').read_text()
+
+
 def test_the_readme_says_what_the_quickstarts_study_found():
     arms = json.loads((DOCS / 'evidence/quickstart.json').read_text())['arms']
     text = (DOCS.parent / 'README.md').read_text()
