@@ -18,6 +18,10 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 from mmengine.config import Config
 
+from amd_mm.export.writing import replacing
+
+LOOK_AGAIN = 1.  # seconds, where there is nothing to do but wait for another command
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -98,8 +102,10 @@ class StageRunner:
             facts: ``seconds`` and ``cpu_seconds`` where it has ended; ``before``, both of its
                 starts so far, where it has not.
         """
-        path = self.run / stage.name / 'stage.json'
-        path.write_text(json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1))
+        note = json.dumps(dict(key=stage.key, command=stage.command, **facts), indent=1)
+        # Another command may be reading it.
+        with replacing(self.run / stage.name / 'stage.json') as temporary:
+            temporary.write_text(note)
 
     def has_ended(self, stage: Stage) -> bool:
         """Whether it ended with the same settings, and what it left is there."""
@@ -107,35 +113,53 @@ class StageRunner:
         return note.get('key') == stage.key and 'seconds' in note and stage.output.exists()
 
     def run_all(self, stages: list[Stage]) -> None:
-        """Run what has not ended.
+        """Run what has not ended; wait for what another command runs.
 
         Raises:
-            ValueError: When a stage fails; with the end of its log.
+            ValueError: When a stage fails; with the end of its log. When another command runs one
+                with other settings.
         """
-        waiting = [stage for stage in stages if not self.has_ended(stage)]
-        open_names = {stage.name for stage in waiting}
-        ended = [stage.name for stage in stages if stage.name not in open_names]
+        waiting = {stage.name: stage for stage in stages if not self.has_ended(stage)}
+        ended = [stage.name for stage in stages if stage.name not in waiting]
         if ended:
             print(f'Done before: {", ".join(ended)}', flush=True)
+        elsewhere: set[str] = set()
         try:
-            while open_names:
-                ready = [stage for stage in waiting
-                         if open_names.isdisjoint(need.name for need in stage.needs)]
-                for stage in ready[:self.jobs - len(self.running)]:
-                    waiting.remove(stage)
-                    self.start(stage)
-                open_names.remove(self.wait_for_one().name)
+            while waiting:
+                for stage in self._ready(waiting):
+                    if len(self.running) < self.jobs and not self.start(stage):
+                        if stage.name not in elsewhere:
+                            print(f'  {stage.name}: another command runs it, waiting', flush=True)
+                        elsewhere.add(stage.name)
+                if self.running:
+                    del waiting[self.wait_for_one().name]
+                else:
+                    time.sleep(LOOK_AGAIN)
+                for name in elsewhere & waiting.keys():
+                    if self.has_ended(waiting[name]):
+                        del waiting[name]
         finally:
             for pid in self.running:
                 os.kill(pid, signal.SIGTERM)
             while self.running:
                 self._take(*os.wait4(next(iter(self.running)), 0), ended_by_us=True)
 
-    def start(self, stage: Stage) -> None:
+    def _ready(self, waiting: Mapping[str, Stage]) -> list[Stage]:
+        """Those that do not run and need nothing that waits."""
+        own = {running.stage.name for running in self.running.values()}
+        return [stage for name, stage in waiting.items() if name not in own
+                and waiting.keys().isdisjoint(need.name for need in stage.needs)]
+
+    def start(self, stage: Stage) -> bool:
         """Start its command; of other settings nothing is kept.
 
+        Returns:
+            Whether it was started. Not if another command runs it, or has ended it by now;
+            nothing of it is touched then.
+
         Raises:
-            ValueError: If another process runs it. Nothing of it is touched then.
+            ValueError: If another command runs it with other settings: what that makes would be
+                removed.
         """
         folder = self.run / stage.name
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -144,9 +168,15 @@ class StageRunner:
         try:
             lock.acquire()
         except Timeout as error:
+            if self.note(stage).get('key', stage.key) == stage.key:
+                return False
             raise ValueError(
-                f'The stage {folder} must be run by one command at a time, but another one runs it '
-                f'({lock.lock_file} is locked); wait for that one or stop it.') from error
+                f'The stage {folder} must be run with the same settings by all commands, but '
+                f'another one runs it with others ({lock.lock_file} is locked); wait for that one '
+                'or stop it, or take another --work-dir.') from error
+        if self.has_ended(stage):
+            lock.release()
+            return False
         note = self.note(stage)
         if note.get('key', stage.key) != stage.key:
             shutil.rmtree(folder)  # made with other settings: nothing to go on from
@@ -162,6 +192,7 @@ class StageRunner:
                 stdout=log, stderr=subprocess.STDOUT)
         self.running[process.pid] = _Running(stage, process, time.time(), lock)
         print(f'  {stage.name} ... (log: {folder / "output.log"})', flush=True)
+        return True
 
     def wait_for_one(self) -> Stage:
         """Wait until some stage ends."""

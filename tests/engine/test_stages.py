@@ -106,21 +106,57 @@ def test_what_an_interrupted_stage_took_is_counted(tmp_path, monkeypatch):
     assert 'before' not in runner.note(stage)
 
 
-def test_a_stage_that_another_command_runs_is_not_touched(tmp_path):
-    """Neither started a second time, nor removed for its other settings, nor charged with that."""
-    wait = (f"import os, time\nwhile not os.path.exists('{tmp_path}/go'): time.sleep(.01)\n"
-            'print()')
-    ours = toy_stage(tmp_path, 'a', wait)
-    first, second = (StageRunner(tmp_path / 'run', 1, tmp_path) for _ in range(2))
-    first.start(ours)
-    note = first.note(ours)
-    for theirs in (toy_stage(tmp_path, 'a', 'pass'), ours):
-        with pytest.raises(ValueError, match=r'run/a must be run by one command.*wait for that'):
-            second.run_all([theirs])
-        assert first.note(ours) == note
+@pytest.fixture
+def run_elsewhere(tmp_path):
+    """A stage that another command runs until ``go`` is there, and that command's runner."""
+    code = (f"import os, time\nwhile not os.path.exists('{tmp_path}/go'): time.sleep(.01)\n"
+            f"assert not os.path.exists('{tmp_path}/fail')")
+    stage = toy_stage(tmp_path, 'a', code)
+    runner = StageRunner(tmp_path / 'run', 1, tmp_path)
+    assert runner.start(stage)
+    yield stage, runner
     (tmp_path / 'go').touch()
-    assert first.wait_for_one() is ours
+    while runner.running:
+        runner.wait_for_one()
+
+
+def test_a_stage_that_another_command_runs_with_other_settings_is_not_touched(
+        tmp_path, run_elsewhere):
+    """Neither removed for them, nor charged with that."""
+    stage, runner = run_elsewhere
+    note = runner.note(stage)
+    with pytest.raises(ValueError, match=r'run/a must be run with the same settings.*--work-dir'):
+        run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')])
+    assert runner.note(stage) == note
+    (tmp_path / 'go').touch()
+    assert runner.wait_for_one() is stage
     assert run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')]) == ['a'], 'given back'
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_what_another_command_runs_is_waited_for(
+        tmp_path, run_elsewhere, monkeypatch, capsys, fails):
+    """Other stages first; and if it fails there, it is run here."""
+    stage, runner = run_elsewhere
+    toys = [stage, toy_stage(tmp_path, 'b', 'pass', [stage]), toy_stage(tmp_path, 'c', 'pass')]
+    looked = []
+
+    def let_it_end(seconds):
+        looked.append(seconds)
+        if len(looked) == 2:  # told once, looked twice
+            if fails:
+                (tmp_path / 'fail').touch()
+            (tmp_path / 'go').touch()
+            pid, = runner.running
+            failed = runner._take(*os.wait4(pid, 0))[2]
+            assert bool(failed) == fails
+            (tmp_path / 'fail').unlink(missing_ok=True)
+
+    monkeypatch.setattr(stages.time, 'sleep', let_it_end)
+    assert run_toys(tmp_path, toys) == ['c', 'a', 'b']
+    assert len(looked) == 2
+    assert not StageRunner(tmp_path / 'run', 1, tmp_path).start(stage), 'it has ended by now'
+    assert capsys.readouterr().out.count('a: another command runs it, waiting') == 1
 
 
 def test_what_ended_and_lost_its_output_is_charged_with_both(tmp_path, monkeypatch):
