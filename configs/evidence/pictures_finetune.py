@@ -6,7 +6,7 @@ model = dict(
     head=dict(
         type='mmpretrain.LinearClsHead', num_classes=10, in_channels=128,
         loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1)))
-train_cfg = dict(max_epochs=40)
+train_cfg = dict(max_epochs=8)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=0.002 * _base_.global_batch_size / 256, weight_decay=0.05),
     paramwise_cfg=dict(flat_decay_mult=0.),

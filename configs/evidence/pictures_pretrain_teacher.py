@@ -2,4 +2,4 @@
 _base_ = './_base_/pretrain_pictures.py'
 
 model = dict(backbone=dict(_delete_=True, **_base_.teacher_vit))
-train_cfg = dict(max_epochs=80)
+train_cfg = dict(max_epochs=12)

@@ -15,7 +15,7 @@ train_dataloader = dict(
             **_base_.pictures),
         pipeline=_base_.crop))
 # AdamW and its betas are MAE's; the rate is ours.
-train_cfg = dict(max_epochs=40)
+train_cfg = dict(max_epochs=6)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
