@@ -462,6 +462,19 @@ def test_every_recipe_reads_videos_with_pyav():
     assert found == {'amd_mm.CachedPyAVInit', 'amd_mm.PyAVInit', 'amd_mm.PyAVDecode'}
 
 
+def test_a_runner_gets_the_whole_of_a_phase_or_nothing():
+    """MMEngine refuses half of one, also where it is not run."""
+    for path in CONFIGS.rglob('*.py'):
+        if '_base_' in path.parts:
+            continue
+        cfg = Config.fromfile(path)
+        for parts in (('train_dataloader', 'train_cfg', 'optim_wrapper'),
+                      ('val_dataloader', 'val_cfg', 'val_evaluator'),
+                      ('test_dataloader', 'test_cfg', 'test_evaluator')):
+            assert len({cfg.get(part) is None for part in parts}) == 1, (path, parts)
+        assert cfg.get('param_scheduler') is None or cfg.get('optim_wrapper') is not None, path
+
+
 def test_every_recipe_writes_whole_checkpoints_in_a_work_dir_of_its_own():
     found = 0
     for path in sorted(CONFIGS.rglob('*.py')):

@@ -312,9 +312,16 @@ def _load(backbone: LoadableEncoder, state: Mapping[str, Tensor], path: str | Pa
           leftover: Collection[str], missing_fine: Collection[str]) -> None:
     """Load with exactly the expected keys left over and missing."""
     own = backbone.state_dict()
-    if problems := str(compare_weights(state, own, missing_fine, leftover)):
-        raise ValueError(f'Checkpoint {path}: must fit the model exactly, but {problems}. Make '
-                         'the config agree with the checkpoint.')
+    differences = compare_weights(state, own, missing_fine, leftover)
+    if any(differences):
+        remedy = 'Make the config agree with the checkpoint.'
+        if {name.split('.')[0] for names in differences for name in names} == {
+                backbone.final_norm_name}:
+            remedy = ('A student that learned of features and of no pixels has none behind its '
+                      'last block: leave it out of the model (final_norm=False, or '
+                      'use_mean_pooling=True for clips), or read features of a block (--layer).')
+        raise ValueError(f'Checkpoint {path}: must fit the model exactly, but {differences}. '
+                         f'{remedy}')
     check_values(state, str(path))
     kept = {name: value for name, value in state.items() if name in own}
     backbone.load_state_dict(kept, strict=False)

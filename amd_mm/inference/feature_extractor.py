@@ -49,6 +49,9 @@ class FeatureExtractor:
         self.pool = pool or ('cls' if has_cls and self.backbone.out_type == 'cls_token' else 'mean')
         self.layer = layer
         self._check(has_cls)
+        if layer is not None:
+            # Not read, and a student that learned of features alone has none.
+            self.backbone.drop_final_norm()
         norms = self._norms()
         for norm in norms:
             # A mark that no checkpoint holds: whatever is not loaded keeps it.

@@ -2,12 +2,12 @@
 # tools/test.py CONFIG STUDENT.pth
 _base_ = './_base_/labelled_pictures.py'
 
+train_dataloader = train_cfg = param_scheduler = None
 model = dict(
     _delete_=True,
     type='amd_mm.NearestNeighbours',
     data_preprocessor=_base_.model.data_preprocessor,
-    # The norm of pre-training, over all tokens; the mean is taken after it.
-    backbone=dict(out_type='featmap', **_base_.student_vit),
+    backbone=dict(out_type='featmap', final_norm=False, **_base_.student_vit),
     gallery=dict(
         batch_size=250,
         sampler=dict(type='DefaultSampler', shuffle=False),

@@ -100,6 +100,26 @@ def test_a_norm_that_was_never_trained_is_no_feature(tmp_path):
         torch.testing.assert_close(made(items), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('backbone', [dict(VIDEO, use_mean_pooling=False), IMAGE])
+def test_a_student_of_features_alone_has_no_last_norm(tmp_path, backbone):
+    """The algorithm drops it where nothing reads it; its config does not say so."""
+    student = tiny_vits.randomise(MODELS.build(backbone), seed=3)
+    student.drop_final_norm()
+    path = tmp_path / 'student.pth'
+    torch.save(dict(state_dict={f'backbone.{name}': value
+                                for name, value in student.state_dict().items()}), path)
+    items, images = inputs(backbone['type'] == VIDEO['type'])
+    with pytest.raises(ValueError, match='has none behind its last block: .*final_norm=False.*'
+                                         'use_mean_pooling=True.*--layer'):
+        FeatureExtractor(config(backbone), path)
+    for layer, want in enumerate(tiny_vits.block_outputs(student, images)[:2], start=1):
+        made = FeatureExtractor(config(backbone), path, layer, 'none')
+        torch.testing.assert_close(made(items), want, rtol=1e-4, atol=1e-5)
+    without = dict(final_norm=False) if backbone is IMAGE else dict(use_mean_pooling=True)
+    made = FeatureExtractor(config(dict(backbone, **without)), path, pool='none')
+    torch.testing.assert_close(made(items), want, rtol=1e-4, atol=1e-5)
+
+
 def test_bad_wishes_are_refused(tmp_path):
     save(VIDEO, tmp_path / 'last.pth')
     path = tmp_path / 'last.pth'

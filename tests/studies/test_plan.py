@@ -7,6 +7,7 @@ import torch
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config, DictAction
 
+from amd_mm.checkpoints import load_pretrained
 from amd_mm.config_keys import merge_options
 from amd_mm.registry import MODELS
 from amd_mm.studies import plan_study, read_study
@@ -22,6 +23,22 @@ def study():
 def options_of(stage):
     words = stage.command[stage.command.index('--cfg-options') + 1:]
     return dict(word.split('=', 1) for word in words)
+
+
+def configured(stage):
+    """Its config as its command makes it."""
+    config = Config.fromfile(stage.config)
+    merge_options(config, {key: DictAction._parse_iterable(value)
+                           for key, value in options_of(stage).items()})
+    return config
+
+
+def build(stage, teacher):
+    """Its model; the teacher, if it has one, from this file, or None: random weights."""
+    model = configured(stage).model
+    if 'teacher' in model:
+        model.teacher.checkpoint = teacher
+    return MODELS.build(model)
 
 
 def test_stages_are_in_order_and_a_teacher_is_trained_once(study, tmp_path):
@@ -116,10 +133,7 @@ def test_no_two_pretrainings_are_the_same(name, tmp_path):
     settings = {}
     for stage in plan_study(read_study(REPO / f'tools/studies/{name}.py'), tmp_path, 0, 'test'):
         if '/pretrain_' in stage.name:
-            config = Config.fromfile(stage.config)
-            merge_options(config, {key: DictAction._parse_iterable(value)
-                                   for key, value in options_of(stage).items()})
-            same = settings.setdefault(repr(config), stage.name)
+            same = settings.setdefault(repr(configured(stage)), stage.name)
             assert same == stage.name
     assert len(settings) > 2
 
@@ -141,12 +155,7 @@ def test_every_pretraining_of_a_study_has_the_losses_that_its_settings_say(
         _, split, arm = stage.name.partition('/pretrain_')
         if not split:
             continue
-        config, options = Config.fromfile(stage.config), options_of(stage)
-        if 'model.teacher.checkpoint' in options:
-            options['model.teacher.checkpoint'] = weights_of_a_teacher
-        merge_options(config, {
-            key: DictAction._parse_iterable(value) for key, value in options.items()})
-        model = MODELS.build(config.model)
+        model = build(stage, weights_of_a_teacher)
         clips = [torch.randint(255, (1, 3, 8, 28, 28), dtype=torch.uint8) for _ in range(2)]
         batch = dict(inputs=clips, data_samples=[ActionDataSample() for _ in clips])
         losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
@@ -159,6 +168,28 @@ def test_every_pretraining_of_a_study_has_the_losses_that_its_settings_say(
             teacher_sees_as_little={'loss_gen'}, direct_only={'loss_gen'}, dmae_like={'loss_gen'},
             generation_only={'loss_dir'}, salt_like={'loss_dir', 'loss_rec'}).get(arm, set())
         assert names == wanted, arm
+
+
+@pytest.mark.filterwarnings('ignore:The teacher has random weights',
+                            'ignore:Checkpoint .* does not say')
+@pytest.mark.parametrize('name', ['pictures', 'quickstart', 'video_ablations'])
+def test_what_a_pretraining_leaves_is_what_its_evaluations_load(name, tmp_path):
+    stages = plan_study(read_study(REPO / f'tools/studies/{name}.py'), tmp_path, 0, 'test')
+    loaded = 0
+    for stage in stages:
+        start = next((need for need in stage.needs if '/pretrain_' in need.name), None)
+        if start is None or '/pretrain_' in stage.name:
+            continue
+        if not start.output.exists():
+            start.output.parent.mkdir(parents=True)
+            torch.save(dict(state_dict=build(start, None).state_dict(), meta={}), start.output)
+        model = build(stage, None)
+        if '/test_' in stage.name:  # nothing is trained
+            load_pretrained(model.backbone, start.output)
+        else:
+            model.init_weights()
+        loaded += 1
+    assert loaded >= 3
 
 
 def test_options_of_a_study_go_where_a_config_has_a_place(tmp_path):
