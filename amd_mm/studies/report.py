@@ -27,6 +27,9 @@ def collect(study: Study, run: Path, seeds: Sequence[int], split: str) -> Result
         ``seeds``, ``split``, ``chance``, ``compare`` and ``arms``: of each, by evaluation, one
         fraction a seed; ``cpu_seconds`` of its own pre-training and of all that was trained to
         judge it, and ``teacher_cpu_seconds``.
+
+    Raises:
+        ValueError: If a number is no fraction, as where a metric is in percent and ``best`` is 1.
     """
     found = {seed: _of_seed(study, run, seed, split) for seed in seeds}
     whole = [seed for seed in seeds if found[seed] is not None]
@@ -34,6 +37,12 @@ def collect(study: Study, run: Path, seeds: Sequence[int], split: str) -> Result
     for seed in whole:
         for arm, values in (found[seed] or {}).items():
             for name, value in values.items():
+                evaluation = study.evaluations.get(name)
+                if evaluation and not 0 <= value <= 1:
+                    raise ValueError(
+                        f'The evaluation {name} must give fractions, got {value:g} for {arm}: set '
+                        f'its best to what {evaluation.metric} says where all is right, such as '
+                        '100 for percent.')
                 arms[arm].setdefault(name, []).append(value)
     return dict(seeds=whole, split=split, chance=study.chance,
                 compare=[list(pair) for pair in study.compare], arms=arms)
@@ -54,7 +63,7 @@ def _of_seed(study: Study, run: Path, seed: int,
                         setting.start is None and not evaluation.train):
                     continue
                 newest = max((run / test_stage(seed, name, arm, split)).glob('*/*.json'))
-                row[name] = json.loads(newest.read_text())[evaluation.metric]
+                row[name] = json.loads(newest.read_text())[evaluation.metric] / evaluation.best
                 if evaluation.train:
                     own += _cpu_seconds(run / tuning_stage(seed, name, arm))
             row[OWN_COST], row[TEACHER_COST] = own, sum(costs[:-1])

@@ -35,11 +35,14 @@ class Evaluation:
         train: Whether something is trained (fine-tuning, a probe); if not, the encoder itself is
             tested (nearest neighbours).
         options: Settings of the config to change.
+        best: What the metric says where all is right: 1, or 100 for mmpretrain's, which are in
+            percent.
     """
     config: Path
     metric: str
     train: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    best: float = 1.
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Numbers of made stages, in the table and in the file."""
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_the_file_has_every_number_and_its_cost(run):
                  teacher_cpu_seconds=[100, 101]),
         teacher=dict(top1=[0.9, 0.91], cpu_seconds=[103, 104], teacher_cpu_seconds=[0, 0]))
     assert json.loads(json.dumps(results)) == results
+
+
+def test_percent_become_fractions_and_are_not_taken_for_them(run):
+    for log in run.glob('seed*/test_top1_*/*/*.json'):
+        log.write_text(json.dumps({'acc/top1': 100 * json.loads(log.read_text())['acc/top1']}))
+    with pytest.raises(ValueError, match='top1 must give fractions, got 50 for scratch: set its'):
+        collect(STUDY, run, [0, 1], 'test')
+    percent = dict(STUDY.evaluations, top1=Evaluation('b.py', 'acc/top1', best=100))
+    results = collect(replace(STUDY, evaluations=percent), run, [0, 1], 'test')
+    assert results['arms']['amd']['top1'] == [0.75, 0.8]
+    assert results['arms']['amd']['knn_top1'] == [0.25, 0.25]
 
 
 def test_a_seed_that_is_not_whole_is_left_out(run):

@@ -11,10 +11,11 @@ pretrainings = dict(
     amd=dict(config=f'{_configs}pretrain_amd.py', teacher='teacher'),
     amd_dinov2=f'{_configs}pretrain_amd_dinov2.py',
     distil_dinov2=f'{_configs}pretrain_distil_dinov2.py')
+_accuracy = dict(metric='accuracy/top1', best=100)
 evaluations = dict(
-    labels_10_percent=dict(config=f'{_configs}finetune.py', metric='accuracy/top1'),
-    linear=dict(config=f'{_configs}linear.py', metric='accuracy/top1'),
-    knn=dict(config=f'{_configs}knn.py', metric='accuracy/top1', train=False))
+    labels_10_percent=dict(config=f'{_configs}finetune.py', **_accuracy),
+    linear=dict(config=f'{_configs}linear.py', **_accuracy),
+    knn=dict(config=f'{_configs}knn.py', train=False, **_accuracy))
 arms = dict(
     scratch=None, mae='mae', mae_long='mae_long', amd='amd', amd_dinov2='amd_dinov2',
     distil_dinov2='distil_dinov2')

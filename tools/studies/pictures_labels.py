@@ -3,7 +3,8 @@
 #     --work-dir work_dirs/studies/pictures
 _base_ = './pictures.py'
 
-_tuned = dict(config='../../configs/evidence/pictures_finetune.py', metric='accuracy/top1')
+_tuned = dict(
+    config='../../configs/evidence/pictures_finetune.py', metric='accuracy/top1', best=100)
 _labels = 'train_dataloader.dataset.dataset.ann_file'
 # As many updates as with 10 % of the labels, and four times as many.
 evaluations = dict(

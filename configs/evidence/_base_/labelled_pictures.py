@@ -9,8 +9,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True),
-    # As MAE is fine-tuned, with a norm behind the mean alone: a student that learns of features
-    # and not of pixels has none behind its last block.
+    # A norm behind the mean alone, as is usual: a student that learns of features and not of
+    # pixels has none behind its last block.
     backbone=dict(
         out_type='avg_featmap', final_norm=False,
         init_cfg=dict(type='Pretrained', prefix='backbone.'), **_base_.student_vit))
