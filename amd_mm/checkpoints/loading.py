@@ -317,7 +317,7 @@ def _load(backbone: LoadableEncoder, state: Mapping[str, Tensor], path: str | Pa
         remedy = 'Make the config agree with the checkpoint.'
         if {name.split('.')[0] for names in differences for name in names} == {
                 backbone.final_norm_name}:
-            remedy = ('A student that learned of features and of no pixels has none behind its '
+            remedy = ('A student that learned of features and of no pixels has no norm behind its '
                       'last block: leave it out of the model (final_norm=False, or '
                       'use_mean_pooling=True for clips), or read features of a block (--layer).')
         raise ValueError(f'Checkpoint {path}: must fit the model exactly, but {differences}. '

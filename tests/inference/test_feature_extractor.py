@@ -109,7 +109,7 @@ def test_a_student_of_features_alone_has_no_last_norm(tmp_path, backbone):
     torch.save(dict(state_dict={f'backbone.{name}': value
                                 for name, value in student.state_dict().items()}), path)
     items, images = inputs(backbone['type'] == VIDEO['type'])
-    with pytest.raises(ValueError, match='has none behind its last block: .*final_norm=False.*'
+    with pytest.raises(ValueError, match='has no norm behind its last block: .*final_norm=False.*'
                                          'use_mean_pooling=True.*--layer'):
         FeatureExtractor(config(backbone), path)
     for layer, want in enumerate(tiny_vits.block_outputs(student, images)[:2], start=1):
