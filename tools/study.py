@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', default=[100, 101])
     parser.add_argument('--arms', nargs='+', help='only these rows; the others can be added later, '
                         'in the same work dir (default: all)')
+    parser.add_argument('--evaluations', nargs='+', help='judge only in these ways; alike')
     parser.add_argument('--split', default='val', help='of the test videos (default: val)')
     parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/studies/')
     parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
@@ -64,6 +65,8 @@ def main() -> None:
     study = read_study(args.study)
     if args.arms:
         study = study.of_arms(args.arms)
+    if args.evaluations:
+        study = study.of_evaluations(args.evaluations)
     if args.split not in study.splits:
         raise ValueError(f'--split must be one of {", ".join(study.splits)}, got {args.split}; '
                          f'{args.study} names them')

@@ -97,12 +97,23 @@ class Study:
         Raises:
             ValueError: For a name that is no arm's.
         """
-        if set(names) - set(self.arms):
-            raise ValueError(f'Arms of a study must be among {", ".join(self.arms)}, got '
-                             f'{", ".join(sorted(set(names) - set(self.arms)))}')
+        _ask_for(names, self.arms, 'Arms')
         return replace(
             self, arms={name: arm for name, arm in self.arms.items() if name in names},
             compare=tuple(pair for pair in self.compare if set(pair) <= set(names)))
+
+    def of_evaluations(self, names: Collection[str]) -> 'Study':
+        """The part of it that judges its arms in these ways alone.
+
+        Args:
+            names: Of evaluations.
+
+        Raises:
+            ValueError: For a name that is no evaluation's.
+        """
+        _ask_for(names, self.evaluations, 'Evaluations')
+        return replace(self, evaluations={name: evaluation for name, evaluation
+                                          in self.evaluations.items() if name in names})
 
     def chain(self, name: str) -> list[str]:
         """A pre-training after the teachers that it needs, the first one first."""
@@ -112,6 +123,13 @@ class Study:
             found.insert(0, link)
             link = self.pretrainings[link].teacher
         return found
+
+
+def _ask_for(names: Collection[str], among: Collection[str], kind: str) -> None:
+    unknown = sorted(set(names) - set(among))
+    if unknown:
+        raise ValueError(f'{kind} of a study must be among {", ".join(among)}, got '
+                         f'{", ".join(unknown)}')
 
 
 def read_study(path: Path) -> Study:

@@ -104,8 +104,7 @@ def test_a_teacher_with_a_seed_of_its_own_is_trained_once_for_all_seeds(tmp_path
 
 
 @pytest.mark.parametrize('name', [
-    'pictures', 'pictures_labels', 'quickstart', 'smoke', 'video_ablations', 'video_claims',
-    'video_main'])
+    'pictures', 'quickstart', 'smoke', 'video_ablations', 'video_claims', 'video_main'])
 def test_configs_have_a_place_for_every_option(name, tmp_path):
     study = read_study(REPO / f'tools/studies/{name}.py')
     for stage in plan_study(study, tmp_path, 0, 'test'):

