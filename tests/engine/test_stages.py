@@ -121,10 +121,12 @@ def run_elsewhere(tmp_path):
 
 
 def test_a_stage_that_another_command_runs_with_other_settings_is_not_touched(
-        tmp_path, run_elsewhere):
+        tmp_path, run_elsewhere, monkeypatch):
     """Neither removed for them, nor charged with that."""
     stage, runner = run_elsewhere
     note = runner.note(stage)
+    # Taken for the same, it would be waited for without an end.
+    monkeypatch.setattr(stages.time, 'sleep', lambda _: pytest.fail('it is waited for'))
     with pytest.raises(ValueError, match=r'run/a must be run with the same settings.*--work-dir'):
         run_toys(tmp_path, [toy_stage(tmp_path, 'a', 'pass')])
     assert runner.note(stage) == note
