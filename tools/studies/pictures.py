@@ -26,10 +26,16 @@ evaluations = dict(
     linear=dict(config=f'{_configs}linear.py', **_accuracy),
     knn=dict(config=f'{_configs}knn.py', train=False, **_accuracy))
 arms = dict(
-    scratch=None, mae='mae', mae_long='mae_long', amd='amd', amd_dinov2='amd_dinov2',
+    scratch=None,
+    # Three times the fine-tuning instead of a pre-training.
+    scratch_long=dict(
+        start=None, options=dict(labels_10_percent={'train_cfg.max_epochs': 24}),
+        configs=dict(labels_1_percent=None, labels_all=None, linear=None)),
+    mae='mae', mae_long='mae_long', amd='amd', amd_dinov2='amd_dinov2',
     distil_dinov2='distil_dinov2')
 compare = [('mae', 'scratch'), ('amd', 'mae'), ('amd_dinov2', 'mae'), ('amd_dinov2', 'mae_long'),
-           ('amd_dinov2', 'distil_dinov2'), ('distil_dinov2', 'scratch')]
+           ('amd_dinov2', 'distil_dinov2'), ('distil_dinov2', 'scratch'),
+           ('mae', 'scratch_long'), ('amd_dinov2', 'scratch_long')]
 splits = dict(val={'test_dataloader.dataset.ann_file': 'val.txt'},
               test={'test_dataloader.dataset.ann_file': 'test.txt'})
 chance = 1 / 10
