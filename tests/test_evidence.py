@@ -67,6 +67,14 @@ def test_the_readme_says_what_the_same_cost_brings():
     assert said in (DOCS.parent / 'README.md').read_text()
 
 
+def test_the_readme_says_what_the_pictures_showed():
+    rows = rows_of('pictures', 'labels_10_percent')
+    place = sum(head.startswith('seed ') for head in rows['arm'])
+    plain, amd, scratch = (rows[arm][place] for arm in ('distil_dinov2', 'amd_dinov2', 'scratch'))
+    said = f'({plain} and {amd} %, random weights {scratch})'
+    assert said in (DOCS.parent / 'README.md').read_text()
+
+
 def test_the_readme_says_what_the_quickstarts_study_found():
     arms = json.loads((DOCS / 'evidence/quickstart.json').read_text())['arms']
     text = (DOCS.parent / 'README.md').read_text()
