@@ -60,7 +60,7 @@ def test_the_readme_says_what_the_main_study_found():
 
 
 def test_the_readme_says_what_the_same_cost_brings():
-    rows = rows_of('video_main_same_cost')
+    rows = rows_of('video_main')
     seeds = sum(head.startswith('seed ') for head in rows['arm'])
     lead, _, p = rows['amd - videomae_long'][:3]
     said = f'{lead.lstrip("+")} below it ({seeds} seeds, p {p})'
