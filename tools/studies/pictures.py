@@ -14,15 +14,14 @@ pretrainings = dict(
 _accuracy = dict(metric='accuracy/top1', best=100)
 _tuned = dict(config=f'{_configs}finetune.py', **_accuracy)
 _labels = 'train_dataloader.dataset.dataset.ann_file'
+_first, _then = 'param_scheduler.0.end', 'param_scheduler.1.begin'
 evaluations = dict(
-    # As many updates as with 10 % of the labels.
-    labels_1_percent=dict(
-        _tuned, options={_labels: 'train_1_percent.txt', 'train_cfg.max_epochs': 80}),
+    # About as many updates as with 10 % of the labels, and a quarter of them to warm up.
+    labels_1_percent=dict(_tuned, options={
+        _labels: 'train_1_percent.txt', 'train_cfg.max_epochs': 80, _first: 20, _then: 20}),
     labels_10_percent=_tuned,
-    # Four times as many.
     labels_all=dict(_tuned, options={
-        _labels: 'train.txt', 'train_cfg.max_epochs': 3,
-        'param_scheduler.0.end': 1, 'param_scheduler.1.begin': 1}),
+        _labels: 'train.txt', 'train_cfg.max_epochs': 1, _first: 0.25, _then: 0.25}),
     linear=dict(config=f'{_configs}linear.py', **_accuracy),
     knn=dict(config=f'{_configs}knn.py', train=False, **_accuracy))
 arms = dict(
