@@ -147,7 +147,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def draw(results: Results, name: str, path: Path) -> None:
-    """Draw a point for each seed and a mean for each arm; beside them paired differences.
+    """Draw a point for each seed and a mean for each arm; beside them paired differences, if any.
 
     Args:
         results: As :func:`collect` returns them.
@@ -161,7 +161,10 @@ def draw(results: Results, name: str, path: Path) -> None:
     arms = {arm: row[name] for arm, row in results['arms'].items() if name in row}
     compared = comparisons(results, name)
     height = 1.2 + 0.4 * max(len(arms), len(compared))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, height), layout='constrained')
+    panels = 2 if compared else 1
+    figure, axes = pyplot.subplots(
+        1, panels, figsize=(5.5 * panels, height), layout='constrained', squeeze=False)
+    left = axes[0, 0]
     for place, values in enumerate(arms.values()):
         left.plot([100 * value for value in values], [place] * len(values), 'o', color='tab:blue',
                   alpha=0.5)
@@ -173,14 +176,15 @@ def draw(results: Results, name: str, path: Path) -> None:
         left.legend(loc='lower right', bbox_to_anchor=(1, 1))
     left.set(yticks=range(len(arms)), yticklabels=list(arms),
              xlabel=f'{name}, percent, on {results["split"]}')
-    for place, one in enumerate(compared.values()):
-        right.errorbar(100 * one.mean, place, xerr=100 * one.half_width, fmt='o', capsize=4,
-                       color='tab:blue')
-    right.axvline(0, color='grey', linestyle=':')
-    right.set(yticks=range(len(compared)),
-              yticklabels=[f'{first} - {second}' for first, second in compared],
-              xlabel='paired difference, points, 95 % interval')
-    for axis, rows in ((left, arms), (right, compared)):
-        axis.set_ylim(max(len(rows), 1) - .5, -.5)  # the first row above
+    left.set_ylim(max(len(arms), 1) - .5, -.5)  # the first row above
+    if compared:
+        right = axes[0, 1]
+        for place, one in enumerate(compared.values()):
+            right.errorbar(100 * one.mean, place, xerr=100 * one.half_width, fmt='o', capsize=4,
+                           color='tab:blue')
+        right.axvline(0, color='grey', linestyle=':')
+        right.set(yticks=range(len(compared)), ylim=(len(compared) - .5, -.5),
+                  yticklabels=[f'{first} - {second}' for first, second in compared],
+                  xlabel='paired difference, points, 95 % interval')
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

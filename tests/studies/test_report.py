@@ -86,12 +86,31 @@ def test_the_picture_has_every_arm(run, tmp_path):
     assert (tmp_path / 'a.png').stat().st_size > (tmp_path / 'b.png').stat().st_size > 0
 
 
-def test_what_explains_the_line_hides_no_seed(run, tmp_path, monkeypatch):
+@pytest.fixture
+def draw_open(run, tmp_path, monkeypatch):
+    """Draw so that the figure can be looked at."""
     from matplotlib import pyplot
     drawn = []
-    monkeypatch.setattr(pyplot, 'close', drawn.append)
-    draw(collect(STUDY, run, [0, 1], 'test'), 'top1', tmp_path / 'a.png')
-    monkeypatch.undo()
-    points = drawn[0].axes[0]
+
+    def draw_open(seeds):
+        with monkeypatch.context() as patched:
+            patched.setattr(pyplot, 'close', drawn.append)
+            draw(collect(STUDY, run, seeds, 'test'), 'top1', tmp_path / 'a.png')
+        return drawn[-1]
+
+    yield draw_open
+    for figure in drawn:
+        pyplot.close(figure)
+
+
+def test_what_explains_the_line_hides_no_seed(draw_open):
+    points = draw_open([0, 1]).axes[0]
     assert points.get_legend().get_window_extent().y0 > points.get_window_extent().y1
-    pyplot.close(drawn[0])
+
+
+def test_one_seed_leaves_nothing_to_compare(draw_open):
+    both = draw_open([0, 1])
+    one = draw_open([0])
+    assert [len(figure.axes) for figure in (both, one)] == [2, 1]
+    assert [label.get_text() for label in one.axes[0].get_yticklabels()] == [
+        label.get_text() for label in both.axes[0].get_yticklabels()]
