@@ -27,7 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', default=[100, 101])
     parser.add_argument('--arms', nargs='+', help='only these rows; the others can be added later, '
                         'in the same work dir (default: all)')
-    parser.add_argument('--evaluations', nargs='+', help='judge only in these ways; alike')
+    parser.add_argument('--evaluations', nargs='+', help='only these ways to judge; the others can '
+                        'be added later likewise (default: all)')
     parser.add_argument('--split', default='val', help='of the test videos (default: val)')
     parser.add_argument('--work-dir', type=Path, help='default: below work_dirs/studies/')
     parser.add_argument('--jobs', type=number(least=1), default=len(os.sched_getaffinity(0)),
